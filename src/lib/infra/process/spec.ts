@@ -1,0 +1,44 @@
+import type { ServiceInstanceId } from '../../shared/ids.ts';
+
+export type ServiceKind = 'database' | 'api' | 'scheduler' | 'mcp' | 'agent';
+
+/** How to run a process. There is no shell: `file` is executed with `args` as they are. */
+export interface ProcessCommand {
+  readonly file: string;
+  readonly args: readonly string[];
+  /** The whole environment of the child, without the instance markers, which the supervisor adds. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+export interface ProbeContext {
+  readonly instanceId: ServiceInstanceId;
+  readonly pid: number;
+  readonly port: number | undefined;
+  readonly signal: AbortSignal;
+}
+
+export type ProbeResult = { readonly ready: true; readonly detail?: string } | { readonly ready: false; readonly reason: string };
+
+/** What the supervisor needs to know of one service. `prepare` runs before each start and may refuse it by throwing. */
+export interface ServiceSpec {
+  /** Unique, e.g. `database`, `api`, `mcp:systemprompt`. */
+  readonly name: string;
+  readonly kind: ServiceKind;
+  readonly dependsOn: readonly string[];
+  /** Preferred port and the range to fall back to; absent when the service listens nowhere. A fixed port has no range. */
+  readonly port?: { readonly preferred: number; readonly range?: readonly [number, number] };
+  /** Digest of what is run; another digest means the running process is outdated. */
+  readonly artefactHash: string;
+  /** Digest of its configuration, likewise. */
+  readonly configHash: string;
+  prepare?(signal: AbortSignal): Promise<void>;
+  command(run: { readonly instanceId: ServiceInstanceId; readonly port: number | undefined }): Promise<ProcessCommand>;
+  probe(context: ProbeContext): Promise<ProbeResult>;
+  /** First signal of a stop (PostgreSQL takes SIGINT for a fast shutdown) and how long to wait before SIGKILL, in ms. */
+  readonly stop: { readonly signal: NodeJS.Signals; readonly graceMs: number };
+  /** How long a start may take before it counts as failed, in ms. */
+  readonly readyTimeoutMs: number;
+}
