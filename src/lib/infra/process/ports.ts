@@ -1,0 +1,117 @@
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { promisify } from 'node:util';
+import { hasCode } from './identity.ts';
+import { commandOf, linuxPids } from './table.ts';
+
+const run = promisify(execFile);
+
+/** Who listens on a port. `pid` is absent when another user's process holds it and we may not look. */
+export interface PortHolder {
+  readonly port: number;
+  readonly pid?: number;
+  readonly command?: string;
+}
+
+/** Whether a server of ours could listen on the port: on 127.0.0.1, and on ::1 where the machine has it. */
+export async function isPortFree(port: number): Promise<boolean> {
+  for (const host of ['127.0.0.1', '::1']) {
+    if (!(await canBind(host, port))) return false;
+  }
+  return true;
+}
+
+function canBind(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', (error) => {
+      if (hasCode(error, 'EADDRINUSE', 'EACCES')) resolve(false);
+      // No IPv6 on this machine: nothing to be held there.
+      else if (hasCode(error, 'EADDRNOTAVAIL', 'EAFNOSUPPORT')) resolve(true);
+      else reject(error);
+    });
+    server.listen({ host, port, exclusive: true, ipv6Only: host === '::1' }, () => server.close(() => resolve(true)));
+  });
+}
+
+/** The first free port of a range (both ends included) that is not among `except`. */
+export async function freePort(
+  range: readonly [number, number],
+  except: ReadonlySet<number> = new Set(),
+): Promise<number | undefined> {
+  for (let port = range[0]; port <= range[1]; port += 1) {
+    if (!except.has(port) && (await isPortFree(port))) return port;
+  }
+  return undefined;
+}
+
+/** Who listens on the TCP port, on any address; `undefined` when nobody does. */
+export async function holderOf(port: number): Promise<PortHolder | undefined> {
+  if (process.platform !== 'linux') return lsof(port);
+  const inodes = listeningInodes(port);
+  if (inodes.size === 0) return undefined;
+  const pid = linuxPids().find((candidate) => holdsSocket(candidate, inodes));
+  if (pid === undefined) return { port };
+  const command = await commandOf(pid);
+  return command === undefined ? { port, pid } : { port, pid, command };
+}
+
+/** Inodes of the sockets that listen on a port (`/proc/net/tcp`, proc_pid_net(5): local address, st 0A = LISTEN, inode). */
+function listeningInodes(port: number): Set<string> {
+  const wanted = port.toString(16).toUpperCase().padStart(4, '0');
+  const inodes = new Set<string>();
+  for (const file of ['/proc/net/tcp', '/proc/net/tcp6']) {
+    for (const line of readTable(file)) {
+      const fields = line.trim().split(/\s+/);
+      if (fields[3] === '0A' && fields[1]?.endsWith(`:${wanted}`) && fields[9] !== undefined) inodes.add(fields[9]);
+    }
+  }
+  return inodes;
+}
+
+function readTable(file: string): string[] {
+  try {
+    return readFileSync(file, 'utf8').split('\n').slice(1);
+  } catch (error) {
+    // A kernel without IPv6 has no tcp6 table.
+    if (hasCode(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
+
+function holdsSocket(pid: number, inodes: ReadonlySet<string>): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).some((fd) => {
+      const found = /^socket:\[(\d+)\]$/.exec(linkOf(`/proc/${pid}/fd/${fd}`));
+      return found?.[1] !== undefined && inodes.has(found[1]);
+    });
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ESRCH', 'EACCES', 'EPERM')) return false;
+    throw error;
+  }
+}
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch (error) {
+    // Closed between the listing and the look.
+    if (hasCode(error, 'ENOENT', 'ESRCH', 'EACCES', 'EPERM')) return '';
+    throw error;
+  }
+}
+
+async function lsof(port: number): Promise<PortHolder | undefined> {
+  try {
+    const { stdout } = await run('lsof', ['-nP', '-t', `-iTCP:${port}`, '-sTCP:LISTEN']);
+    const pid = Number(stdout.split('\n')[0]);
+    if (!Number.isSafeInteger(pid) || pid <= 0) return undefined;
+    const command = await commandOf(pid);
+    return command === undefined ? { port, pid } : { port, pid, command };
+  } catch (error) {
+    // lsof exits 1 when it finds nothing.
+    if (error instanceof Error && 'code' in error && error.code === 1) return undefined;
+    throw error;
+  }
+}
