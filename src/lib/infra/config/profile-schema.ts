@@ -1,0 +1,141 @@
+import { z } from 'zod';
+import { secretReference } from './secret-reference.ts';
+
+const port = z.int().min(1).max(65_535);
+const listeningPort = z.int().min(1024).max(65_535);
+
+function portRange(low: number, high: number, what: string) {
+  return z
+    .tuple([listeningPort, listeningPort])
+    .refine(([from, to]) => from <= to, {
+      error: 'must begin with the lower port',
+      params: { hint: `write it as [${low}, ${high}]` },
+    })
+    .default([low, high])
+    .describe(`First and last port that ${what} may listen on, both included.`);
+}
+
+function httpOrigin(what: string) {
+  return z
+    .string()
+    .refine(isHttpBase, {
+      error: 'must be an http or https address without path, query, user or trailing slash',
+      params: { hint: 'write it as https://host or http://host:port' },
+    })
+    .optional()
+    .describe(what);
+}
+
+function isHttpBase(value: string): boolean {
+  if (!URL.canParse(value)) return false;
+  const url = new URL(value);
+  return (url.protocol === 'http:' || url.protocol === 'https:') && url.origin === value;
+}
+
+function isDatabaseUrl(value: string): boolean {
+  if (secretReference(value) !== undefined) return true;
+  if (!URL.canParse(value)) return false;
+  const { protocol, pathname } = new URL(value);
+  return (protocol === 'postgres:' || protocol === 'postgresql:') && pathname.length > 1;
+}
+
+const server = z
+  .strictObject({
+    host: z
+      .string()
+      .regex(/^[A-Za-z0-9.:_-]{1,253}$/, 'must be a host name or an IP address')
+      .default('localhost')
+      .describe(
+        'Name or address that the API listens on. `localhost` means 127.0.0.1 and ::1; `0.0.0.0` every interface.',
+      ),
+    port: port.default(8080).describe('TCP port of the API.'),
+    external_url: httpOrigin(
+      'The address under which clients reach the API; tokens are bound to it. Default: `http://localhost:<port>`.',
+    ),
+    workers: z.int().min(1).max(64).default(1).describe('How many API processes run side by side.'),
+  })
+  .prefault({})
+  .describe('The API server.');
+
+const database = z
+  .strictObject({
+    url: z
+      .string()
+      .refine(isDatabaseUrl, {
+        error: 'must be a postgres:// address with a database name, or a secret',
+        params: { hint: 'write it as postgres://user@host:5432/name or ${secret:database.url}' },
+      })
+      .optional()
+      .describe(
+        'A PostgreSQL server of your own, as `${secret:NAME}` or as the URL itself. Without it the embedded server is started.',
+      ),
+  })
+  .prefault({})
+  .describe('The database.');
+
+const security = z
+  .strictObject({
+    issuer: httpOrigin('The `iss` of the tokens that are issued. Default: `server.external_url`.'),
+    access_token_ttl_seconds: z
+      .int()
+      .min(60)
+      .max(86_400)
+      .default(3600)
+      .describe('How long an access token lives at most, in seconds.'),
+  })
+  .prefault({})
+  .describe('Tokens.');
+
+const ports = z
+  .strictObject({
+    mcp: portRange(5000, 5999, 'MCP servers'),
+    agents: portRange(9000, 9999, 'agents'),
+  })
+  .prefault({})
+  .describe('Ports on loopback for the processes behind the API. Instances on one machine need ranges of their own.');
+
+const limits = z
+  .strictObject({
+    body_bytes: z
+      .int()
+      .min(1024)
+      .max(256 * 1024 * 1024)
+      .default(10 * 1024 * 1024)
+      .describe('Largest request or answer of a tool call that is read, in bytes.'),
+    call_timeout_ms: z
+      .int()
+      .min(100)
+      .max(3_600_000)
+      .default(120_000)
+      .describe('How long a tool call may take, in milliseconds, unless the tool says otherwise.'),
+  })
+  .prefault({})
+  .describe('Bounds of what a caller can ask for.');
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
+
+const runtime = z
+  .strictObject({
+    log_level: z.enum(LOG_LEVELS).default('info').describe('The least severe log line that is written.'),
+  })
+  .prefault({})
+  .describe('How the processes run.');
+
+/** profile.yaml as it is written. Types, checks, JSON Schema and the reference in docs/configuration.md come from here. */
+export const profileFileSchema = z
+  .strictObject({
+    name: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9-]{0,49}$/, 'must have lower-case letters, digits and dashes only, at most 50')
+      .optional()
+      .describe('Name of the profile, the same as its folder. Default: that name.'),
+    server,
+    database,
+    security,
+    ports,
+    limits,
+    runtime,
+  })
+  .describe('The settings of one environment of an instance (profile.yaml).');
+
+export type ProfileFile = z.output<typeof profileFileSchema>;

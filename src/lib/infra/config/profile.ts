@@ -1,0 +1,130 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  ConfigInvalidError,
+  type ConfigIssue,
+  NotFoundError,
+  PreconditionError,
+  UsageError,
+} from '../../shared/errors.ts';
+import type { Instance } from './instance.ts';
+import type { ProfileFile } from './profile-schema.ts';
+
+// zod and yaml are imported when a profile is read, not before: the command line starts without them.
+
+/** The settings of one environment, complete: what the file leaves out has its default. */
+export interface Profile extends Omit<ProfileFile, 'name' | 'server' | 'database' | 'security'> {
+  readonly name: string;
+  readonly server: Omit<ProfileFile['server'], 'external_url'> & { readonly external_url: string };
+  readonly database: { readonly url?: string };
+  readonly security: Omit<ProfileFile['security'], 'issuer'> & { readonly issuer: string };
+}
+
+export const DEFAULT_PROFILE = 'local';
+const NAME = /^[a-z0-9][a-z0-9-]{0,49}$/;
+
+/** The profile that a command means when no flag says so: `SYSTEMPROMPT_PROFILE`, else `local`. */
+export function profileName(env: NodeJS.ProcessEnv = process.env): string {
+  return env.SYSTEMPROMPT_PROFILE || DEFAULT_PROFILE;
+}
+
+/** Where the profile of that name is kept. */
+export function profileFile(instance: Pick<Instance, 'dir'>, name: string): string {
+  return join(instance.dir, 'profiles', name, 'profile.yaml');
+}
+
+/**
+ * Reads a profile. Precedence: environment, then the file, then the defaults; a flag reaches us as environment.
+ * @throws UsageError for what can't be a profile's name, NotFoundError when there is none of that name,
+ *   ConfigInvalidError with every finding, PreconditionError for a broken override in the environment
+ */
+export async function loadProfile(
+  instance: Pick<Instance, 'dir'>,
+  name: string = profileName(),
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Profile> {
+  if (!NAME.test(name)) {
+    throw new UsageError('That is no name for a profile.', {
+      hint: 'Use lower-case letters, digits and dashes, at most 50.',
+    });
+  }
+  const available = await profileNames(instance);
+  if (!available.includes(name)) {
+    throw new NotFoundError(`There is no profile \`${name}\`.`, {
+      hint:
+        available.length === 0 ? `None is in ${join(instance.dir, 'profiles')}.` : `There is: ${available.join(', ')}.`,
+      data: { profile: name, available },
+    });
+  }
+  const [{ parseYamlFile }, { profileFileSchema }] = await Promise.all([
+    import('./yaml.ts'),
+    import('./profile-schema.ts'),
+  ]);
+  const parsed = await parseYamlFile(profileFile(instance, name), profileFileSchema);
+  if ('issues' in parsed) throw new ConfigInvalidError(parsed.issues);
+  const portOverride = portFromEnvironment(env);
+  const issues = crossChecks(parsed.value, name, portOverride === undefined, parsed.issue);
+  if (issues.length > 0) throw new ConfigInvalidError(issues);
+  return complete(parsed.value, name, portOverride);
+}
+
+/** The profiles of an instance, sorted. */
+export async function profileNames(instance: Pick<Instance, 'dir'>): Promise<string[]> {
+  const folder = join(instance.dir, 'profiles');
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw new PreconditionError(`${folder} can't be read (${error.code}).`, { cause: error });
+  });
+  return entries
+    .filter((entry) => entry.isDirectory() && NAME.test(entry.name))
+    .map((entry) => entry.name)
+    .sort();
+}
+
+function complete(file: ProfileFile, name: string, portOverride: number | undefined): Profile {
+  const port = portOverride ?? file.server.port;
+  const externalUrl = file.server.external_url ?? `http://localhost:${port}`;
+  const { url } = file.database;
+  return {
+    name,
+    server: { ...file.server, port, external_url: externalUrl },
+    database: url === undefined ? {} : { url },
+    security: { ...file.security, issuer: file.security.issuer ?? externalUrl },
+    ports: file.ports,
+    limits: file.limits,
+    runtime: file.runtime,
+  };
+}
+
+function portFromEnvironment(env: NodeJS.ProcessEnv): number | undefined {
+  const text = env.SYSTEMPROMPT_SERVER_PORT;
+  if (text === undefined || text === '') return undefined;
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (port >= 1 && port <= 65_535) return port;
+  throw new PreconditionError('SYSTEMPROMPT_SERVER_PORT is no port.', {
+    hint: 'Set it to a number from 1 to 65535, or unset it.',
+    data: { variable: 'SYSTEMPROMPT_SERVER_PORT' },
+  });
+}
+
+type MakeIssue = (path: (string | number)[], message: string, hint?: string) => ConfigIssue;
+
+function crossChecks(file: ProfileFile, name: string, checkPort: boolean, issue: MakeIssue): ConfigIssue[] {
+  const issues: ConfigIssue[] = [];
+  if (file.name !== undefined && file.name !== name) {
+    issues.push(
+      issue(['name'], `\`name\` differs from the profile's folder \`${name}\``, `write ${name}, or leave it out`),
+    );
+  }
+  const { mcp, agents } = file.ports;
+  if (mcp[0] <= agents[1] && agents[0] <= mcp[1]) {
+    issues.push(issue(['ports', 'agents'], '`ports.agents` overlaps `ports.mcp`', 'give each a range of its own'));
+  }
+  const { port } = file.server;
+  for (const [group, [from, to]] of Object.entries(file.ports)) {
+    if (checkPort && port >= from && port <= to) {
+      issues.push(issue(['server', 'port'], `\`server.port\` lies in \`ports.${group}\``, 'choose a port outside it'));
+    }
+  }
+  return issues;
+}

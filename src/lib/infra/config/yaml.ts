@@ -1,0 +1,78 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { z } from 'zod';
+import type { ConfigIssue } from '../../shared/errors.ts';
+import { checkDocument } from './schema-issues.ts';
+import { type Place, parseYamlDocument, type YamlPath } from './yaml-document.ts';
+import { displayPath, readYamlText } from './yaml-source.ts';
+
+/** A file that holds: its checked value, and the way from a later finding (across files, say) back to its place. */
+export interface ParsedYaml<T> {
+  readonly value: T;
+  /** The path as messages show it. */
+  readonly file: string;
+  /** The place of the value at a path (or of its key); of what is not there, the innermost map or list that is. */
+  locate(path: YamlPath, at?: 'key' | 'value'): Place;
+  /** A finding about the value at a path. */
+  issue(path: YamlPath, message: string, hint?: string, at?: 'key' | 'value'): ConfigIssue;
+}
+
+/** Why a file does not hold: every finding at once. */
+export interface RefusedYaml {
+  readonly issues: ConfigIssue[];
+}
+
+/** More than a reader takes in; a file that is of another kind altogether would give one a line. */
+const ISSUES_MAX = 100;
+
+/**
+ * Reads a YAML file and checks it against a schema. What the file does wrong, to the absence of the file itself, is
+ * returned as issues with `line:column`, never thrown. When the file is no YAML at all the schema is not consulted: its
+ * findings would follow from the first fault. Messages quote names, never values.
+ * @param file absolute, or relative to the working directory
+ */
+export async function parseYamlFile<T>(file: string, schema: z.ZodType<T>): Promise<ParsedYaml<T> | RefusedYaml> {
+  const source = await readYamlText(file);
+  if ('issue' in source) return { issues: [source.issue] };
+  return parseYamlText(source.text, displayPath(file), schema);
+}
+
+/** As `parseYamlFile`, of a text at hand; `file` is how messages name it. */
+export function parseYamlText<T>(text: string, file: string, schema: z.ZodType<T>): ParsedYaml<T> | RefusedYaml {
+  const parsed = parseYamlDocument(text, file);
+  if ('issues' in parsed) return { issues: bounded(parsed.issues) };
+  const { document } = parsed;
+  const checked = checkDocument(document, file, schema);
+  if ('issues' in checked) return { issues: bounded(checked.issues) };
+  const locate = document.locate.bind(document);
+  return {
+    value: checked.value,
+    file,
+    locate,
+    issue: (path, message, hint, at) => ({
+      file,
+      ...locate(path, at),
+      message,
+      ...(hint === undefined ? {} : { hint }),
+    }),
+  };
+}
+
+/** The YAML files of a folder, sorted by name; none when there is no such folder. */
+export async function yamlFilesIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  return entries
+    .filter((name) => /\.ya?ml$/.test(name) && !name.startsWith('.'))
+    .sort()
+    .map((name) => join(folder, name));
+}
+
+function bounded(issues: readonly ConfigIssue[]): ConfigIssue[] {
+  const last = issues[ISSUES_MAX];
+  if (last === undefined) return [...issues];
+  const { file, line, column } = last;
+  return [...issues.slice(0, ISSUES_MAX), { file, line, column, message: `and ${issues.length - ISSUES_MAX} more` }];
+}
