@@ -1,0 +1,71 @@
+import type { ServiceState } from './status.ts';
+
+/**
+ * The life of a service as data. `generation` counts starts: whatever was set going for one start (a timer, a probe, the
+ * watch over its process) reports with that start's number and is ignored once another start has begun.
+ */
+export interface MachineState {
+  readonly name: ServiceState;
+  readonly generation: number;
+}
+
+/** Orders come from people and the supervisor at any time. */
+export type Order =
+  /** Begin a new run. */
+  | 'start'
+  /** A run of an earlier supervisor was found healthy and is taken over. */
+  | 'adopt'
+  /** End the run. */
+  | 'stop';
+
+/** Observations concern one run and carry its generation. */
+export type Observation =
+  /** The health check answered with this run's id. */
+  | 'healthy'
+  /** Several health checks in a row went unanswered. */
+  | 'unhealthy'
+  /** The process ended (or was ended for being unhealthy) and another try is due after a pause. */
+  | 'died'
+  /** The pause is over. */
+  | 'retry'
+  /** The process was stopped as ordered. */
+  | 'gone'
+  /** No further try: a crash loop, a ready timeout, an invalid configuration, a foreign port, an unkillable process. */
+  | 'gave_up';
+
+export type MachineEvent =
+  | { readonly type: Order }
+  | { readonly type: Observation; readonly generation: number };
+
+export const initialState: MachineState = { name: 'stopped', generation: 0 };
+
+const transitions: Readonly<Record<ServiceState, Readonly<Partial<Record<Order | Observation, ServiceState>>>>> = {
+  stopped: { start: 'starting', adopt: 'ready' },
+  starting: { healthy: 'ready', died: 'backoff', gave_up: 'failed', stop: 'stopping' },
+  ready: { unhealthy: 'unhealthy', died: 'backoff', gave_up: 'failed', stop: 'stopping' },
+  unhealthy: { healthy: 'ready', died: 'backoff', gave_up: 'failed', stop: 'stopping' },
+  backoff: { retry: 'starting', start: 'starting', gave_up: 'failed', stop: 'stopped' },
+  stopping: { gone: 'stopped', died: 'backoff', gave_up: 'failed' },
+  failed: { start: 'starting', stop: 'stopped' },
+};
+
+/**
+ * The next state, or `undefined` when the event means nothing in this state: it came too late, or it concerns a run that
+ * is over. Pure: no clock, no chance, no effect.
+ */
+export function transition(state: MachineState, event: MachineEvent): MachineState | undefined {
+  if ('generation' in event && event.generation !== state.generation) return undefined;
+  const name = transitions[state.name][event.type];
+  if (name === undefined) return undefined;
+  return { name, generation: name === 'starting' ? state.generation + 1 : state.generation };
+}
+
+/** Whether a run's process may be alive in this state. */
+export function hasProcess(state: ServiceState): boolean {
+  return state === 'starting' || state === 'ready' || state === 'unhealthy' || state === 'stopping';
+}
+
+/** Whether nothing more happens by itself: somebody who waits for a start has the answer. */
+export function isSettled(state: ServiceState): boolean {
+  return state === 'ready' || state === 'failed' || state === 'stopped';
+}

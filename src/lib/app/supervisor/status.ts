@@ -1,0 +1,116 @@
+import type { ServiceKind } from '../../infra/process/spec.ts';
+import type { ErrorCode } from '../../shared/errors.ts';
+
+// What travels over the control socket. Types only, so that the client stays light.
+
+export type ServiceState = 'stopped' | 'starting' | 'ready' | 'unhealthy' | 'backoff' | 'stopping' | 'failed';
+
+export interface LastExit {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+export interface ServiceStatus {
+  readonly name: string;
+  readonly kind: ServiceKind;
+  readonly state: ServiceState;
+  readonly pid?: number;
+  readonly port?: number;
+  /** Id of this run of the service. */
+  readonly instanceId?: string;
+  /** How often it was started, over all supervisors. */
+  readonly generation: number;
+  /** How often it was restarted without anybody asking, since it was last started on purpose. */
+  readonly restarts: number;
+  /** It was found running by this supervisor, not started by it. */
+  readonly adopted?: boolean;
+  /** ISO 8601, UTC. */
+  readonly startedAt?: string;
+  readonly readyAt?: string;
+  /** From spawn to ready, in ms. */
+  readonly readyMs?: number;
+  readonly nextRetryAt?: string;
+  /** How its process last ended; null when it ended unseen. */
+  readonly lastExit?: LastExit | null;
+  readonly lastError?: string;
+  /** The code of the last error, when it has one. */
+  readonly lastErrorCode?: ErrorCode;
+  readonly lastLog?: string;
+}
+
+/** How far the boot is; `failed` means that the supervisor is about to end. */
+export type BootState = 'booting' | 'running' | 'failed' | 'stopping';
+
+export interface InstanceStatus {
+  /** Id of the installation. */
+  readonly instanceId: string;
+  readonly root: string;
+  readonly profile: string;
+  readonly supervisor: {
+    readonly pid: number;
+    readonly version: string;
+    /** 0 until the database has given one. */
+    readonly epoch: number;
+    readonly startedAt: string;
+    readonly state: BootState;
+    /** Resident memory, in bytes. */
+    readonly rss: number;
+    /** False while the database is away: nothing is started or ended until it is back. */
+    readonly acting: boolean;
+  };
+  readonly url: string;
+  readonly services: readonly ServiceStatus[];
+  readonly phases: readonly { readonly name: string; readonly ms: number }[];
+}
+
+/** An error as it travels: what the classes of `shared/errors.ts` carry. */
+export interface WireError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint?: string;
+  readonly next?: readonly string[];
+  readonly data?: Readonly<Record<string, unknown>>;
+}
+
+interface EventBase {
+  /** Counts from 1 over the life of a supervisor. */
+  readonly seq: number;
+  readonly at: string;
+}
+
+export type SupervisorEvent = EventBase &
+  (
+    | {
+        readonly type: 'transition';
+        readonly service: string;
+        readonly from: ServiceState;
+        readonly to: ServiceState;
+        readonly event: string;
+        readonly reason?: string;
+        readonly status: ServiceStatus;
+      }
+    | { readonly type: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly message: string; readonly service?: string }
+    | { readonly type: 'phase'; readonly name: string; readonly ms: number }
+    /** The boot is over and every service has come to rest; `failed` names those that are not ready. */
+    | { readonly type: 'ready'; readonly ms: number; readonly failed: readonly string[] }
+    /** Nothing was started, or what was started is being stopped again; the supervisor ends. */
+    | { readonly type: 'boot_failed'; readonly error: WireError }
+    | { readonly type: 'stopping'; readonly now: boolean }
+    | { readonly type: 'stopped' }
+  );
+
+export type SupervisorEventBody = SupervisorEvent extends infer E ? (E extends EventBase ? Omit<E, 'seq' | 'at'> : never) : never;
+
+/** What start, stop and restart answer. */
+export interface ServicesResult {
+  readonly services: readonly ServiceStatus[];
+  /** Names of those that are not what was asked for. */
+  readonly failed: readonly string[];
+}
+
+/** One line of a service's output. */
+export interface ServiceLogLine {
+  readonly service: string;
+  readonly instanceId: string;
+  readonly line: string;
+}
