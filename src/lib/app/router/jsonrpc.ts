@@ -1,0 +1,167 @@
+/**
+ * Reading one JSON-RPC message of MCP (schema revisions 2024-11-05 to 2026-07-28). By hand and without a schema
+ * library on purpose: this runs for every request, and only the envelope concerns the router. What `params` must look
+ * like beyond a tool's name and arguments is for the server to say.
+ */
+export type RequestId = string | number;
+
+export type Message =
+  | { readonly kind: 'call'; readonly id: RequestId; readonly tool: string; readonly input: unknown; readonly meta: unknown }
+  | { readonly kind: 'request'; readonly id: RequestId; readonly method: string }
+  | { readonly kind: 'notification'; readonly method: string; readonly cancels: RequestId | undefined }
+  | { readonly kind: 'response' }
+  | Malformed;
+
+/** What is wrong with a message, as the JSON-RPC error that it is answered with. */
+export interface Malformed {
+  readonly kind: 'malformed';
+  readonly code: number;
+  readonly message: string;
+  readonly id: RequestId | null;
+  /** Set when the message was meant as a tool call; the attempt is a row. Empty when it named no tool. */
+  readonly tool?: string;
+}
+
+export const parseError = -32700;
+export const invalidRequest = -32600;
+export const invalidParams = -32602;
+
+/** Nesting that no honest message needs; deeper ones would exhaust the stack of whoever walks them. */
+const maxDepth = 128;
+
+export function parseMessage(body: Buffer): Message {
+  const text = body.toString('utf8');
+  const flaw = findFlaw(text);
+  if (flaw !== undefined) return malformed(invalidRequest, flaw);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // The parser's own message quotes the body, which may hold a secret.
+    return malformed(parseError, 'The body is not valid JSON.');
+  }
+  if (Array.isArray(value)) {
+    return malformed(invalidRequest, 'Batches are not part of MCP since revision 2025-06-18: send one message a request.');
+  }
+  if (!isRecord(value)) return malformed(invalidRequest, 'The body is not a JSON-RPC message.');
+  return classify(value);
+}
+
+function classify(message: Readonly<Record<string, unknown>>): Message {
+  const { id, method, params } = message;
+  const validId = typeof id === 'string' || (typeof id === 'number' && Number.isFinite(id)) ? id : undefined;
+  if (message['jsonrpc'] !== '2.0') return malformed(invalidRequest, 'jsonrpc must be "2.0".', validId);
+  const answers = message['result'] !== undefined || message['error'] !== undefined;
+  if (method === undefined) {
+    return answers ? { kind: 'response' } : malformed(invalidRequest, 'The message has neither method nor result.', validId);
+  }
+  if (typeof method !== 'string') return malformed(invalidRequest, 'method must be a string.', validId);
+  if (answers) return malformed(invalidRequest, 'A message is either a request or a response, not both.', validId);
+  if (method === 'tools/call') return classifyCall(validId, params);
+  if (id === undefined) {
+    const cancels = method === 'notifications/cancelled' && isRecord(params) ? params['requestId'] : undefined;
+    return { kind: 'notification', method, cancels: typeof cancels === 'string' || typeof cancels === 'number' ? cancels : undefined };
+  }
+  // MCP base protocol: unlike JSON-RPC, the id must not be null.
+  if (validId === undefined) return malformed(invalidRequest, 'id must be a string or a number.');
+  return { kind: 'request', id: validId, method };
+}
+
+function classifyCall(id: RequestId | undefined, params: unknown): Message {
+  const name = isRecord(params) ? params['name'] : undefined;
+  const tool = typeof name === 'string' ? name : '';
+  // A call without an id would run and answer nobody: there would be no answer to hold back.
+  if (id === undefined) return { ...malformed(invalidRequest, 'tools/call needs an id: a string or a number.'), tool };
+  if (!isRecord(params)) return { ...malformed(invalidParams, 'params must be an object.', id), tool };
+  if (tool === '') return { ...malformed(invalidParams, 'params.name must name a tool.', id), tool };
+  const input = params['arguments'];
+  if (input !== undefined && !isRecord(input)) {
+    return { ...malformed(invalidParams, 'params.arguments must be an object.', id), tool };
+  }
+  return { kind: 'call', id, tool, input: input ?? {}, meta: params['_meta'] };
+}
+
+function malformed(code: number, message: string, id?: RequestId): Malformed {
+  return { kind: 'malformed', code, message, id: id ?? null };
+}
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const envelopeMembers: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'params', 'result', 'error']);
+const paramMembers: ReadonlySet<string> = new Set(['name', 'arguments', '_meta', 'task']);
+
+/**
+ * The body goes to the server as it came, so it must not be possible to read it in two ways: a member that is repeated
+ * (RFC 8259 §4: which one counts is up to the parser) or that differs from a known one only in letter case (some
+ * parsers match names without it) would let one call be judged and another be run. Looks at the envelope and at
+ * `params`; the same pass bounds the depth. Says what is wrong, or nothing; does not check the syntax.
+ */
+function findFlaw(text: string): string | undefined {
+  let depth = 0;
+  let inParams = false;
+  let lastName = '';
+  const envelope: string[] = [];
+  const params: string[] = [];
+  for (let at = 0; at < text.length; at += 1) {
+    const unit = text.charCodeAt(at);
+    if (unit === 0x22) {
+      const end = endOfString(text, at);
+      const watched = depth === 1 || (depth === 2 && inParams);
+      if (watched && isNameAt(text, end + 1)) {
+        const name = nameOf(text.slice(at, end + 1));
+        const flaw = depth === 1 ? checkName(name, envelope, envelopeMembers) : checkName(name, params, paramMembers);
+        if (flaw !== undefined) return flaw;
+        if (depth === 1) lastName = name;
+      }
+      at = end;
+    } else if (unit === 0x7b || unit === 0x5b) {
+      depth += 1;
+      if (depth > maxDepth) return `The message is nested deeper than ${maxDepth} levels.`;
+      if (depth === 2) inParams = unit === 0x7b && lastName === 'params';
+    } else if (unit === 0x7d || unit === 0x5d) {
+      depth -= 1;
+    }
+  }
+  return undefined;
+}
+
+function checkName(name: string, seen: string[], known: ReadonlySet<string>): string | undefined {
+  // Both foldings: the long s and the Kelvin sign each survive one of them.
+  const folded = name.toUpperCase().toLowerCase();
+  if (seen.includes(folded)) return 'A member of the message is repeated.';
+  if (folded !== name && known.has(folded)) return `A member of the message must be written "${folded}".`;
+  seen.push(folded);
+  return undefined;
+}
+
+/** Index of the quote that ends the string beginning at `start`, or the text's end. */
+function endOfString(text: string, start: number): number {
+  let end = start;
+  for (;;) {
+    end = text.indexOf('"', end + 1);
+    if (end === -1) return text.length;
+    let slashes = 0;
+    while (text.charCodeAt(end - 1 - slashes) === 0x5c) slashes += 1;
+    if (slashes % 2 === 0) return end;
+  }
+}
+
+function isNameAt(text: string, after: number): boolean {
+  for (let at = after; at < text.length; at += 1) {
+    const unit = text.charCodeAt(at);
+    if (unit === 0x3a) return true;
+    if (unit !== 0x20 && unit !== 0x0a && unit !== 0x0d && unit !== 0x09) return false;
+  }
+  return false;
+}
+
+function nameOf(quoted: string): string {
+  if (!quoted.includes('\\')) return quoted.slice(1, -1);
+  try {
+    return JSON.parse(quoted) as string;
+  } catch {
+    return quoted;
+  }
+}

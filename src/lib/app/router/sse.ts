@@ -1,0 +1,88 @@
+const lineFeed = 0x0a;
+const carriageReturn = 0x0d;
+
+/**
+ * Splits a stream of server-sent events (WHATWG HTML §9.2) into events, keeping their bytes as they came, wherever the
+ * chunks are cut. An event ends with an empty line; lines end with LF, CR or CRLF. When a chunk ends between CR and LF,
+ * that LF comes as the first byte of the next event, where it means nothing.
+ */
+export class SseSplitter {
+  readonly #limit: number;
+  #pending: Buffer[] = [];
+  #pendingBytes = 0;
+  #lineIsEmpty = true;
+  #afterCarriageReturn = false;
+
+  /** @param limit most bytes that one event may have */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /**
+   * The events that this chunk completes, each with its closing empty line.
+   * @throws RangeError when an event grows past the limit
+   */
+  push(chunk: Buffer): Buffer[] {
+    const events: Buffer[] = [];
+    let start = 0;
+    for (let at = 0; at < chunk.length; at += 1) {
+      const byte = chunk[at];
+      if (byte === lineFeed && this.#afterCarriageReturn) {
+        this.#afterCarriageReturn = false;
+        continue;
+      }
+      this.#afterCarriageReturn = byte === carriageReturn;
+      if (byte !== lineFeed && byte !== carriageReturn) {
+        this.#lineIsEmpty = false;
+      } else if (!this.#lineIsEmpty) {
+        this.#lineIsEmpty = true;
+      } else {
+        if (byte === carriageReturn && chunk[at + 1] === lineFeed) {
+          at += 1;
+          this.#afterCarriageReturn = false;
+        }
+        events.push(this.#take(chunk.subarray(start, at + 1)));
+        start = at + 1;
+      }
+    }
+    if (start < chunk.length) {
+      this.#check(chunk.length - start);
+      this.#pending.push(chunk.subarray(start));
+      this.#pendingBytes += chunk.length - start;
+    }
+    return events;
+  }
+
+  #take(end: Buffer): Buffer {
+    this.#check(end.length);
+    if (this.#pending.length === 0) return end;
+    const event = Buffer.concat([...this.#pending, end]);
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    return event;
+  }
+
+  #check(more: number): void {
+    if (this.#pendingBytes + more > this.#limit) throw new RangeError('An event is larger than the limit.');
+  }
+}
+
+/** The `data` of one event, its lines joined by LF; empty when it has none (a comment, a priming event). */
+export function eventData(event: Buffer): string {
+  const text = event.toString('utf8');
+  // The usual event: `event: message`, one line of data.
+  let data: string | undefined;
+  for (const line of text.split(/\r\n|\n|\r/)) {
+    if (!line.startsWith('data')) continue;
+    const rest = line.slice(4);
+    if (rest !== '' && !rest.startsWith(':')) continue;
+    const value = rest.startsWith(': ') ? rest.slice(2) : rest.slice(1);
+    data = data === undefined ? value : `${data}\n${value}`;
+  }
+  return data ?? '';
+}
+
+/** One JSON-RPC message as an event. JSON text has no line breaks, so one line of data is enough. */
+export function messageEvent(json: string): string {
+  return `event: message\ndata: ${json}\n\n`;
+}

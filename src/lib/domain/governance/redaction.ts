@@ -1,0 +1,168 @@
+import { hash } from 'node:crypto';
+import { canonicalJson } from './canonical-json.ts';
+import { redacted, secretFlag, secretKey, secretNumberKey, secretPatterns, suspicious } from './secret-patterns.ts';
+
+/** Longest stored form of a call's input, in characters of JSON. */
+export const maxInputLength = 16_384;
+/** Longest stored error text, in characters. */
+export const maxErrorLength = 2_000;
+
+const maxStringLength = 4_096;
+const maxKeyLength = 256;
+const maxDepth = 24;
+/** Characters of a long string that are looked at: a secret across the cut is still found before the cut is made. */
+const scanLength = maxStringLength * 2;
+const truncated = '[truncated]';
+
+/** The input of a call as the audit keeps it. */
+export interface AuditedInput {
+  /** SHA-256 over the canonical JSON of the whole input, in hex. */
+  readonly digest: string;
+  /** JSON text, redacted and at most {@link maxInputLength} long. */
+  readonly json: string;
+  /** Values that were found secret by their name; an error text that quotes one of them must lose it too. */
+  readonly secrets: readonly string[];
+}
+
+const noSecrets: readonly string[] = [];
+
+/**
+ * Prepares a call's input for the audit. On the hot path: an input without anything suspicious costs its canonical text,
+ * one digest and one scan.
+ *
+ * @param input a value from `JSON.parse` of bounded depth
+ * @param secretNames names of arguments that the server's configuration marks secret, whatever they are called
+ */
+export function auditInput(input: unknown, secretNames?: ReadonlySet<string>): AuditedInput {
+  const canonical = canonicalJson(input);
+  const digest = hash('sha256', canonical, 'hex');
+  if (secretNames === undefined && canonical.length <= maxInputLength && !suspicious.test(canonical)) {
+    return { digest, json: canonical, secrets: noSecrets };
+  }
+  const walk: Walk = { left: maxInputLength - 64, secrets: [], secretNames };
+  const json = JSON.stringify(redactValue(input, 0, walk));
+  return { digest, json: json.length <= maxInputLength ? json : JSON.stringify(truncated), secrets: walk.secrets };
+}
+
+/**
+ * A text without secrets, fit for a row or a log line: an upstream's error message, say.
+ *
+ * @param secrets values known to be secret, removed wherever they are quoted
+ * @param limit longest result, in characters
+ */
+export function redactText(text: string, secrets: readonly string[] = noSecrets, limit = maxErrorLength): string {
+  let clean = text.length > limit * 2 ? text.slice(0, limit * 2) : text;
+  for (const secret of secrets) {
+    if (clean.includes(secret)) clean = clean.replaceAll(secret, redacted);
+  }
+  if (suspicious.test(clean)) clean = replacePatterns(clean);
+  return clip(clean, limit);
+}
+
+interface Walk {
+  /** How many characters of JSON may still be written. */
+  left: number;
+  readonly secrets: string[];
+  readonly secretNames: ReadonlySet<string> | undefined;
+}
+
+function redactValue(value: unknown, depth: number, walk: Walk): unknown {
+  if (typeof value === 'string') return spend(redactString(value), walk);
+  if (typeof value !== 'object' || value === null) {
+    walk.left -= 8;
+    return value;
+  }
+  if (depth >= maxDepth) return spend(truncated, walk);
+  walk.left -= 2;
+  return Array.isArray(value) ? redactArray(value, depth, walk) : redactObject(value, depth, walk);
+}
+
+function redactArray(items: readonly unknown[], depth: number, walk: Walk): unknown[] {
+  const result: unknown[] = [];
+  let afterFlag = false;
+  for (const item of items) {
+    if (walk.left <= 0) {
+      result.push(truncated);
+      break;
+    }
+    if (afterFlag && typeof item === 'string' && !item.startsWith('-')) {
+      remember(item, walk);
+      result.push(spend(redacted, walk));
+    } else {
+      result.push(redactValue(item, depth + 1, walk));
+    }
+    walk.left -= 1;
+    afterFlag = typeof item === 'string' && item.length <= 160 && secretFlag.test(item);
+  }
+  return result;
+}
+
+function redactObject(record: object, depth: number, walk: Walk): Record<string, unknown> {
+  // Without a prototype: a member called `__proto__` stays a member.
+  const result: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
+  for (const [key, value] of Object.entries(record)) {
+    if (walk.left <= 0) {
+      result[truncated] = true;
+      break;
+    }
+    const name = spend(clip(redactString(key), maxKeyLength), walk);
+    if (isSecretMember(key, value, walk)) {
+      remember(value, walk);
+      result[name] = spend(redacted, walk);
+    } else {
+      result[name] = redactValue(value, depth + 1, walk);
+    }
+    walk.left -= 2;
+  }
+  return result;
+}
+
+function isSecretMember(key: string, value: unknown, walk: Walk): boolean {
+  if (walk.secretNames?.has(key) === true) return true;
+  if (value === null || typeof value === 'boolean') return false;
+  const name = key.length > maxKeyLength ? key.slice(0, maxKeyLength) : key;
+  return typeof value === 'number' ? secretNumberKey.test(name) : secretKey.test(name);
+}
+
+/** Keeps a secret's value (and those inside it) so that other texts of the same call can be cleaned of it. */
+function remember(value: unknown, walk: Walk): void {
+  if (walk.secrets.length >= 32) return;
+  if (typeof value === 'string') {
+    // A very short one would blank innocent text all over.
+    if (value.length >= 4) walk.secrets.push(value);
+  } else if (typeof value === 'object' && value !== null) {
+    for (const inner of Object.values(value)) remember(inner, walk);
+  }
+}
+
+function redactString(text: string): string {
+  const scanned = text.length > scanLength ? text.slice(0, scanLength) : text;
+  const clean = suspicious.test(scanned) ? replacePatterns(scanned) : scanned;
+  const kept = clip(clean, maxStringLength);
+  return text.length > scanLength ? `${kept}[${text.length} characters]` : kept;
+}
+
+function replacePatterns(text: string): string {
+  // `jsonb` and `text` refuse U+0000, `jsonb` also lone surrogates.
+  let clean = text.toWellFormed().replaceAll('\0', '\ufffd');
+  for (const { find, replace } of secretPatterns) clean = clean.replace(find, replace);
+  return clean;
+}
+
+function clip(text: string, limit: number): string {
+  if (text.length <= limit) return text;
+  return `${text.slice(0, limit).toWellFormed()}…`;
+}
+
+/** Counts a string against the bound and cuts it to what is left. */
+function spend(text: string, walk: Walk): string {
+  // Two quotes and a comma; escapes can make a character six long.
+  let kept = text;
+  let cost = JSON.stringify(kept).length + 1;
+  if (cost > walk.left) {
+    kept = clip(text, Math.max(0, Math.floor(walk.left / 6)));
+    cost = JSON.stringify(kept).length + 1;
+  }
+  walk.left -= cost;
+  return kept;
+}
