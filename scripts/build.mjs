@@ -54,8 +54,8 @@ export function isBuilt() {
 function coreEntries() {
   const entries = filesUnder('src/commands', isSource);
   entries.push(...filesUnder('src/entry', (file) => /^src\/entry\/[^/]+\/main\.tsx?$/.test(file)));
-  // What oclif loads by its path: hooks and the help class.
-  entries.push(...filesUnder('src/entry', (file) => isSource(file) && /^src\/entry\/cli\/(hooks\/.+|help)\.tsx?$/.test(file)));
+  // What bin/run.js loads without the rest: the root help.
+  entries.push(...filesUnder('src/entry', (file) => isSource(file) && /^src\/entry\/cli\/root-help\.ts$/.test(file)));
   for (const face of ['src/index.ts', 'src/mcp.ts']) if (existsSync(join(root, face))) entries.push(face);
   return entries;
 }

@@ -1,0 +1,84 @@
+#!/usr/bin/env node
+// The production entry. It imports built-in modules only and must parse on every Node.js since 18, so that an old one
+// gets a sentence instead of a syntax error. `--version` and the root help answer from here: no framework is loaded.
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import module from 'node:module';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const floor = [22, 19];
+const root = fileURLToPath(new URL('..', import.meta.url));
+const argv = process.argv.slice(2);
+const env = process.env;
+const json = argv.includes('--json') || env.SYSTEMPROMPT_OUTPUT_FORMAT === 'json';
+
+function read(file) {
+  return JSON.parse(readFileSync(join(root, file), 'utf8'));
+}
+
+function version() {
+  const text = `systemprompt/${read('package.json').version} ${process.platform}-${process.arch} node-${process.version}`;
+  process.stdout.write(
+    json ? `${JSON.stringify({ ok: true, artifact: { type: 'text', content: text } })}\n` : `${text}\n`,
+  );
+}
+
+function tooOld() {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (major > floor[0] || (major === floor[0] && minor >= floor[1])) return undefined;
+  const message = `systemprompt needs Node.js ${floor.join('.')} or newer; this is ${process.versions.node}.`;
+  const own = existsSync(join(root, 'node_modules', '.bin', process.platform === 'win32' ? 'node.exe' : 'node'));
+  const hint = own
+    ? 'Use the project’s own Node.js: npm run -s systemprompt -- <command>'
+    : 'Install Node.js 24 (https://nodejs.org/en/download) and run the command again.';
+  return { message, hint };
+}
+
+/**
+ * V8's compiled code, kept between runs. Node.js' default directory lies in the shared temporary folder, where another
+ * user could put code of his before we do; ours is private to the user, and without such a place there is no cache.
+ */
+function compileCache() {
+  if (module.enableCompileCache === undefined || env.NODE_COMPILE_CACHE || env.NODE_DISABLE_COMPILE_CACHE) return;
+  try {
+    const base = env.XDG_CACHE_HOME || join(homedir(), '.cache');
+    const directory = join(base, 'systemprompt', 'compile');
+    let stat = statSync(directory, { throwIfNoEntry: false });
+    if (stat === undefined) {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      stat = statSync(directory);
+    }
+    const uid = process.getuid?.();
+    if (uid === undefined || (stat.uid === uid && (stat.mode & 0o022) === 0)) module.enableCompileCache(directory);
+  } catch {
+    // A read-only or missing home: slower by some milliseconds, nothing else.
+  }
+}
+
+async function rootHelp() {
+  if (!existsSync(join(root, 'oclif.manifest.json'))) return false;
+  const { printRootHelp } = await import('../dist/entry/cli/root-help.js');
+  printRootHelp(read('package.json'), read('oclif.manifest.json'));
+  return true;
+}
+
+const old = tooOld();
+if (argv[0] === '--version') {
+  version();
+} else if (old !== undefined) {
+  if (json) {
+    const error = { code: 'PRECONDITION', message: old.message, hint: old.hint, next: [] };
+    process.stdout.write(`${JSON.stringify({ ok: false, error })}\n`);
+  } else {
+    process.stderr.write(`${old.message} ${old.hint}\n`);
+  }
+  process.exitCode = 6;
+} else {
+  compileCache();
+  const plainHelp = argv.length === 0 || (argv.length === 1 && (argv[0] === '--help' || argv[0] === '-h'));
+  if (json || !plainHelp || !(await rootHelp())) {
+    const { runCli } = await import('../dist/entry/cli/main.js');
+    await runCli({ root });
+  }
+}

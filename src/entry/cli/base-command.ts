@@ -1,0 +1,94 @@
+import { Command } from '@oclif/core/command';
+import type { Config } from '@oclif/core/config';
+import { boolean, string } from '@oclif/core/flags';
+import type { InferredArgs, InferredFlags, LoadOptions } from '@oclif/core/interfaces';
+import { CommandContext } from '../../lib/app/command-context.ts';
+import type { Artifact } from '../../lib/shared/artifact.ts';
+import type { CommandDeclaration } from '../../lib/shared/command.ts';
+import { InternalError } from '../../lib/shared/errors.ts';
+import { confirmDestruction } from './confirm.ts';
+import { admitDelegate } from './delegation.ts';
+import type { CliConfig } from './main.ts';
+import type { Output } from './output/output.ts';
+
+const helpGroup = 'GLOBAL';
+
+/** Flags that every command has. Their values are read before the parser runs (session.ts); here they are declared. */
+export const globalFlags = {
+  json: boolean({
+    helpGroup,
+    summary: 'Print the result as JSON, and nothing else (also SYSTEMPROMPT_OUTPUT_FORMAT=json)',
+  }),
+  'non-interactive': boolean({
+    helpGroup,
+    env: 'SYSTEMPROMPT_NON_INTERACTIVE',
+    summary: 'Never ask; fail and name the flag instead',
+  }),
+  profile: string({ helpGroup, env: 'SYSTEMPROMPT_PROFILE', helpValue: '<name>', summary: 'Use this profile' }),
+  'no-color': boolean({ helpGroup, summary: 'Print without colours (also NO_COLOR)' }),
+  debug: boolean({ helpGroup, env: 'SYSTEMPROMPT_DEBUG', summary: 'Show where an error came from' }),
+};
+
+/** For commands that destroy: the answer to the question, given beforehand. */
+export const yesFlag = { yes: boolean({ char: 'y', summary: 'Do it without asking' }) };
+
+type FlagsOf<T extends typeof Command> = InferredFlags<typeof globalFlags & T['flags']>;
+type ArgsOf<T extends typeof Command> = InferredArgs<T['args']>;
+
+/**
+ * The base of every command. A subclass declares what it does to the system and who may run it, and returns an artifact;
+ * printing, errors, exit codes and questions are done here and in main.ts, the same for all.
+ */
+export abstract class BaseCommand<T extends typeof Command> extends Command {
+  static override baseFlags = globalFlags;
+  /** Read from the manifest by the MCP tool and the documentation as well; every command has one. */
+  static declaration: CommandDeclaration;
+
+  protected flags!: FlagsOf<T>;
+  protected args!: ArgsOf<T>;
+  protected context!: CommandContext;
+  /** The exit code of a run that returned an artifact; 0 unless a command says that what it found is bad. */
+  protected exitStatus = 0;
+
+  /** Does the work. Errors are thrown, never printed. */
+  protected abstract execute(): Promise<Artifact>;
+
+  protected get output(): Output {
+    const { output } = this.config as CliConfig;
+    if (output === undefined) throw new InternalError('A command was run without main()');
+    return output;
+  }
+
+  /**
+   * Runs the command under the configuration that is loaded already; the framework's own `run` would load it again.
+   * What goes wrong is shown by main(), once.
+   */
+  static override async run<C extends Command>(
+    this: new (argv: string[], config: Config) => C,
+    argv: string[] = [],
+    config?: LoadOptions,
+  ): Promise<ReturnType<C['run']>> {
+    const command = new this(argv, config as Config);
+    return await command.run();
+  }
+
+  override async run(): Promise<number> {
+    const { output } = this;
+    const { session } = output;
+    const declaration = (this.ctor as typeof BaseCommand<T>).declaration;
+    const parsed = await this.parse({
+      flags: this.ctor.flags,
+      baseFlags: globalFlags,
+      args: this.ctor.args,
+      strict: this.ctor.strict,
+    });
+    this.flags = parsed.flags as FlagsOf<T>;
+    this.args = parsed.args as ArgsOf<T>;
+    await using context = new CommandContext({ cwd: session.cwd, env: session.env, profile: session.profile });
+    this.context = context;
+    if (session.delegated) context.actor = await admitDelegate(this.ctor.id, declaration, context, session.env);
+    if (declaration.effect === 'destructive') await confirmDestruction(this.ctor.id, parsed.flags, session);
+    output.result(await this.execute());
+    return this.exitStatus;
+  }
+}

@@ -1,0 +1,33 @@
+import type { Config } from '@oclif/core/config';
+import { Help } from '@oclif/core/help';
+import { helpEntries, renderRootHelp } from './root-help.ts';
+import type { CliSession } from './session.ts';
+import { style } from './output/style.ts';
+
+/** The framework's help, collected instead of printed, so that it can be an artifact like any other result. */
+class CollectedHelp extends Help {
+  readonly lines: string[] = [];
+
+  protected override log(...args: string[]): void {
+    this.lines.push(args.join(' '));
+  }
+}
+
+/**
+ * The help text for a topic, a command or, with an empty subject, the program.
+ *
+ * @param subject a command's or topic's id, colon separated
+ */
+export async function helpText(config: Config, subject: string, session: CliSession): Promise<string> {
+  if (subject === '') {
+    const facts = { version: config.version, description: String(config.pjson['description'] ?? '') };
+    return renderRootHelp(facts, helpEntries(config.commands), style(session.colour.stdout).bold).trimEnd();
+  }
+  const help = new CollectedHelp(config, {
+    maxWidth: Math.max(60, Math.min(session.width, 120)),
+    stripAnsi: !session.colour.stdout,
+    flagSortOrder: 'none',
+  });
+  await help.showHelp([subject, '--help']);
+  return help.lines.join('\n').replaceAll(/\n{3,}/g, '\n\n').trimEnd();
+}

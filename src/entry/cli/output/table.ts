@@ -1,0 +1,69 @@
+import type { TableArtifact } from '../../../lib/shared/artifact.ts';
+import { formatCell } from './cells.ts';
+import { type Style, stateColour } from './style.ts';
+import { displayWidth, harmless, pad, truncate } from './width.ts';
+
+const gap = '  ';
+const narrowest = 6;
+const rightAligned = new Set(['integer', 'number', 'duration', 'bytes']);
+
+interface Column {
+  readonly name: string;
+  readonly label: string;
+  readonly right: boolean;
+  readonly cells: readonly string[];
+  width: number;
+}
+
+/**
+ * A table in at most `width` columns. Columns in which no row has anything are left out; where the rest is too wide, the
+ * widest columns give way first, and a table that can't be squeezed is shown as one record after the other.
+ */
+export function renderTable(table: TableArtifact, width: number, paint: Style): string[] {
+  const columns = table.columns.map((column): Column => {
+    const cells = table.items.map((item) => harmless(formatCell(item[column.name], column.column_type)));
+    const label = column.label ?? column.name.replaceAll('_', ' ').toUpperCase();
+    const widest = Math.max(displayWidth(label), ...cells.map(displayWidth));
+    return { name: column.name, label, right: rightAligned.has(column.column_type), cells, width: widest };
+  });
+  const filled = columns.filter((column) => column.cells.some((cell) => cell !== '–'));
+  if (!squeeze(filled, width)) return renderRecords(filled, table.items.length, width, paint);
+  const header = filled.map((column) => paint.bold(pad(column.label, column.width, side(column)))).join(gap);
+  const rows = table.items.map((_, row) => filled.map((column) => cellText(column, row, paint)).join(gap).trimEnd());
+  return [header.trimEnd(), ...rows];
+}
+
+function cellText(column: Column, row: number, paint: Style): string {
+  const text = truncate(column.cells[row] ?? '', column.width);
+  const colour = stateColour(text);
+  const padded = pad(text, column.width, side(column));
+  return colour === undefined ? padded : padded.replace(text, paint[colour](text));
+}
+
+/** Narrows the widest column again and again until the line fits; false when the columns would become unreadable. */
+function squeeze(columns: Column[], width: number): boolean {
+  const total = (): number => columns.reduce((sum, column) => sum + column.width, gap.length * (columns.length - 1));
+  for (let excess = total() - width; excess > 0; excess = total() - width) {
+    const [widest, second] = [...columns].sort((a, b) => b.width - a.width);
+    if (widest === undefined || widest.width <= narrowest) return false;
+    const target = Math.max(narrowest, widest.width - excess, Math.min(second?.width ?? narrowest, widest.width - 1));
+    if (target < Math.min(displayWidth(widest.label), widest.width)) return false;
+    widest.width = target;
+  }
+  return true;
+}
+
+function renderRecords(columns: readonly Column[], count: number, width: number, paint: Style): string[] {
+  const label = Math.max(0, ...columns.map((column) => displayWidth(column.label)));
+  return Array.from({ length: count }, (_, row) => [
+    ...(row === 0 ? [] : ['']),
+    ...columns.map((column) => {
+      const space = Math.max(narrowest, width - label - gap.length);
+      return `${paint.bold(pad(column.label, label))}${gap}${truncate(column.cells[row] ?? '', space)}`;
+    }),
+  ]).flat();
+}
+
+function side(column: Column): 'left' | 'right' {
+  return column.right ? 'left' : 'right';
+}

@@ -1,0 +1,88 @@
+/** What the root help shows of a topic or a command. */
+export interface HelpEntry {
+  readonly name: string;
+  readonly summary: string;
+}
+
+interface PackageFacts {
+  readonly version: string;
+  readonly description: string;
+  readonly oclif: { readonly topics?: Readonly<Record<string, { readonly description?: string }>> };
+}
+
+interface ManifestFacts {
+  readonly commands: Readonly<Record<string, { readonly id: string; readonly summary?: string; readonly hidden?: boolean }>>;
+}
+
+const flags: readonly HelpEntry[] = [
+  { name: '--json', summary: 'Print the result as JSON, and nothing else' },
+  { name: '--non-interactive', summary: 'Never ask; fail and name the flag instead' },
+  { name: '--profile=<name>', summary: 'Use this profile' },
+  { name: '--no-color', summary: 'Print without colours' },
+  { name: '--debug', summary: 'Show where an error came from' },
+  { name: '--help', summary: 'Show help for a topic or a command' },
+  { name: '--version', summary: 'Show the version' },
+];
+
+/**
+ * The help of the program as a whole. One function serves the fast path (from the manifest's JSON, without the command
+ * framework) and the live one, so that they can't differ. No line is wider than 80 columns, so nothing is wrapped.
+ *
+ * @param bold marks up a section's header
+ */
+export function renderRootHelp(
+  facts: { readonly version: string; readonly description: string },
+  entries: readonly HelpEntry[],
+  bold: (text: string) => string,
+): string {
+  const width = Math.max(...[...entries, ...flags].map((entry) => entry.name.length)) + 2;
+  const list = (items: readonly HelpEntry[]): string[] =>
+    items.map((entry) => `  ${entry.name.padEnd(width)}${entry.summary}`.trimEnd());
+  return [
+    facts.description,
+    '',
+    bold('USAGE'),
+    '  $ systemprompt <topic> <command> [arguments] [flags]',
+    '',
+    bold('EXAMPLES'),
+    '  $ systemprompt infra services start',
+    '  $ systemprompt infra services status --json',
+    '  $ systemprompt plugins mcp tools systemprompt',
+    '',
+    bold('COMMANDS'),
+    ...list(entries),
+    '',
+    bold('GLOBAL FLAGS'),
+    ...list(flags),
+    '',
+    bold('EXIT CODES'),
+    '  0 ok, 1 failed, 2 usage, 3 not found, 4 sign-in or permission, 5 an answer is',
+    '  needed, 6 configuration or precondition, 7 timeout, 8 partly done, 130 and 143',
+    '  ended by a signal.',
+    '',
+    'Learn more about one of them: systemprompt <topic> --help',
+    '',
+  ].join('\n');
+}
+
+/** The commands of the root help from ids and summaries: whole names, sorted. */
+export function helpEntries(
+  commands: Iterable<{ readonly id: string; readonly summary?: string | undefined; readonly hidden?: boolean | undefined }>,
+): HelpEntry[] {
+  return [...commands]
+    .filter((command) => command.hidden !== true)
+    .map((command) => ({ name: command.id.replaceAll(':', ' '), summary: command.summary ?? '' }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Whether headers may be bold on standard output, by the same rules as everywhere. */
+function boldAt(stdout: { readonly isTTY?: boolean }, env: NodeJS.ProcessEnv): boolean {
+  const plain = (env['NO_COLOR'] ?? '') !== '' || env['TERM'] === 'dumb';
+  return stdout.isTTY === true && !plain;
+}
+
+/** The fast path of `bin/run.js`: prints the root help from two JSON files. */
+export function printRootHelp(packageJson: PackageFacts, manifest: ManifestFacts): void {
+  const bold = boldAt(process.stdout, process.env) ? (text: string) => `\u001B[1m${text}\u001B[22m` : (text: string) => text;
+  process.stdout.write(renderRootHelp(packageJson, helpEntries(Object.values(manifest.commands)), bold));
+}

@@ -1,0 +1,88 @@
+import type { Writable } from 'node:stream';
+import { invocationPrefix, isDelegated, shellWord } from './invocation.ts';
+
+/** A stream that may be a terminal. */
+export interface OutputStream extends Writable {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
+
+/** The world that one run of the CLI sees; tests bring their own. */
+export interface CliWorld {
+  readonly argv: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  readonly cwd: string;
+  /** `process.argv[1]`. */
+  readonly script: string | undefined;
+  readonly stdin: { readonly isTTY?: boolean };
+  readonly stdout: OutputStream;
+  readonly stderr: OutputStream;
+}
+
+/** What holds for the whole run, known before any command is loaded, so that every error can be shown as it should. */
+export interface CliSession extends CliWorld {
+  readonly json: boolean;
+  readonly nonInteractive: boolean;
+  readonly debug: boolean;
+  readonly colour: { readonly stdout: boolean; readonly stderr: boolean };
+  readonly profile: string | undefined;
+  readonly delegated: boolean;
+  readonly prefix: string;
+  /** Columns of the terminal, 80 where there is none. */
+  readonly width: number;
+}
+
+const defaultWidth = 80;
+
+/** Reads the global flags and their environment equivalents; what is wrong with them the parser says later. */
+export function openSession(world: CliWorld): CliSession {
+  const { env, argv } = world;
+  const end = argv.indexOf('--');
+  const flags = end === -1 ? argv : argv.slice(0, end);
+  const flagged = (name: string): boolean => flags.includes(name);
+  const delegated = isDelegated(env);
+  const noColour = flagged('--no-color') || isSet(env['NO_COLOR']) || env['TERM'] === 'dumb';
+  const colourAt = (stream: OutputStream): boolean => !noColour && (stream.isTTY === true || isTrue(env['FORCE_COLOR']));
+  const profile = profileFlag(flags);
+  return {
+    ...world,
+    json: flagged('--json') || env['SYSTEMPROMPT_OUTPUT_FORMAT'] === 'json',
+    nonInteractive:
+      flagged('--non-interactive') ||
+      isTrue(env['SYSTEMPROMPT_NON_INTERACTIVE']) ||
+      isTrue(env['CI']) ||
+      delegated ||
+      world.stdin.isTTY !== true,
+    debug: flagged('--debug') || isTrue(env['SYSTEMPROMPT_DEBUG']),
+    colour: { stdout: colourAt(world.stdout), stderr: colourAt(world.stderr) },
+    profile: profile ?? (isSet(env['SYSTEMPROMPT_PROFILE']) ? env['SYSTEMPROMPT_PROFILE'] : undefined),
+    delegated,
+    prefix: invocationPrefix(env, world.script, world.cwd),
+    width: world.stdout.columns ?? defaultWidth,
+  };
+}
+
+/** A suggested command as it can be run: with the prefix, and with the profile that this run was given by flag. */
+export function suggestion(session: CliSession, command: string): string {
+  const words = [session.prefix, command].filter((word) => word !== '');
+  const end = session.argv.indexOf('--');
+  const profile = profileFlag(end === -1 ? session.argv : session.argv.slice(0, end));
+  if (profile !== undefined && !command.includes('--profile')) words.push('--profile', shellWord(profile));
+  return words.join(' ');
+}
+
+function profileFlag(flags: readonly string[]): string | undefined {
+  for (const [index, flag] of flags.entries()) {
+    if (flag === '--profile') return flags[index + 1];
+    if (flag.startsWith('--profile=')) return flag.slice('--profile='.length);
+  }
+  return undefined;
+}
+
+function isSet(value: string | undefined): boolean {
+  return value !== undefined && value !== '';
+}
+
+function isTrue(value: string | undefined): boolean {
+  return value !== undefined && value !== '' && value !== '0' && value.toLowerCase() !== 'false';
+}

@@ -1,0 +1,50 @@
+import type { InstanceStatus, ServiceStatus } from '../../../lib/app/supervisor/client.ts';
+import type { TableArtifact } from '../../../lib/shared/artifact.ts';
+
+const columns: TableArtifact['columns'] = [
+  { name: 'name', label: 'SERVICE', column_type: 'string' },
+  { name: 'state', column_type: 'string' },
+  { name: 'pid', column_type: 'integer' },
+  { name: 'port', column_type: 'integer' },
+  { name: 'ready_in', label: 'READY IN', column_type: 'duration' },
+  { name: 'since', column_type: 'date' },
+  { name: 'restarts', column_type: 'integer' },
+  { name: 'error', label: 'LAST ERROR', column_type: 'string' },
+];
+
+/** The services of a running instance; the same artifact in the terminal, as JSON and through the MCP tool. */
+export function servicesTable(status: InstanceStatus): TableArtifact {
+  return {
+    type: 'table',
+    title: `${status.url} (supervisor ${status.supervisor.pid})`,
+    columns,
+    items: status.services.map(serviceRow),
+    count: status.services.length,
+    empty: 'No services found.',
+  };
+}
+
+/** What an instance would run, when nothing runs. */
+export function stoppedTable(names: readonly string[], title: string): TableArtifact {
+  return {
+    type: 'table',
+    title,
+    columns,
+    items: names.map((name) => ({ name, state: 'stopped', pid: null, port: null, ready_in: null, since: null, restarts: 0, error: null })),
+    count: names.length,
+    empty: 'No services found.',
+  };
+}
+
+function serviceRow(service: ServiceStatus): TableArtifact['items'][number] {
+  return {
+    name: service.name,
+    state: service.state,
+    pid: service.pid ?? null,
+    port: service.port ?? null,
+    ready_in: service.readyMs ?? null,
+    since: service.readyAt ?? service.startedAt ?? null,
+    restarts: service.restarts,
+    error: service.lastError ?? null,
+  };
+}

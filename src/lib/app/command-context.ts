@@ -1,0 +1,96 @@
+import type { Database } from '../infra/database/connection.ts';
+import type { Instance } from '../infra/config/instance.ts';
+import type { Profile } from '../infra/config/profile.ts';
+import type { SecretStore } from '../infra/config/secrets.ts';
+import type { Actor } from '../shared/actor.ts';
+import type { SupervisorClient } from './supervisor/client.ts';
+
+export interface CommandContextOptions {
+  readonly cwd: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** Name of the profile; the instance's default when absent. */
+  readonly profile: string | undefined;
+}
+
+/**
+ * What one command needs of the system, each part built when it is first asked for and not at all otherwise: a command
+ * that only talks to the supervisor never loads the database driver. Dispose of it when the command has ended.
+ */
+export class CommandContext implements AsyncDisposable {
+  readonly options: CommandContextOptions;
+  /** The caller when the command runs for somebody else through the MCP tool; set before the command starts. */
+  actor: Actor | undefined;
+  #instance: Promise<Instance> | undefined;
+  #profile: Promise<Profile> | undefined;
+  #secrets: Promise<SecretStore> | undefined;
+  #supervisor: Promise<SupervisorClient> | undefined;
+  #database: Promise<Database> | undefined;
+
+  constructor(options: CommandContextOptions) {
+    this.options = options;
+  }
+
+  /** The instance around the current folder, if there is one. */
+  async findInstance(): Promise<Instance | undefined> {
+    const { locateInstance } = await import('../infra/config/instance.ts');
+    return await locateInstance(this.options.cwd, this.options.env);
+  }
+
+  /** @throws PreconditionError when there is none */
+  instance(): Promise<Instance> {
+    this.#instance ??= import('../infra/config/instance.ts').then(({ requireInstance }) =>
+      requireInstance(this.options.cwd, this.options.env),
+    );
+    return this.#instance;
+  }
+
+  /** @throws ConfigInvalidError with every finding */
+  profile(): Promise<Profile> {
+    this.#profile ??= (async () => {
+      const { loadProfile } = await import('../infra/config/profile.ts');
+      return await loadProfile(await this.instance(), this.options.profile);
+    })();
+    return this.#profile;
+  }
+
+  secrets(): Promise<SecretStore> {
+    this.#secrets ??= (async () => {
+      const { openSecretStore } = await import('../infra/config/secrets.ts');
+      return await openSecretStore(await this.instance());
+    })();
+    return this.#secrets;
+  }
+
+  /** @throws SupervisorUnavailableError when nothing runs */
+  supervisor(): Promise<SupervisorClient> {
+    this.#supervisor ??= (async () => {
+      const { SupervisorClient } = await import('./supervisor/client.ts');
+      return await SupervisorClient.connect((await this.instance()).controlSocket);
+    })();
+    return this.#supervisor;
+  }
+
+  /** The database in the role of the application: never the owner's, never the audit writer's. */
+  database(): Promise<Database> {
+    this.#database ??= (async () => {
+      const [{ connectionFor }, { openDatabase }] = await Promise.all([
+        import('../infra/database/connections.ts'),
+        import('../infra/database/connection.ts'),
+      ]);
+      const config = await connectionFor(await this.instance(), await this.profile(), await this.secrets(), 'app');
+      return openDatabase(config, { poolSize: 1, applicationName: 'systemprompt cli' });
+    })();
+    return this.#database;
+  }
+
+  /** Who a token belongs to, as the running instance says. */
+  async actorOf(token: string): Promise<Actor> {
+    const supervisor = await this.supervisor();
+    return (await supervisor.request('POST', '/v1/actor', { token })) as Actor;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const open = await Promise.allSettled([this.#supervisor, this.#database]);
+    for (const part of open) if (part.status === 'fulfilled') await part.value?.close();
+  }
+}
