@@ -1,0 +1,11 @@
+import type { Extension } from '../../shared/extension.ts';
+
+export { authenticate, type Challenge, challengeFor, insufficientScope, type ProtectedResource, readBearer } from './bearer.ts';
+export { actorOf, type Claims } from './claims.ts';
+export { type IssuedToken, type IssueRequest, TokenIssuer, type TokenUser } from './issuer.ts';
+export { KeyService, type PublicKeySet } from './keys.ts';
+export { SessionService, type UserSession } from './sessions.ts';
+export { TokenVerifier } from './verifier.ts';
+
+/** Signing keys, sign-ins and access tokens. */
+export const auth: Extension = { id: 'auth', version: '1.0.0', dependencies: ['users'], migrations: 'auth' };

@@ -1,0 +1,127 @@
+import { randomUUID } from 'node:crypto';
+import { SignJWT } from 'jose';
+import { ForbiddenError, UsageError } from '../../shared/errors.ts';
+import type { SessionId, UserId } from '../../shared/ids.ts';
+import { covers, isPermission, type Permission } from '../../shared/permission.ts';
+import { type Claims, scopeSchema } from './claims.ts';
+import { type KeyService, signatureAlgorithm } from './keys.ts';
+
+/** Longest life of a token that a program gets on behalf of a caller, in seconds. */
+export const delegatedTtlSeconds = 60;
+
+/** What the issuer must know of a user. */
+export interface TokenUser {
+  readonly id: UserId;
+  readonly name: string;
+  readonly status: 'active' | 'suspended';
+  readonly roles: readonly Permission[];
+}
+
+export interface IssueRequest {
+  readonly user: TokenUser;
+  readonly sessionId: SessionId;
+  /** The one resource that will accept the token (RFC 8707). */
+  readonly audience: string;
+  readonly scopes: readonly string[];
+  /** 1 to the configured maximum. */
+  readonly ttlSeconds: number;
+  /** The client that gets it. */
+  readonly client: string;
+}
+
+export interface IssuedToken {
+  readonly token: string;
+  readonly expiresAt: Date;
+  readonly audience: string;
+  readonly scopes: readonly string[];
+}
+
+/** Issues access tokens as JWTs after RFC 9068. */
+export class TokenIssuer {
+  readonly #keys: KeyService;
+  readonly #issuer: string;
+  readonly maxTtlSeconds: number;
+
+  constructor(deps: { readonly keys: KeyService; readonly issuer: string; readonly maxTtlSeconds: number }) {
+    this.#keys = deps.keys;
+    this.#issuer = deps.issuer;
+    this.maxTtlSeconds = deps.maxTtlSeconds;
+  }
+
+  /**
+   * A token for one audience. It never holds more than the user's roles imply: tiers by the hierarchy, scopes with a
+   * name of their own for an admin only, until there are grants.
+   * @throws ForbiddenError when more is asked for, or the user is suspended; UsageError for a wrong life or scope
+   */
+  async issue(request: IssueRequest): Promise<IssuedToken> {
+    const { user } = request;
+    this.#assertTtl(request.ttlSeconds);
+    if (user.status !== 'active') {
+      throw new ForbiddenError(`The user ${user.name} is suspended`, { data: { user: user.name } });
+    }
+    const scopes = [...new Set(request.scopes)];
+    const malformed = scopes.filter((scope) => !scopeSchema.safeParse(scope).success);
+    if (malformed.length > 0) throw new UsageError('A scope is printable ASCII without spaces and quotes');
+    const refused = scopes.filter((scope) => !isGrantable(user.roles, scope));
+    if (refused.length > 0) {
+      throw new ForbiddenError(`${user.name} may not have: ${refused.join(', ')}`, {
+        hint: `The roles of ${user.name} are: ${user.roles.join(', ') || 'none'}. Ask for no more than they imply.`,
+        data: { refused, roles: user.roles },
+      });
+    }
+    const now = Math.floor(Date.now() / 1000);
+    return this.#sign({ ...request, sub: user.id, name: user.name, scopes, iat: now, exp: now + request.ttlSeconds });
+  }
+
+  /**
+   * A token with which a program acts for a caller at another resource: the caller's scopes and session, at most 60 s,
+   * and never longer than the caller's own.
+   */
+  delegate(claims: Claims, audience: string, ttlSeconds: number = delegatedTtlSeconds): Promise<IssuedToken> {
+    if (ttlSeconds > delegatedTtlSeconds) throw new UsageError(`A delegated token lives ${delegatedTtlSeconds} s at most`);
+    this.#assertTtl(ttlSeconds);
+    const now = Math.floor(Date.now() / 1000);
+    const exp = Math.min(now + ttlSeconds, claims.exp);
+    return this.#sign({ ...claims, sessionId: claims.sid, audience, iat: now, exp });
+  }
+
+  #assertTtl(seconds: number): void {
+    if (Number.isInteger(seconds) && seconds >= 1 && seconds <= this.maxTtlSeconds) return;
+    throw new UsageError(`A token lives 1 to ${this.maxTtlSeconds} seconds`, {
+      hint: `Give a whole number of seconds, ${this.maxTtlSeconds} at most.`,
+      data: { ttlSeconds: seconds, max: this.maxTtlSeconds },
+    });
+  }
+
+  async #sign(what: {
+    readonly sub: UserId;
+    readonly name: string;
+    readonly sessionId: SessionId;
+    readonly client: string;
+    readonly audience: string;
+    readonly scopes: readonly string[];
+    readonly iat: number;
+    readonly exp: number;
+  }): Promise<IssuedToken> {
+    const { kid, key } = await this.#keys.signingKey();
+    const token = await new SignJWT({
+      client_id: what.client,
+      scope: what.scopes.join(' '),
+      sid: what.sessionId,
+      name: what.name,
+    })
+      .setProtectedHeader({ alg: signatureAlgorithm, typ: 'at+jwt', kid })
+      .setIssuer(this.#issuer)
+      .setAudience(what.audience)
+      .setSubject(what.sub)
+      .setJti(randomUUID())
+      .setIssuedAt(what.iat)
+      .setExpirationTime(what.exp)
+      .sign(key);
+    return { token, expiresAt: new Date(what.exp * 1000), audience: what.audience, scopes: what.scopes };
+  }
+}
+
+function isGrantable(roles: readonly Permission[], scope: string): boolean {
+  return isPermission(scope) ? covers(roles, scope) : roles.includes('admin');
+}

@@ -1,0 +1,57 @@
+import { NotFoundError } from '../../shared/errors.ts';
+import type { SessionId, UserId } from '../../shared/ids.ts';
+import { type Connection, insertSession, revokeSession, type SessionRow, touchSession } from './repository.ts';
+
+/** One sign-in of one user with one client. */
+export interface UserSession {
+  readonly id: SessionId;
+  readonly userId: UserId;
+  readonly client: string;
+  readonly createdAt: Date;
+  readonly lastSeenAt: Date;
+  readonly expiresAt: Date;
+  readonly revokedAt?: Date;
+}
+
+/** Sign-ins. Ending one makes every verifier refuse its tokens as soon as the database has announced it. */
+export class SessionService {
+  readonly #database: Connection;
+
+  constructor(database: Connection) {
+    this.#database = database;
+  }
+
+  /** Begins a session of `ttlSeconds`; no token of it lives longer. */
+  async begin(session: {
+    readonly userId: UserId;
+    readonly client: string;
+    readonly userAgent?: string;
+    readonly ttlSeconds: number;
+  }): Promise<UserSession> {
+    return toSession(await insertSession(this.#database, session));
+  }
+
+  /** Ends a session; doing it again changes nothing. @throws NotFoundError when there is no such session */
+  async revoke(id: SessionId): Promise<UserSession> {
+    const row = await revokeSession(this.#database, id);
+    if (row === undefined) throw new NotFoundError('There is no such session', { data: { session: id } });
+    return toSession(row);
+  }
+
+  /** Remembers that it was used, to the minute. */
+  touch(id: SessionId): Promise<void> {
+    return touchSession(this.#database, id);
+  }
+}
+
+function toSession(row: SessionRow): UserSession {
+  return {
+    id: row.id,
+    userId: row.user_id,
+    client: row.client,
+    createdAt: row.created_at,
+    lastSeenAt: row.last_seen_at,
+    expiresAt: row.expires_at,
+    ...(row.revoked_at === null ? {} : { revokedAt: row.revoked_at }),
+  };
+}

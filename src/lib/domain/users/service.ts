@@ -1,0 +1,27 @@
+import { NotFoundError } from '../../shared/errors.ts';
+import type { UserId } from '../../shared/ids.ts';
+import { type Connection, ensureUser, findUser, type User } from './repository.ts';
+
+/** The name of whoever owns the machine's account under which the instance runs. */
+export const ownerName = 'owner';
+
+/** The people and programs that may act in this instance. */
+export class UserService {
+  readonly #database: Connection;
+
+  constructor(database: Connection) {
+    this.#database = database;
+  }
+
+  /** The local owner, added at the first call. A name that exists is taken as it is: a suspended owner stays so. */
+  ensureOwner(): Promise<User> {
+    return ensureUser(this.#database, { name: ownerName, displayName: 'Local owner', roles: ['admin'] });
+  }
+
+  /** @throws NotFoundError when nobody has that id */
+  async get(id: UserId): Promise<User> {
+    const user = await findUser(this.#database, id);
+    if (user === undefined) throw new NotFoundError(`No user has the id ${id}`, { data: { user: id } });
+    return user;
+  }
+}
