@@ -9,8 +9,8 @@ import { fileURLToPath } from 'node:url';
 /** Folder of the checkout. */
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
-/** The Node.js that the checkout brings along; there once the dependencies are installed. */
-export const projectNode = join(root, 'node_modules', '.bin', process.platform === 'win32' ? 'node.cmd' : 'node');
+/** The Node.js that the checkout brings along (workspace tools/node); there once the dependencies are installed. */
+const ownNode = join(root, 'node_modules', '.bin', process.platform === 'win32' ? 'node.cmd' : 'node');
 
 /** The lowest Node.js that the built code runs on, as `engines` in package.json says. */
 const floor = [22, 19];
@@ -21,16 +21,23 @@ export function runtimeIsRecent() {
   return major > floor[0] || (major === floor[0] && minor >= floor[1]);
 }
 
+/** The Node.js to run built code on: the checkout's own, or this one on a platform that the registry has none for. */
+export function projectNode() {
+  if (existsSync(ownNode)) return ownNode;
+  return runtimeIsRecent() ? process.execPath : undefined;
+}
+
 /** Runs the calling script again on the project's own Node.js when this one is too old, and ends with its exit code. */
 export function ensureProjectNode(scriptUrl) {
   if (runtimeIsRecent()) return;
-  if (!existsSync(projectNode)) {
+  const node = projectNode();
+  if (node === undefined) {
     process.stderr.write(
       `${basename(fileURLToPath(scriptUrl))} needs Node.js ${floor.join('.')} or newer (this is ${process.versions.node}): run "npm install" first, it brings one.\n`,
     );
     process.exit(1);
   }
-  const child = spawnSync(projectNode, [fileURLToPath(scriptUrl), ...process.argv.slice(2)], { stdio: 'inherit' });
+  const child = spawnSync(node, [fileURLToPath(scriptUrl), ...process.argv.slice(2)], { stdio: 'inherit' });
   process.exit(child.status ?? 1);
 }
 
