@@ -81,6 +81,8 @@ function esbuildOptions(outdir, sourcemap) {
     splitting: true,
     chunkNames: 'chunks/[name]-[hash]',
     jsx: 'automatic',
+    // tsconfig.json leads `systemprompt` to the sources, for the type checker; built extensions must import the package.
+    tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
     sourcemap: sourcemap ? 'linked' : false,
     sourcesContent: false,
     legalComments: 'none',

@@ -2,33 +2,16 @@
 // project's own Node.js. Further arguments go to that command (`npm start -- --json`).
 //
 // What each phase took is printed on stderr as it ends, and handed on in SYSTEMPROMPT_PHASES as JSON, [{name, ms}].
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { isBuilt } from './build.mjs';
 import { install, isInstalled } from './lib/install.mjs';
-import { duration, projectNode, root, since } from './lib/project.mjs';
+import { buildInOwnNode, phase } from './lib/phase.mjs';
+import { projectNode, root } from './lib/project.mjs';
 
 const phases = [];
-
-/** Runs one phase unless it has nothing to do, and keeps the time of either. */
-function phase(name, isDone, work) {
-  const start = performance.now();
-  const done = isDone();
-  if (!done) {
-    process.stderr.write(`${name} ...\n`);
-    work();
-  }
-  const ms = since(start);
-  if (!done) process.stderr.write(`${name} ${duration(ms)}\n`);
-  phases.push({ name, ms });
-}
-
-function buildInOwnNode() {
-  const child = spawnSync(projectNode(), [join(root, 'scripts', 'build.mjs')], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
-  if (child.status !== 0) throw new Error(`the build failed with ${child.signal ?? `exit code ${child.status}`}`);
-}
 
 /** Whether this process is in the foreground of a terminal, which then sends Ctrl-C to the whole process group itself. */
 function isInForeground() {
@@ -74,8 +57,8 @@ function fail(error) {
 }
 
 try {
-  phase('install', () => isInstalled('run'), () => install('run'));
-  phase('build', isBuilt, buildInOwnNode);
+  phases.push(phase('install', () => isInstalled('run'), () => install('run')));
+  phases.push(phase('build', isBuilt, buildInOwnNode));
 } catch (error) {
   fail(error);
 }
