@@ -143,7 +143,10 @@ function explain(error) {
   const messages = error.errors ?? [];
   if (messages.length === 0) return `${error.stack ?? error}\n`;
   return messages
-    .map(({ location, text }) => `${location ? `${location.file}:${location.line}:${location.column + 1}  ` : ''}${text}\n`)
+    .map(
+      ({ location, text }) =>
+        `${location ? `${location.file}:${location.line}:${location.column + 1}  ` : ''}${text}\n`,
+    )
     .join('');
 }
 
@@ -177,7 +180,10 @@ async function main() {
     return;
   }
   try {
-    const count = await build({ clean: process.argv.includes('--clean'), sourcemap: process.argv.includes('--sourcemap') });
+    const count = await build({
+      clean: process.argv.includes('--clean'),
+      sourcemap: process.argv.includes('--sourcemap'),
+    });
     process.stdout.write(`build: ${count} files in ${duration(since(start))}\n`);
   } catch (error) {
     process.stderr.write(explain(error));

@@ -9,9 +9,15 @@ import { join } from 'node:path';
  */
 export async function writeManifest(packageRoot) {
   const { Plugin } = await import('@oclif/core');
-  const plugin = new Plugin({ errorOnManifestCreate: true, ignoreManifest: true, respectNoCacheDefault: true, root: packageRoot });
+  const plugin = new Plugin({
+    errorOnManifestCreate: true,
+    ignoreManifest: true,
+    respectNoCacheDefault: true,
+    root: packageRoot,
+  });
   await plugin.load();
   const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'));
-  if (plugin.manifest.version !== version) throw new Error(`manifest is of version ${plugin.manifest.version}, package of ${version}`);
+  if (plugin.manifest.version !== version)
+    throw new Error(`manifest is of version ${plugin.manifest.version}, package of ${version}`);
   writeFileSync(join(packageRoot, 'oclif.manifest.json'), `${JSON.stringify(plugin.manifest)}\n`);
 }

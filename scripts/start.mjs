@@ -31,11 +31,15 @@ function isInForeground() {
  */
 function runCli() {
   const foreground = isInForeground();
-  const child = spawn(projectNode(), [join(root, 'bin', 'run.js'), 'infra', 'services', 'start', '--foreground', ...process.argv.slice(2)], {
-    stdio: 'inherit',
-    detached: !foreground,
-    env: { ...process.env, SYSTEMPROMPT_PHASES: JSON.stringify(phases) },
-  });
+  const child = spawn(
+    projectNode(),
+    [join(root, 'bin', 'run.js'), 'infra', 'services', 'start', '--foreground', ...process.argv.slice(2)],
+    {
+      stdio: 'inherit',
+      detached: !foreground,
+      env: { ...process.env, SYSTEMPROMPT_PHASES: JSON.stringify(phases) },
+    },
+  );
   const echoMs = 250;
   const last = new Map();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
@@ -57,7 +61,13 @@ function fail(error) {
 }
 
 try {
-  phases.push(phase('install', () => isInstalled('run'), () => install('run')));
+  phases.push(
+    phase(
+      'install',
+      () => isInstalled('run'),
+      () => install('run'),
+    ),
+  );
   phases.push(phase('build', isBuilt, buildInOwnNode));
 } catch (error) {
   fail(error);

@@ -13,7 +13,10 @@ import { projectNode, root } from './lib/project.mjs';
 function runVitest(report) {
   const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  const child = spawn(projectNode(), [vitest, 'run', ...reporters, ...process.argv.slice(2)], { cwd: root, stdio: 'inherit' });
+  const child = spawn(projectNode(), [vitest, 'run', ...reporters, ...process.argv.slice(2)], {
+    cwd: root,
+    stdio: 'inherit',
+  });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   return new Promise((resolve, reject) => {
     child.on('error', reject);
@@ -23,14 +26,20 @@ function runVitest(report) {
 
 /** Counts of vitest's JSON report. A file that could not even be loaded counts as one failure. */
 function totals(report) {
-  const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(readFileSync(report, 'utf8'));
+  const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(
+    readFileSync(report, 'utf8'),
+  );
   const unloaded = testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0).length;
   return { passed: numPassedTests, failed: numFailedTests + unloaded, skipped: numPendingTests + numTodoTests };
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'systemprompt-test-'));
 try {
-  phase('install', () => isInstalled('all'), () => install('all'));
+  phase(
+    'install',
+    () => isInstalled('all'),
+    () => install('all'),
+  );
   phase('build', isBuilt, buildInOwnNode);
   const report = join(folder, 'report.json');
   const exitCode = await runVitest(report);

@@ -19,7 +19,9 @@ const sets = {
 
 /** What the installed tree must be for: the lock and the manifests it was made of, and the platform its binaries run on. */
 function wanted(set) {
-  const { dependencies, devDependencies, optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const { dependencies, devDependencies, optionalDependencies } = JSON.parse(
+    readFileSync(join(root, 'package.json'), 'utf8'),
+  );
   const files = digestOf(['package-lock.json', 'tools/node/package.json', 'tools/checks/package.json']);
   const digest = short(files + JSON.stringify({ dependencies, devDependencies, optionalDependencies }));
   return { digest, platform: `${process.platform}-${process.arch}`, set };

@@ -21,6 +21,9 @@ export function phase(name, isDone, work) {
 
 /** Builds on the project's own Node.js, which this process need not be. */
 export function buildInOwnNode() {
-  const child = spawnSync(projectNode(), [join(root, 'scripts', 'build.mjs')], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
+  const child = spawnSync(projectNode(), [join(root, 'scripts', 'build.mjs')], {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   if (child.status !== 0) throw new Error(`the build failed with ${child.signal ?? `exit code ${child.status}`}`);
 }
