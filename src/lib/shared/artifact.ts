@@ -14,6 +14,8 @@ export const textArtifact = z.object({
   content: z.string(),
   /** The same facts for programs. */
   data: z.record(z.string(), z.unknown()).optional(),
+  /** Set when `content` is one part of something longer. */
+  next_cursor: z.string().optional(),
 });
 
 /** Text that is meant to be copied as it is: a token, a command, a snippet. */
@@ -23,6 +25,7 @@ export const copyPasteTextArtifact = z.object({
   content: z.string(),
   language: z.string().optional(),
   data: z.record(z.string(), z.unknown()).optional(),
+  next_cursor: z.string().optional(),
 });
 
 export const tableArtifact = z.object({
@@ -56,7 +59,9 @@ export const listArtifact = z.object({
       data: z.record(z.string(), z.unknown()).optional(),
     }),
   ),
+  /** How many items there are in all. */
   count: z.number().int().nonnegative(),
+  next_cursor: z.string().optional(),
   empty: z.string().optional(),
 });
 

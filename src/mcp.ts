@@ -1,0 +1,22 @@
+/** What an author of an MCP server imports: `import { defineMcpServer, defineTool } from 'systemprompt/mcp'`. */
+export type {
+  CliArgument,
+  CliCommand,
+  CliFailure,
+  CliFlag,
+  CliManifest,
+  CliPort,
+  CliResult,
+  CliRunOptions,
+} from './lib/shared/cli-port.ts';
+export type {
+  JsonSchema,
+  McpServerDefinition,
+  McpServerOptions,
+  ToolAnnotations,
+  ToolContext,
+  ToolDefinition,
+  ToolLogger,
+  ToolOptions,
+} from './lib/shared/mcp-server.ts';
+export { defineMcpServer, defineTool } from './lib/shared/mcp-server.ts';
