@@ -1,44 +1,117 @@
-import type { YAMLError } from 'yaml';
+import { type Document, isCollection, isScalar, visit, type YAMLError } from 'yaml';
 
-interface Remedy {
+/** Something wrong at an offset of the text. */
+export interface Finding {
+  readonly offset: number;
   readonly message: string;
   readonly hint?: string;
 }
 
-// The library's own messages quote the source in places; a file may hold secrets, so each code has a text of ours.
+type Remedy = Omit<Finding, 'offset'>;
+
+/**
+ * What the faults of the YAML parser mean, in our words: the library's own quote the source in places, and a file may
+ * hold secrets. What is left open is reported where it opens, not at the end of the file.
+ */
+export function syntaxFindings(document: Document.Parsed, text: string): Finding[] {
+  const open = unclosed(document);
+  const directives = document.directives?.yaml;
+  const foreign = directives?.explicit && directives.version !== '1.2' ? [{ offset: 0, ...OTHER_VERSION }] : [];
+  const faults = [...document.errors, ...document.warnings].map((fault) => {
+    const offset = fault.pos[0];
+    if (UNCLOSED.test(fault.message)) {
+      const opener = open.get(offset)?.pop();
+      if (opener !== undefined) {
+        const bracket = text[opener] ?? '';
+        return { offset: opener, message: `${NAMES[bracket] ?? 'what begins here'} is never closed`, hint: CLOSE };
+      }
+    }
+    if (fault.code !== 'MULTIPLE_DOCS' && /^-\s/.test(text.slice(offset, offset + 2))) return { offset, ...STRAY_ITEM };
+    return {
+      offset,
+      ...(REFINED.find(([pattern]) => pattern.test(fault.message))?.[1] ?? REMEDIES[fault.code] ?? UNKNOWN),
+    };
+  });
+  return [...foreign, ...faults];
+}
+
+const OTHER_VERSION: Remedy = { message: 'the file is not YAML 1.2', hint: 'Remove the %YAML line.' };
+const UNCLOSED = /end with a [\]}]$|^Missing closing/;
+const CLOSE = 'Close it, and indent every line of it deeper than its name.';
+const NAMES: Readonly<Record<string, string>> = {
+  '[': 'the bracket `[`',
+  '{': 'the brace `{`',
+  '"': 'the quote `"`',
+  "'": "the quote `'`",
+};
+const UNKNOWN: Remedy = { message: 'this is not YAML' };
+const STRAY_ITEM: Remedy = {
+  message: 'a list item stands among fields',
+  hint: 'Indent the list under the field it belongs to.',
+};
+
+/** Where each bracketed list or map and each quoted text begins, by where it ends; the innermost last. */
+function unclosed(document: Document.Parsed): Map<number, number[]> {
+  const openers = new Map<number, number[]>();
+  visit(document, {
+    Node(_, node) {
+      const bracketed = isCollection(node) && node.flow === true;
+      const quotedText = isScalar(node) && (node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE');
+      if ((!bracketed && !quotedText) || !node.range) return;
+      const [start, end] = node.range;
+      openers.set(end, [...(openers.get(end) ?? []), start]);
+    },
+  });
+  return openers;
+}
+
+/** Where one code covers faults that need different remedies. */
+const REFINED: readonly (readonly [RegExp, Remedy])[] = [
+  [
+    /^Implicit map keys need/,
+    { message: 'a name without a value', hint: 'Write a colon, a space and a value after it.' },
+  ],
+  [/^Missing ,/, { message: 'a comma is missing' }],
+  [/^Missing space after :/, { message: 'a space is missing after the colon' }],
+  [/^Comments must be separated/, { message: 'a comment needs a space before its #' }],
+  [/^Sequence item without/, { message: 'a list item without its dash', hint: 'Begin it with a dash and a space.' }],
+  [
+    /at node end$/,
+    { message: 'more follows after the value', hint: 'Put all of it in quotes, or remove what follows.' },
+  ],
+];
+
 const REMEDIES: Readonly<Record<YAMLError['code'], Remedy>> = {
   ALIAS_PROPS: { message: 'an alias can have no tag or anchor of its own' },
   BAD_ALIAS: { message: 'an alias is not well formed', hint: 'Write a value that begins with * or & in quotes.' },
   BAD_COLLECTION_TYPE: { message: 'the tag does not fit what it stands before', hint: 'Remove the tag.' },
   BAD_DIRECTIVE: { message: 'a line that begins with % is no directive of YAML 1.2', hint: 'Remove the line.' },
   BAD_DQ_ESCAPE: { message: 'no such escape in double quotes', hint: 'Write a backslash twice, or use single quotes.' },
-  BAD_INDENT: { message: 'is not indented as its surroundings are', hint: 'Align it with its siblings, with spaces.' },
+  BAD_INDENT: { message: 'not indented as its surroundings are', hint: 'Align it with its siblings, with spaces.' },
   BAD_PROP_ORDER: { message: 'an anchor or tag stands in the wrong place', hint: 'Put it right before its value.' },
-  BAD_SCALAR_START: { message: 'a value can not begin like this', hint: 'Put the value in quotes.' },
+  BAD_SCALAR_START: { message: "a value can't begin like this", hint: 'Put the value in quotes.' },
   BLOCK_AS_IMPLICIT_KEY: {
     message: 'a field begins inside a value',
     hint: 'Put it on a line of its own, or quote the value.',
   },
   BLOCK_IN_FLOW: {
-    message: 'a block can not stand inside brackets',
+    message: "a block can't stand inside brackets",
     hint: 'Close the bracket, or write it in brackets too.',
   },
   DUPLICATE_KEY: { message: 'the same name is there twice', hint: 'Keep one.' },
-  IMPOSSIBLE: { message: 'is not YAML' },
+  IMPOSSIBLE: UNKNOWN,
   KEY_OVER_1024_CHARS: { message: 'a name is longer than 1024 characters' },
   MISSING_CHAR: { message: 'a character is missing: a space, colon, comma, quote or bracket' },
   MULTILINE_IMPLICIT_KEY: { message: 'a name runs over several lines', hint: 'Is the colon after it missing?' },
   MULTIPLE_ANCHORS: { message: 'a value has two anchors', hint: 'Keep one.' },
   MULTIPLE_DOCS: { message: 'a second document begins here', hint: 'Put it into a file of its own.' },
   MULTIPLE_TAGS: { message: 'a value has two tags', hint: 'Keep one.' },
-  NON_STRING_KEY: { message: 'a list or map can not be a name', hint: 'Put text in braces or brackets in quotes.' },
-  RESOURCE_EXHAUSTION: { message: 'is nested too deeply' },
-  TAB_AS_INDENT: { message: 'a tab can not indent', hint: 'Use spaces.' },
+  NON_STRING_KEY: { message: "a list or map can't be a name", hint: 'Put text in braces or brackets in quotes.' },
+  RESOURCE_EXHAUSTION: { message: 'nested too deeply' },
+  TAB_AS_INDENT: { message: "a tab can't indent", hint: 'Use spaces.' },
   TAG_RESOLVE_FAILED: { message: 'an unknown tag (!)', hint: 'Remove the tag, or put the value in quotes.' },
-  UNEXPECTED_TOKEN: { message: 'is not expected here', hint: 'Look for a missing quote, bracket or colon before it.' },
+  UNEXPECTED_TOKEN: {
+    message: 'this is not expected here',
+    hint: 'Look for a missing quote, bracket or colon before it.',
+  },
 };
-
-/** What a fault of the YAML parser means, in our words. */
-export function syntaxMessage(code: YAMLError['code']): Remedy {
-  return REMEDIES[code] ?? { message: 'is not YAML' };
-}

@@ -27,7 +27,7 @@ const ISSUES_MAX = 100;
 
 /**
  * Reads a YAML file and checks it against a schema. What the file does wrong, to the absence of the file itself, is
- * returned as issues with `line:column`, never thrown. When the file is no YAML at all the schema is not consulted: its
+ * returned as issues with `line:column`, never thrown. While the grammar is broken the schema is not consulted: its
  * findings would follow from the first fault. Messages quote names, never values.
  * @param file absolute, or relative to the working directory
  */
@@ -39,11 +39,11 @@ export async function parseYamlFile<T>(file: string, schema: z.ZodType<T>): Prom
 
 /** As `parseYamlFile`, of a text at hand; `file` is how messages name it. */
 export function parseYamlText<T>(text: string, file: string, schema: z.ZodType<T>): ParsedYaml<T> | RefusedYaml {
-  const parsed = parseYamlDocument(text, file);
-  if ('issues' in parsed) return { issues: bounded(parsed.issues) };
-  const { document } = parsed;
+  const { document, issues } = parseYamlDocument(text, file);
+  if (document === undefined) return { issues: bounded(issues) };
   const checked = checkDocument(document, file, schema);
-  if ('issues' in checked) return { issues: bounded(checked.issues) };
+  if ('issues' in checked) return { issues: bounded([...issues, ...checked.issues]) };
+  if (issues.length > 0) return { issues: bounded(issues) };
   const locate = document.locate.bind(document);
   return {
     value: checked.value,
@@ -70,9 +70,20 @@ export async function yamlFilesIn(folder: string): Promise<string[]> {
     .map((name) => join(folder, name));
 }
 
+/** In the order of the file, one for each place (a name that is wrong in two ways is one fault), and not without end. */
 function bounded(issues: readonly ConfigIssue[]): ConfigIssue[] {
-  const last = issues[ISSUES_MAX];
-  if (last === undefined) return [...issues];
-  const { file, line, column } = last;
-  return [...issues.slice(0, ISSUES_MAX), { file, line, column, message: `and ${issues.length - ISSUES_MAX} more` }];
+  const sorted = issues.toSorted((a, b) => a.line - b.line || a.column - b.column);
+  const distinct = sorted.filter(({ line, column }, index) => {
+    const before = sorted[index - 1];
+    return before?.line !== line || before.column !== column;
+  });
+  const next = distinct[ISSUES_MAX];
+  if (next === undefined) return distinct;
+  const more = {
+    file: next.file,
+    line: next.line,
+    column: next.column,
+    message: `and ${distinct.length - ISSUES_MAX} more`,
+  };
+  return [...distinct.slice(0, ISSUES_MAX), more];
 }
