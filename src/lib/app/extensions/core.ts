@@ -1,0 +1,7 @@
+import { auth } from '../../domain/auth/index.ts';
+import { governance } from '../../domain/governance/index.ts';
+import { users } from '../../domain/users/index.ts';
+import type { Extension } from '../../shared/extension.ts';
+
+/** The extensions that the core is made of, in the order in which they stand on each other. */
+export const coreExtensions: readonly Extension[] = [users, auth, governance];

@@ -1,0 +1,41 @@
+import pg from 'pg';
+import type { ConnectionConfig } from './connection.ts';
+
+const INT8 = 20;
+
+/** Counts and sizes come as numbers; one beyond 2^53 is an error rather than a wrong number. */
+function parseInt8(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value))
+    throw new RangeError(`A bigint that no JavaScript number holds: select it as text.`);
+  return value;
+}
+
+const types: pg.CustomTypesConfig = {
+  getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
+    oid === INT8 && format !== 'binary'
+      ? parseInt8
+      : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
+};
+
+/** The driver's settings for every connection of ours: bigint as number, TLS as asked for, keep-alive on. */
+export function clientConfig(
+  config: ConnectionConfig,
+  applicationName: string | undefined,
+  connectTimeoutMs: number,
+): pg.ClientConfig {
+  const ssl = config.ssl === 'no-verify' ? { rejectUnauthorized: false } : config.ssl === true;
+  return {
+    host: config.host,
+    port: config.port,
+    database: config.database,
+    user: config.user,
+    password: config.password,
+    ssl: config.host.startsWith('/') ? false : ssl,
+    application_name: applicationName ?? 'systemprompt',
+    connectionTimeoutMillis: connectTimeoutMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    types,
+  };
+}

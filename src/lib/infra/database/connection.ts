@@ -1,0 +1,158 @@
+import { CompiledQuery, Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely';
+import pg from 'pg';
+import { clientConfig } from './client-config.ts';
+import { toDatabaseError } from './errors.ts';
+import { Listener, type NotificationHandler } from './listener.ts';
+
+/** Where a database is and as whom to use it. */
+export interface ConnectionConfig {
+  /** Host name, address, or the folder of a unix socket (then it begins with a slash). */
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  readonly password: string;
+  /** TLS with the certificate checked; 'no-verify' encrypts without checking. */
+  readonly ssl?: boolean | 'no-verify';
+}
+
+/** No tables known: a domain adds its own with `db.withTables<XTables>()`. */
+export type NoTables = Record<never, never>;
+
+/** What a repository takes first: the database or an open transaction. */
+export interface Queryable {
+  readonly db: Kysely<NoTables>;
+  /**
+   * Runs one statement with `$1`-style parameters.
+   * @param options.name prepares the statement once per connection under this name
+   * @throws DatabaseUnavailableError when there is no connection; PostgreSQL's own error else
+   */
+  query<R>(sql: string, params?: readonly unknown[], options?: { readonly name?: string }): Promise<R[]>;
+}
+
+/** A lazily connecting pool. */
+export interface Database extends Queryable {
+  readonly config: Omit<ConnectionConfig, 'password'>;
+  /** Runs `work` in one transaction: committed when it resolves, rolled back when it rejects. */
+  transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
+  /**
+   * Subscribes to a NOTIFY channel on a connection of its own, which reconnects by itself. After a reconnect the
+   * handler is called with an empty payload and `reconnected`: what was announced meanwhile is lost, so reload.
+   * @returns a function that unsubscribes
+   */
+  listen(channel: string, handler: NotificationHandler): Promise<() => Promise<void>>;
+  /** Hears of connections that broke while nobody used them; they are replaced by themselves. */
+  onError(handler: (error: unknown) => void): () => void;
+  /** Ends all connections; running statements are waited for. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  /** Most connections at once; 10 unless told. */
+  readonly poolSize?: number;
+  /** Shown in pg_stat_activity. */
+  readonly applicationName?: string;
+  /** How long to wait for a free or new connection, in ms; 5000 unless told. */
+  readonly connectTimeoutMs?: number;
+}
+
+/** Opens a database; connects with the first statement. */
+export function openDatabase(config: ConnectionConfig, options: DatabaseOptions = {}): Database {
+  return new PooledDatabase(config, options);
+}
+
+class PooledDatabase implements Database {
+  readonly config: Omit<ConnectionConfig, 'password'>;
+  readonly #pool: pg.Pool;
+  readonly #listener: Listener;
+  readonly #handlers = new Set<(error: unknown) => void>();
+  #kysely: Kysely<NoTables> | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(config: ConnectionConfig, options: DatabaseOptions) {
+    const { password: _, ...place } = config;
+    this.config = place;
+    const client = clientConfig(config, options.applicationName, options.connectTimeoutMs ?? 5000);
+    this.#pool = new pg.Pool({
+      ...client,
+      max: options.poolSize ?? 10,
+      idleTimeoutMillis: 60_000,
+      allowExitOnIdle: true,
+    });
+    // An 'error' event without a listener ends the process: one listener for idle connections (the pool's), one for
+    // those in use between two statements (the client's own).
+    this.#pool.on('error', (error) => this.#report(error));
+    this.#pool.on('connect', (connected) => connected.on('error', () => {}));
+    this.#listener = new Listener(client, place, (error) => this.#report(error));
+  }
+
+  get db(): Kysely<NoTables> {
+    this.#kysely ??= new Kysely<NoTables>({ dialect: new PostgresDialect({ pool: this.#mappedPool() }) });
+    return this.#kysely;
+  }
+
+  async query<R>(sql: string, params: readonly unknown[] = [], options: { readonly name?: string } = {}): Promise<R[]> {
+    try {
+      const result = await this.#pool.query({
+        text: sql,
+        values: [...params],
+        ...(options.name === undefined ? {} : { name: options.name }),
+      });
+      return result.rows as R[];
+    } catch (error) {
+      throw toDatabaseError(error, this.config);
+    }
+  }
+
+  transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
+    return this.db.transaction().execute((tx) =>
+      work({
+        db: tx,
+        query: async <R>(sql: string, params: readonly unknown[] = []) => {
+          const result = await tx.executeQuery(CompiledQuery.raw(sql, [...params]));
+          return result.rows as R[];
+        },
+      }),
+    );
+  }
+
+  listen(channel: string, handler: NotificationHandler): Promise<() => Promise<void>> {
+    return this.#listener.listen(channel, handler);
+  }
+
+  onError(handler: (error: unknown) => void): () => void {
+    this.#handlers.add(handler);
+    return () => this.#handlers.delete(handler);
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= Promise.all([this.#listener.close(), this.#pool.end()]).then(() => undefined);
+    return this.#closed;
+  }
+
+  #report(error: unknown): void {
+    const mapped = toDatabaseError(error, this.config);
+    for (const handler of this.#handlers) handler(mapped);
+  }
+
+  /** The pool as kysely takes it, with our errors. */
+  #mappedPool(): PostgresPool {
+    const map = (error: unknown) => {
+      throw toDatabaseError(error, this.config);
+    };
+    return {
+      options: {},
+      end: () => this.close(),
+      connect: async () => {
+        const client = await this.#pool.connect().catch(map);
+        const mapped: Pick<PostgresPoolClient, 'query' | 'release'> = {
+          release: (destroy) => client.release(destroy),
+          // Without cursors, the driver's other form.
+          query: ((sql: string, params: unknown[]) =>
+            client.query(sql, params).catch(map)) as unknown as PostgresPoolClient['query'],
+        };
+        return mapped;
+      },
+    };
+  }
+}

@@ -1,0 +1,152 @@
+import { AppError, DatabaseUnavailableError } from '../../shared/errors.ts';
+
+/** Why there is no usable connection; for programs, in the error's `data.reason`. */
+export type UnavailableReason =
+  | 'refused'
+  | 'unknown_host'
+  | 'timeout'
+  | 'starting'
+  | 'stopping'
+  | 'auth'
+  | 'no_database'
+  | 'no_right'
+  | 'too_many_connections'
+  | 'tls'
+  | 'lost';
+
+interface Finding {
+  readonly reason: UnavailableReason;
+  readonly text: string;
+  readonly hint?: string;
+}
+
+/** Where a connection was meant to go, without its password. */
+export interface Target {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+}
+
+/** Reasons that may pass by themselves: worth another try while the wait lasts. */
+const passing: ReadonlySet<UnavailableReason> = new Set([
+  'refused',
+  'unknown_host',
+  'timeout',
+  'starting',
+  'stopping',
+  'too_many_connections',
+  'lost',
+]);
+
+/** System errors of the socket, by errno name. */
+const socketFindings: Readonly<Record<string, Finding>> = {
+  ECONNREFUSED: { reason: 'refused', text: 'nothing listens there' },
+  ENOENT: { reason: 'refused', text: 'nothing listens there' },
+  EACCES: { reason: 'refused', text: 'the socket belongs to another user' },
+  ENOTFOUND: { reason: 'unknown_host', text: 'the host name is not known' },
+  EAI_AGAIN: { reason: 'unknown_host', text: 'the host name could not be looked up' },
+  EHOSTUNREACH: { reason: 'timeout', text: 'the host is not reachable' },
+  ENETUNREACH: { reason: 'timeout', text: 'the network is not reachable' },
+  ETIMEDOUT: { reason: 'timeout', text: 'it did not answer in time' },
+  ECONNRESET: { reason: 'lost', text: 'the connection was cut' },
+  EPIPE: { reason: 'lost', text: 'the connection was cut' },
+};
+
+const tlsCodes = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT|UNABLE_TO_)/;
+
+/** SQLSTATE codes that mean "no connection", from PostgreSQL's appendix A "Error Codes". */
+function sqlStateFinding(code: string, target: Target): Finding | undefined {
+  switch (code) {
+    case '28000':
+    case '28P01':
+      return {
+        reason: 'auth',
+        text: `the sign-in of role ${target.user} was refused`,
+        hint: 'Check the user and the password that the profile and the secrets hold.',
+      };
+    case '3D000':
+      return { reason: 'no_database', text: `there is no database ${target.database}` };
+    case '42501':
+      return { reason: 'no_right', text: `role ${target.user} may not connect to database ${target.database}` };
+    case '53300':
+      return { reason: 'too_many_connections', text: 'it has no free connection left' };
+    case '57P01':
+    case '57P02':
+      return { reason: 'stopping', text: 'it is shutting down' };
+    case '57P03':
+      return { reason: 'starting', text: 'it does not accept connections yet' };
+    default:
+      return code.startsWith('08') ? { reason: 'lost', text: 'the connection was cut' } : undefined;
+  }
+}
+
+/** What the driver itself says, in words alone. */
+function driverFinding(message: string): Finding | undefined {
+  if (/timeout exceeded when trying to connect|Connection terminated due to connection timeout/.test(message)) {
+    return { reason: 'timeout', text: 'it did not answer in time' };
+  }
+  if (/Connection terminated|Client has encountered a connection error|Client was closed/.test(message)) {
+    return { reason: 'lost', text: 'the connection was cut' };
+  }
+  if (/The server does not support SSL connections/.test(message)) {
+    return {
+      reason: 'tls',
+      text: 'it does not offer TLS',
+      hint: 'Leave sslmode out of the URL, or switch TLS on in the server.',
+    };
+  }
+  if (/SASL|password must be a string|SCRAM/.test(message)) {
+    return { reason: 'auth', text: 'the sign-in failed' };
+  }
+  return undefined;
+}
+
+function findingOf(error: Error & { code?: unknown; errors?: unknown }, target: Target): Finding | undefined {
+  // A name with several addresses fails with one error for each of them.
+  if (Array.isArray(error.errors) && error.errors[0] instanceof Error) return findingOf(error.errors[0], target);
+  const code = typeof error.code === 'string' ? error.code : '';
+  if (tlsCodes.test(code)) {
+    return {
+      reason: 'tls',
+      text: `its certificate was not accepted (${code})`,
+      hint: 'Name the issuing authority with NODE_EXTRA_CA_CERTS, or use sslmode=no-verify on a network that you trust.',
+    };
+  }
+  const socket = Object.hasOwn(socketFindings, code) ? socketFindings[code] : undefined;
+  return socket ?? (code.length === 5 ? sqlStateFinding(code, target) : undefined) ?? driverFinding(error.message);
+}
+
+/**
+ * Turns what the driver throws for want of a connection into DatabaseUnavailableError with `data.reason`; every other
+ * error (a constraint, a syntax error) is returned as it is. Never quotes the password.
+ */
+export function toDatabaseError(error: unknown, target: Target): unknown {
+  if (!(error instanceof Error) || error instanceof AppError) return error;
+  const finding = findingOf(error, target);
+  if (finding === undefined) return error;
+  const place = target.host.startsWith('/') ? `socket ${target.host}` : `${target.host}:${target.port}`;
+  return new DatabaseUnavailableError(`PostgreSQL at ${place} can't be used: ${finding.text}.`, {
+    ...(finding.hint === undefined ? {} : { hint: finding.hint }),
+    next: ['infra services status'],
+    data: {
+      reason: finding.reason,
+      host: target.host,
+      port: target.port,
+      database: target.database,
+      user: target.user,
+    },
+    cause: error,
+  });
+}
+
+/** Whether another try may succeed without anybody doing something. */
+export function isPassing(error: unknown): boolean {
+  return error instanceof DatabaseUnavailableError && passing.has(error.data.reason as UnavailableReason);
+}
+
+/** The SQLSTATE of an error that PostgreSQL reported, else undefined. */
+export function sqlState(error: unknown): string | undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' && code.length === 5 && code !== 'EPIPE' ? code : undefined;
+}

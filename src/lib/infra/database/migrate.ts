@@ -1,0 +1,178 @@
+import { dirname } from 'node:path';
+import { AppError, InternalError, TimeoutError } from '../../shared/errors.ts';
+import type { Extension } from '../../shared/extension.ts';
+import type { ConnectionConfig } from './connection.ts';
+import { sqlState } from './errors.ts';
+import { inDependencyOrder, type MigrationFile, readMigrations } from './migration-files.ts';
+import { type AppliedMigration, ensureMigrationsTable, pendingOf, readApplied } from './migration-state.ts';
+import { migrationsSchema } from './roles.ts';
+import { type Session, withSession } from './session.ts';
+
+export interface MigrationReport {
+  /** Applied by this run, in order; `ms` is the time of its transaction. */
+  readonly applied: readonly { readonly extension: string; readonly name: string; readonly ms: number }[];
+  /** Known and not applied: empty after `migrate`. */
+  readonly pending: readonly { readonly extension: string; readonly name: string }[];
+}
+
+export interface MigrationStatus {
+  readonly applied: readonly AppliedMigration[];
+  readonly pending: readonly { readonly extension: string; readonly name: string }[];
+}
+
+export interface MigrateOptions {
+  /** How long to wait for another run to end, in ms; a minute unless told. */
+  readonly lockWaitMs?: number;
+  /** How long to wait for a server that does not answer yet, in ms. */
+  readonly waitMs?: number;
+}
+
+/** Taken by whoever migrates a database; ends with its connection. */
+const LOCK_KEY = 7_365_112_900_432;
+const LOCK_WAIT_MS = 60_000;
+const SQLSTATE_LOCK_NOT_AVAILABLE = '55P03';
+
+/**
+ * Applies what is pending of all extensions, those first that others stand on, each migration in a transaction of its
+ * own. A second run at the same time waits for the first and then finds nothing to do.
+ * @param migrationsRoot folder that holds one folder of SQL files for each extension
+ * @throws PreconditionError naming the file when an applied migration was edited, is gone, or would be preceded
+ * @throws InternalError naming file and line when a migration fails; what came before it stays applied
+ * @throws TimeoutError when another run does not end in time
+ */
+export async function migrate(
+  owner: ConnectionConfig,
+  extensions: readonly Extension[],
+  migrationsRoot: string,
+  options: MigrateOptions = {},
+): Promise<MigrationReport> {
+  const ordered = inDependencyOrder(extensions);
+  const files = await readAll(ordered, migrationsRoot);
+  return withSession(owner, { applicationName: 'systemprompt migrate', ...waitOf(options) }, async (session) => {
+    const ids = ordered.map((extension) => extension.id);
+    // Without the lock first: nothing to do is what nearly every start finds.
+    if (pendingOf(files, await readApplied(session, ids)).length === 0) return { applied: [], pending: [] };
+    await lock(session, options.lockWaitMs ?? LOCK_WAIT_MS);
+    const before = await readApplied(session, ids);
+    const pending = pendingOf(files, before);
+    for (const id of ids) {
+      const own = pending.filter((file) => file.extension === id);
+      if (own.length > 0) await apply(session, id, own);
+    }
+    const known = new Set(before.map((migration) => `${migration.extension}/${migration.name}`));
+    const after = await readApplied(session, ids);
+    const applied = ids.flatMap((id) =>
+      after.filter((migration) => migration.extension === id && !known.has(`${id}/${migration.name}`)),
+    );
+    return { applied: applied.map(({ extension, name, ms }) => ({ extension, name, ms })), pending: [] };
+  });
+}
+
+/** What the database has and what it lacks; changes nothing. Throws as `migrate` does for files that do not fit. */
+export async function migrationStatus(
+  connection: ConnectionConfig,
+  extensions: readonly Extension[],
+  migrationsRoot: string,
+  options: MigrateOptions = {},
+): Promise<MigrationStatus> {
+  const ordered = inDependencyOrder(extensions);
+  const files = await readAll(ordered, migrationsRoot);
+  return withSession(connection, { applicationName: 'systemprompt migrate', ...waitOf(options) }, async (session) => {
+    const applied = await readApplied(
+      session,
+      ordered.map((extension) => extension.id),
+    );
+    const pending = pendingOf(files, applied).map(({ extension, name }) => ({ extension, name }));
+    return { applied, pending };
+  });
+}
+
+async function readAll(extensions: readonly Extension[], root: string): Promise<MigrationFile[]> {
+  return (await Promise.all(extensions.map((extension) => readMigrations(extension, root)))).flat();
+}
+
+function waitOf(options: MigrateOptions): { waitMs?: number } {
+  return options.waitMs === undefined ? {} : { waitMs: options.waitMs };
+}
+
+async function lock(session: Session, waitMs: number): Promise<void> {
+  // lock_timeout bounds advisory locks too (manual, 19.11.1); it must not bound the migrations.
+  await session.query(`SET lock_timeout = ${Math.max(1, Math.round(waitMs))}`);
+  try {
+    await session.query(`SELECT pg_advisory_lock(${LOCK_KEY})`);
+  } catch (error) {
+    if (sqlState(error) !== SQLSTATE_LOCK_NOT_AVAILABLE) throw error;
+    throw new TimeoutError(`Another migration of this database did not end within ${Math.round(waitMs / 1000)} s.`, {
+      hint: 'Wait for it; if none runs, end the session that holds the lock (application_name "systemprompt migrate").',
+      next: ['infra db status'],
+      cause: error,
+    });
+  }
+  await session.query('RESET lock_timeout');
+}
+
+/** Runs the pending files of one extension by node-pg-migrate, which is loaded only when there is something to do. */
+async function apply(session: Session, extension: string, files: readonly MigrationFile[]): Promise<void> {
+  const [first] = files;
+  if (first === undefined) return;
+  const { runner } = await import('node-pg-migrate');
+  await session.query("SET TIME ZONE 'UTC'"); // run_on is a timestamp without one
+  await ensureMigrationsTable(session, extension);
+  const byPath = new Map(files.map((file) => [file.path, file]));
+  // It tells which one it is at only in its log.
+  let current = first;
+  const quiet = () => {};
+  const follow = (line: string) => {
+    current = files.find((file) => line.includes(` ${file.name} (UP)`)) ?? current;
+  };
+  try {
+    await runner({
+      dbClient: session.client,
+      dir: dirname(first.path),
+      ignorePattern: '(?!.*\\.sql$).*',
+      direction: 'up',
+      migrationsTable: extension,
+      migrationsSchema,
+      singleTransaction: false,
+      checkOrder: false,
+      noLock: true,
+      logger: { debug: quiet, info: follow, warn: quiet, error: quiet },
+      migrationLoaderStrategies: [
+        {
+          extensions: ['.sql'],
+          loader: async (paths: string[]) =>
+            paths.flatMap((path) => {
+              const file = byPath.get(path);
+              return file === undefined ? [] : [{ id: path, filePaths: [path], actions: actionsOf(file) }];
+            }),
+        },
+      ],
+    });
+  } catch (error) {
+    throw failure(current, error);
+  }
+}
+
+function actionsOf(file: MigrationFile) {
+  return {
+    up: (pgm: { sql(text: string): void }) => {
+      pgm.sql(`SET LOCAL systemprompt.checksum = '${file.checksum}'`);
+      pgm.sql(file.sql);
+    },
+    down: false as const,
+  };
+}
+
+/** What PostgreSQL said, with the line that its position points to. */
+function failure(file: MigrationFile, error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  const reported = error as Error & { position?: string };
+  const offset = Number(reported.position ?? Number.NaN);
+  const line = Number.isNaN(offset) ? 1 : file.sql.slice(0, offset - 1).split('\n').length;
+  return new InternalError(`${file.path}:${line}  ${reported.message}`, {
+    hint: 'The migration was rolled back; correct the file and migrate again.',
+    next: ['infra db status'],
+    data: { extension: file.extension, file: file.path, line },
+    cause: error,
+  });
+}

@@ -1,0 +1,94 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { PreconditionError } from '../../shared/errors.ts';
+import { hasCode } from './identity.ts';
+
+const run = promisify(execFile);
+
+/** An account of the operating system. */
+export interface Account {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** As whom PostgreSQL runs when we are root, which it refuses to be. */
+export const accountName = 'systemprompt';
+
+const ATTEMPTS = 5;
+
+/**
+ * The account of that name, made when there is none.
+ * @throws PreconditionError when it can't be made
+ */
+export async function ensureAccount(name = accountName, home = '/var/lib/systemprompt'): Promise<Account> {
+  let failure: unknown;
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const account = await findAccount(name);
+    if (account !== undefined) return account;
+    try {
+      await createAccount(name, home);
+    } catch (error) {
+      // Another start may hold the lock of /etc/passwd, or have been first: look again.
+      failure = error;
+    }
+  }
+  throw new PreconditionError(`PostgreSQL refuses to run as root, and the account ${name} for it can't be made.`, {
+    hint: `Make it yourself (useradd --system ${name}), start as an ordinary user, or set database.url in the profile to a server of your own.`,
+    cause: failure,
+  });
+}
+
+/** The account with that number, for a data directory that somebody else made. */
+export async function accountOf(uid: number, gid: number): Promise<Account> {
+  const entry = (await passwdEntries()).find((candidate) => candidate.uid === uid);
+  return entry ?? { name: String(uid), uid, gid };
+}
+
+async function findAccount(name: string): Promise<Account | undefined> {
+  const entry = (await passwdEntries()).find((candidate) => candidate.name === name);
+  if (entry !== undefined) return entry;
+  try {
+    // Accounts that come from a directory service are not in the file.
+    const [uid, gid] = await Promise.all([run('id', ['-u', name]), run('id', ['-g', name])]);
+    return { name, uid: Number(uid.stdout), gid: Number(gid.stdout) };
+  } catch (error) {
+    if (error instanceof Error) return undefined; // id says that there is none, or there is no id
+    throw error;
+  }
+}
+
+async function passwdEntries(): Promise<Account[]> {
+  const text = await readFile('/etc/passwd', 'utf8').catch((error: unknown) => {
+    if (hasCode(error, 'ENOENT')) return '';
+    throw error;
+  });
+  return text.split('\n').flatMap((line) => {
+    const [name, , uid, gid] = line.split(':');
+    return name === undefined || uid === undefined || gid === undefined
+      ? []
+      : [{ name, uid: Number(uid), gid: Number(gid) }];
+  });
+}
+
+/** useradd is what most Linux systems have; adduser with these flags is BusyBox's. */
+async function createAccount(name: string, home: string): Promise<void> {
+  const options = [
+    '--system',
+    '--user-group',
+    '--no-create-home',
+    '--home-dir',
+    home,
+    '--shell',
+    '/usr/sbin/nologin',
+    name,
+  ];
+  try {
+    await run('useradd', options);
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error;
+    await run('addgroup', ['-S', name]).catch(() => undefined); // it may be there; adduser says what is wrong else
+    await run('adduser', ['-S', '-D', '-H', '-h', home, '-s', '/sbin/nologin', '-G', name, name]);
+  }
+}

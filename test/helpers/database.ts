@@ -1,0 +1,61 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { inject } from 'vitest';
+import { coreExtensions } from '../../src/lib/app/extensions/core.ts';
+import { packageRoot } from '../../src/lib/infra/config/package-root.ts';
+import type { ConnectionConfig } from '../../src/lib/infra/database/connection.ts';
+import { quoteIdentifier } from '../../src/lib/infra/database/identifiers.ts';
+import { migrate } from '../../src/lib/infra/database/migrate.ts';
+import { provision } from '../../src/lib/infra/database/provision.ts';
+import { databaseRoles, loginRole } from '../../src/lib/infra/database/roles.ts';
+import { withSession } from '../../src/lib/infra/database/session.ts';
+
+export interface TestDatabase {
+  readonly name: string;
+  readonly owner: ConnectionConfig;
+  readonly app: ConnectionConfig;
+  readonly audit: ConnectionConfig;
+  /** Superuser, in this database. */
+  readonly admin: ConnectionConfig;
+  /** Removes database and roles; ends connections that are still open. */
+  drop(): Promise<void>;
+}
+
+/** The folder of the core's migrations. */
+export const migrationsRoot = join(packageRoot(), 'migrations');
+
+/** A database of its own on the run's cluster, provisioned, and migrated with the core's extensions unless told not to. */
+export async function createTestDatabase(options: { readonly migrated?: boolean } = {}): Promise<TestDatabase> {
+  const cluster = inject('postgres');
+  const name = `t_${randomBytes(6).toString('hex')}`;
+  const password = randomBytes(12).toString('base64url');
+  const passwords = { owner: password, app: password, audit: password };
+  await provision(cluster, { database: name, passwords });
+  const as = (role: (typeof databaseRoles)[number]): ConnectionConfig => ({
+    ...cluster,
+    database: name,
+    user: loginRole(name, role),
+    password,
+  });
+  const owner = as('owner');
+  if (options.migrated !== false) await migrate(owner, coreExtensions, migrationsRoot);
+  return {
+    name,
+    owner,
+    app: as('app'),
+    audit: as('audit'),
+    admin: { ...cluster, database: name },
+    drop: () => drop(cluster, name),
+  };
+}
+
+async function drop(cluster: ConnectionConfig, name: string): Promise<void> {
+  await withSession(cluster, {}, async (session) => {
+    await session.query(`DROP DATABASE IF EXISTS ${quoteIdentifier(name)} WITH (FORCE)`);
+    const roles = await session.query<{ role: string }>(
+      'SELECT rolname AS role FROM pg_roles WHERE starts_with(rolname, $1) OR rolname = ANY ($2)',
+      [`sp_${name}_`, databaseRoles.map((role) => loginRole(name, role))],
+    );
+    for (const { role } of roles) await session.query(`DROP ROLE ${quoteIdentifier(role)}`);
+  });
+}
