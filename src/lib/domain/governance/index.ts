@@ -1,0 +1,11 @@
+import type { Extension } from '../../shared/extension.ts';
+
+export { newExecutionId } from './execution-id.ts';
+export { type AuditFilter, type AuditPage, AuditReader, auditFilterSchema, maxAuditPage } from './reader.ts';
+export { type AuditedInput, auditInput, redactText } from './redaction.ts';
+export { type AuditEntry, closeInterrupted } from './repository.ts';
+export { type IntentRow, type OutcomeRow, type OutcomeStatus, outcomeStatuses } from './rows.ts';
+export { type AuditLog, AuditWriter, type AuditWriterOptions } from './writer.ts';
+
+/** What happened, on whose behalf: the append-only audit of tool calls. */
+export const governance: Extension = { id: 'governance', version: '1.0.0', dependencies: ['auth'], migrations: 'governance' };

@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import type { Queryable } from '../../infra/database/connection.ts';
+import type { Actor } from '../../shared/actor.ts';
+import { ForbiddenError, NotFoundError, UsageError } from '../../shared/errors.ts';
+import { implies } from '../../shared/permission.ts';
+import { executionIdFloor } from './execution-id.ts';
+import { type AuditEntry, findEntries } from './repository.ts';
+import { outcomeStatuses } from './rows.ts';
+
+export const maxAuditPage = 500;
+
+/** What a list is narrowed to. */
+export const auditFilterSchema = z.strictObject({
+  server: z.string().min(1).optional(),
+  tool: z.string().min(1).optional(),
+  /** A user's name. */
+  user: z.string().min(1).optional(),
+  status: z.enum([...outcomeStatuses, 'open']).optional(),
+  /** Calls that began at this time or later. */
+  since: z.date().optional(),
+  limit: z.int().min(1).max(maxAuditPage).default(50),
+  /** `nextCursor` of the page before. */
+  cursor: z.uuid().optional(),
+});
+export type AuditFilter = z.input<typeof auditFilterSchema>;
+
+export interface AuditPage {
+  readonly entries: readonly AuditEntry[];
+  /** Set when there are older ones. */
+  readonly nextCursor?: string;
+}
+
+/** Reads the audit: an admin sees every call, everybody else their own. */
+export class AuditReader {
+  readonly #database: Queryable;
+
+  constructor(database: Queryable) {
+    this.#database = database;
+  }
+
+  /**
+   * Calls from the newest to the oldest.
+   * @throws UsageError when the filter does not hold; ForbiddenError when it asks for the calls of another user;
+   *   DatabaseUnavailableError
+   */
+  async list(actor: Actor, filter: AuditFilter = {}): Promise<AuditPage> {
+    const parsed = auditFilterSchema.safeParse(filter);
+    if (!parsed.success) throw new UsageError(z.prettifyError(parsed.error), { cause: parsed.error });
+    const { server, tool, user, status, since, limit, cursor } = parsed.data;
+    const all = implies(actor.permission, 'admin');
+    if (!all && user !== undefined && user !== actor.userName) {
+      throw new ForbiddenError('The calls of other users are shown to an admin only.', {
+        hint: `Leave the user out, or name ${actor.userName}.`,
+        data: { permission: 'admin' },
+      });
+    }
+    const found = await findEntries(this.#database, {
+      userId: all ? undefined : actor.userId,
+      userName: user,
+      server,
+      tool,
+      status,
+      from: since === undefined ? undefined : executionIdFloor(since.getTime()),
+      before: cursor,
+      limit: limit + 1,
+    });
+    const entries = found.slice(0, limit);
+    const last = entries.at(-1);
+    return { entries, ...(found.length > limit && last !== undefined ? { nextCursor: last.executionId } : {}) };
+  }
+
+  /** @throws NotFoundError when there is no such call, or it is somebody else's and the actor is no admin */
+  async show(actor: Actor, executionId: string): Promise<AuditEntry> {
+    const known = z.uuid().safeParse(executionId).success
+      ? await findEntries(this.#database, {
+          executionId,
+          userId: implies(actor.permission, 'admin') ? undefined : actor.userId,
+          limit: 1,
+        })
+      : [];
+    const [entry] = known;
+    if (entry === undefined) {
+      throw new NotFoundError(`There is no call ${executionId}.`, { next: ['admin audit list'], data: { executionId } });
+    }
+    return entry;
+  }
+}

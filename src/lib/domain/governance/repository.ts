@@ -1,0 +1,135 @@
+import type { Queryable } from '../../infra/database/connection.ts';
+import type { ExecutionId } from '../../shared/ids.ts';
+import type { OutcomeStatus } from './rows.ts';
+
+/** One call as the audit knows it. `open`: no outcome yet. */
+export interface AuditEntry {
+  readonly executionId: ExecutionId;
+  readonly server: string;
+  readonly tool: string;
+  readonly userId: string;
+  readonly userName: string;
+  readonly sessionId: string;
+  readonly client?: string;
+  readonly scopes: readonly string[];
+  readonly required: readonly string[];
+  readonly inputDigest: string;
+  /** Redacted and bounded. */
+  readonly input: unknown;
+  readonly decision: 'allowed' | 'refused';
+  readonly startedAt: Date;
+  readonly status: OutcomeStatus | 'open';
+  readonly error?: string;
+  readonly outputDigest?: string;
+  readonly outputBytes?: number;
+  /** Microseconds. */
+  readonly latencyUs?: number;
+  readonly upstreamUs?: number;
+  readonly recordedAt?: Date;
+  readonly apiInstance: string;
+}
+
+export interface EntryQuery {
+  readonly userId?: string | undefined;
+  readonly userName?: string | undefined;
+  readonly server?: string | undefined;
+  readonly tool?: string | undefined;
+  readonly status?: OutcomeStatus | 'open' | undefined;
+  /** Execution ids at or above, and strictly below. */
+  readonly from?: string | undefined;
+  readonly before?: string | undefined;
+  readonly executionId?: string | undefined;
+  readonly limit: number;
+}
+
+interface EntryRow {
+  readonly execution_id: ExecutionId;
+  readonly api_instance: string;
+  readonly server: string;
+  readonly tool: string;
+  readonly user_id: string;
+  readonly user_name: string;
+  readonly session_id: string;
+  readonly client: string | null;
+  readonly scopes: string[];
+  readonly required: string[];
+  readonly input_digest: string;
+  readonly input: unknown;
+  readonly decision: 'allowed' | 'refused';
+  readonly started_at: Date;
+  readonly status: OutcomeStatus | null;
+  readonly error: string | null;
+  readonly output_digest: string | null;
+  readonly output_bytes: number | null;
+  readonly latency_us: number | null;
+  readonly upstream_us: number | null;
+  readonly recorded_at: Date | null;
+}
+
+/** Entries from the newest to the oldest. */
+export async function findEntries(database: Queryable, query: EntryQuery): Promise<AuditEntry[]> {
+  const conditions: string[] = [];
+  const params: unknown[] = [];
+  const where = (sql: string, value: unknown) => {
+    if (value === undefined) return;
+    params.push(value);
+    conditions.push(sql.replace('?', `$${params.length}`));
+  };
+  where('i.execution_id = ?', query.executionId);
+  where('i.execution_id >= ?', query.from);
+  where('i.execution_id < ?', query.before);
+  where('i.user_id = ?', query.userId);
+  where('i.user_name = ?', query.userName);
+  where('i.server = ?', query.server);
+  where('i.tool = ?', query.tool);
+  if (query.status === 'open') conditions.push('o.execution_id IS NULL');
+  else where('o.status = ?', query.status);
+  params.push(query.limit);
+  const rows = await database.query<EntryRow>(
+    `SELECT i.*, o.status, o.error, o.output_digest, o.output_bytes, o.latency_us, o.upstream_us, o.recorded_at
+     FROM audit.tool_intents i LEFT JOIN audit.tool_outcomes o USING (execution_id)
+     ${conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`}
+     ORDER BY i.execution_id DESC LIMIT $${params.length}`,
+    params,
+  );
+  return rows.map(toEntry);
+}
+
+/**
+ * Closes what an API process left open when it ended: each of its intents without an outcome gets `interrupted`.
+ * @returns how many there were
+ */
+export async function closeInterrupted(database: Queryable, apiInstance: string): Promise<number> {
+  const [row] = await database.query<{ closed: number }>('SELECT audit.close_interrupted($1) AS closed', [apiInstance]);
+  return row?.closed ?? 0;
+}
+
+function toEntry(row: EntryRow): AuditEntry {
+  return {
+    executionId: row.execution_id,
+    apiInstance: row.api_instance,
+    server: row.server,
+    tool: row.tool,
+    userId: row.user_id,
+    userName: row.user_name,
+    sessionId: row.session_id,
+    scopes: row.scopes,
+    required: row.required,
+    inputDigest: row.input_digest,
+    input: row.input,
+    decision: row.decision,
+    startedAt: row.started_at,
+    status: row.status ?? 'open',
+    ...present('client', row.client),
+    ...present('error', row.error),
+    ...present('outputDigest', row.output_digest),
+    ...present('outputBytes', row.output_bytes),
+    ...present('latencyUs', row.latency_us),
+    ...present('upstreamUs', row.upstream_us),
+    ...present('recordedAt', row.recorded_at),
+  };
+}
+
+function present<K extends string, V>(key: K, value: V | null): { readonly [P in K]?: V } {
+  return (value === null ? {} : { [key]: value }) as { readonly [P in K]?: V };
+}

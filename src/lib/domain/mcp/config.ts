@@ -1,0 +1,161 @@
+import { z } from 'zod';
+
+const scope = z
+  .string()
+  .regex(/^[\x21\x23-\x5B\x5D-\x7E]{1,200}$/, 'must be a scope: printable characters without spaces and quotes');
+
+const environmentName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable');
+
+const text = (what: string) =>
+  z
+    .string()
+    .refine((value) => value.trim() !== '', { error: 'must not be empty', params: { hint: what } });
+
+const tool = z
+  .strictObject({
+    scopes: z.array(scope).default([]).describe('What a caller needs for this tool, beside what the server asks for.'),
+    timeout_ms: z
+      .int()
+      .min(100)
+      .max(3_600_000)
+      .optional()
+      .describe('How long a call may take, in milliseconds. Default: `limits.call_timeout_ms` of the profile.'),
+    secret: z
+      .array(z.string().min(1))
+      .default([])
+      .describe('Names of arguments whose values the audit never stores, whatever they are called.'),
+    terminal_on_success: z.boolean().optional().describe('Accepted from older files; not used.'),
+    model_config: z.unknown().optional().describe('Accepted from older files; not used.'),
+    ui: z.unknown().optional().describe('Accepted from older files; not used.'),
+  })
+  .describe('What is asked of the callers of one tool.');
+
+const oauth = z
+  .strictObject({
+    required: z
+      .boolean()
+      .refine((value) => value, {
+        error: 'must be true',
+        params: { hint: 'every caller signs in; there are no anonymous callers' },
+      })
+      .default(true)
+      .describe('Whether callers must sign in. They must.'),
+    scopes: z
+      .array(scope)
+      .refine((scopes) => scopes.length > 0, {
+        error: 'must name at least one scope',
+        params: { hint: 'a server that asks for none would be open to every token, write [user] for example' },
+      })
+      .describe('What every caller of the server needs: permission tiers (`admin`, `user`, …) or scopes of your own.'),
+    audience: z.string().optional().describe('Accepted from older files; the audience is always the address of the server.'),
+    client_id: z.string().min(1).optional().describe('The only client whose tokens are accepted. Default: any.'),
+  })
+  .describe('Who may call the server.');
+
+/** One server of `mcp_servers`, as it is written. */
+export const mcpServerConfigSchema = z
+  .strictObject({
+    type: z
+      .literal('internal', 'must be internal')
+      .default('internal')
+      .describe('`internal`: a process that the supervisor runs.'),
+    module: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Module of the server: an absolute path, or one relative to the project folder.'),
+    binary: z.string().min(1).optional().describe('Older name of `module`.'),
+    package: z.string().optional().describe('Accepted from older files; not used.'),
+    port: z.int().min(1024).max(65_535).describe('Preferred port on loopback.'),
+    endpoint: z.string().optional().describe('Accepted from older files; the address follows from the profile.'),
+    enabled: z.boolean().default(true).describe('Whether the server is started.'),
+    dev_only: z.boolean().default(false).describe('Never published by a deployment.'),
+    display_name: text('write the name that people know the server by').optional().describe('Name for people. Default: its key.'),
+    description: text('write one sentence about what the server offers').describe('What the server offers, in one sentence.'),
+    display_in_web: z.boolean().default(true).describe('Whether the registry shows the server.'),
+    delegate: z
+      .boolean()
+      .default(false)
+      .describe('Whether the server gets a token of the caller (60 s at most), to act for them at this instance.'),
+    oauth,
+    tools: z.record(z.string().min(1), tool).default({}).describe('What is asked of the callers of single tools.'),
+    env: z
+      .record(environmentName, z.string())
+      .default({})
+      .describe('Environment variables of the server. Secrets as `${secret:NAME}`.'),
+    env_vars: z.array(environmentName).default([]).describe('Names of environment variables that are handed on.'),
+    schemas: z.array(z.unknown()).optional().describe('Accepted from older files; not used.'),
+    model_config: z.unknown().optional().describe('Accepted from older files; not used.'),
+  })
+  .refine((server) => server.module !== undefined || server.binary !== undefined, {
+    error: 'needs a module',
+    params: { hint: 'write module: extensions/mcp/<name>' },
+    when: ({ value }) => typeof value === 'object' && value !== null,
+  });
+
+const serverName = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,49}$/, 'must have lower-case letters, digits and dashes only, begin with a letter, at most 50')
+  .refine((name) => name !== 'registry', { error: 'is taken: /api/v1/mcp/registry lists the servers' });
+
+/** A file of `services/mcp/`. */
+export const mcpFileSchema = z
+  .strictObject({ mcp_servers: z.record(serverName, mcpServerConfigSchema).describe('MCP servers by name.') })
+  .describe('MCP servers that the instance runs (services/mcp/*.yaml).');
+
+export type McpServerYaml = z.output<typeof mcpServerConfigSchema>;
+
+export interface McpToolConfig {
+  readonly scopes: readonly string[];
+  readonly timeoutMs?: number;
+  /** Argument names whose values the audit never stores. */
+  readonly secret: ReadonlySet<string>;
+}
+
+/** One MCP server as the rest of the code knows it. */
+export interface McpServerConfig {
+  readonly name: string;
+  readonly type: 'internal';
+  readonly module: string;
+  readonly port: number;
+  readonly enabled: boolean;
+  readonly devOnly: boolean;
+  readonly displayName: string;
+  readonly description: string;
+  readonly displayInWeb: boolean;
+  readonly delegate: boolean;
+  readonly oauth: { readonly required: boolean; readonly scopes: readonly string[]; readonly clientId?: string };
+  readonly tools: ReadonlyMap<string, McpToolConfig>;
+  readonly env: Readonly<Record<string, string>>;
+  /** Names of environment variables that are handed on from the instance's own. */
+  readonly inheritedEnv: readonly string[];
+}
+
+export function toServerConfig(name: string, yaml: McpServerYaml): McpServerConfig {
+  const { oauth: access } = yaml;
+  return {
+    name,
+    type: yaml.type,
+    module: yaml.module ?? yaml.binary ?? '',
+    port: yaml.port,
+    enabled: yaml.enabled,
+    devOnly: yaml.dev_only,
+    displayName: yaml.display_name ?? name,
+    description: yaml.description,
+    displayInWeb: yaml.display_in_web,
+    delegate: yaml.delegate,
+    oauth: {
+      required: access.required,
+      scopes: access.scopes,
+      ...(access.client_id === undefined ? {} : { clientId: access.client_id }),
+    },
+    tools: new Map(
+      Object.entries(yaml.tools).map(([toolName, { scopes, timeout_ms: timeoutMs, secret }]) => [
+        toolName,
+        { scopes, secret: new Set(secret), ...(timeoutMs === undefined ? {} : { timeoutMs }) },
+      ]),
+    ),
+    env: yaml.env,
+    inheritedEnv: yaml.env_vars,
+  };
+}

@@ -1,0 +1,13 @@
+import type { Extension } from '../../shared/extension.ts';
+import { mcpFileSchema } from './config.ts';
+
+export { type McpServerConfig, type McpToolConfig, mcpFileSchema, mcpServerConfigSchema } from './config.ts';
+export { type LoadOptions, loadMcpServers } from './load.ts';
+
+/** Path of a server's endpoint at the API, without the origin. */
+export function mcpEndpointPath(serverName: string): string {
+  return `/api/v1/mcp/${serverName}/mcp`;
+}
+
+/** Which MCP servers there are, and who may call them. */
+export const mcp: Extension = { id: 'mcp', version: '1.0.0', config: { folder: 'mcp', schema: mcpFileSchema } };
