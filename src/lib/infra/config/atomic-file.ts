@@ -51,17 +51,21 @@ export async function readJson<T>(file: string, schema: z.ZodType<T>): Promise<T
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new PreconditionError(`${file} can't be read (${(error as NodeJS.ErrnoException).code}).`, { cause: error });
   }
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    // The parser's own error quotes the text around the fault, so it is left out, as a cause too.
-    throw damagedFile(file, 'it is not JSON');
-  }
+  const value = parseJson(text);
+  if (value === undefined) throw damagedFile(file, 'it is not JSON');
   const checked = schema.safeParse(value);
   if (checked.success) return checked.data;
   const places = checked.error.issues.map((issue) => issue.path.map(String).join('.') || 'the whole').slice(0, 5);
   throw damagedFile(file, `not as expected: ${places.join(', ')}`);
+}
+
+/** Undefined for what is not JSON: the parser's own error quotes the text around the fault and must not travel on. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
 }
 
 function damagedFile(file: string, what: string): PreconditionError {

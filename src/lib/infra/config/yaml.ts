@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { z } from 'zod';
-import type { ConfigIssue } from '../../shared/errors.ts';
+import { type ConfigIssue, PreconditionError } from '../../shared/errors.ts';
 import { checkDocument } from './schema-issues.ts';
 import { type Place, parseYamlDocument, type YamlPath } from './yaml-document.ts';
 import { displayPath, readYamlText } from './yaml-source.ts';
@@ -58,11 +58,14 @@ export function parseYamlText<T>(text: string, file: string, schema: z.ZodType<T
   };
 }
 
-/** The YAML files of a folder, sorted by name; none when there is no such folder. */
+/**
+ * The YAML files of a folder, sorted by name; none when there is no such folder.
+ * @throws PreconditionError when it can't be read
+ */
 export async function yamlFilesIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
-    throw error;
+    throw new PreconditionError(`The folder ${displayPath(folder)} can't be read (${error.code}).`, { cause: error });
   });
   return entries
     .filter((name) => /\.ya?ml$/.test(name) && !name.startsWith('.'))

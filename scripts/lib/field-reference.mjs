@@ -1,0 +1,32 @@
+// A Markdown reference of the fields that a JSON Schema describes.
+
+/** One table for the fields at the top and one for each group of fields, as lines. */
+export function fieldReference(schema) {
+  const groups = Object.entries(schema.properties).filter(([, field]) => field.properties !== undefined);
+  const plain = Object.entries(schema.properties).filter(([, field]) => field.properties === undefined);
+  const sections = [
+    ['', '', plain],
+    ...groups.map(([name, group]) => [name, group.description, Object.entries(group.properties)]),
+  ];
+  return sections.flatMap(([name, description, fields]) => [
+    ...(name === '' ? [] : ['', `### \`${name}\``, '', description, '']),
+    '| field | type | default | meaning |',
+    '| --- | --- | --- | --- |',
+    ...fields.map(([key, field]) => row(name === '' ? key : `${name}.${key}`, field)),
+  ]);
+}
+
+function row(path, field) {
+  if (!field.description) throw new Error(`${path} has no description`);
+  const fallback = field.default === undefined ? '' : `\`${JSON.stringify(field.default)}\``;
+  return `| \`${path}\` | ${typeOf(field)} | ${fallback} | ${field.description.replaceAll('|', '\\|')} |`;
+}
+
+function typeOf(field) {
+  if (field.enum !== undefined) return field.enum.map((value) => `\`${value}\``).join(', ');
+  if (field.type === 'array')
+    return `list of ${field.minItems} (${typeOf(Array.isArray(field.items) ? field.items[0] : field.items)})`;
+  const names = { integer: 'whole number', string: 'text', boolean: '`true`, `false`' };
+  const bounds = field.minimum === undefined ? '' : ` ${field.minimum}–${field.maximum}`;
+  return `${names[field.type] ?? field.type}${bounds}`;
+}
