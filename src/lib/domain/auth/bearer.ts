@@ -93,7 +93,12 @@ export function challengeFor(error: AppError, resource: ProtectedResource): Chal
   return undefined;
 }
 
-function challenge(resource: ProtectedResource, scopes: readonly string[], code: string | undefined, text: string): string {
+function challenge(
+  resource: ProtectedResource,
+  scopes: readonly string[],
+  code: string | undefined,
+  text: string,
+): string {
   const params = [];
   if (code !== undefined) params.push(`error="${code}"`, `error_description="${quotable(text)}"`);
   params.push(`resource_metadata="${quotable(resource.metadataUrl)}"`);

@@ -61,7 +61,10 @@ export function refuse(reason: RefusalReason, cause?: unknown): UnauthenticatedE
 }
 
 /** One scope: printable ASCII without space, quote and backslash (RFC 6749 section 3.3). */
-export const scopeSchema = z.string().max(200).regex(/^[\x21\x23-\x5B\x5D-\x7E]+$/);
+export const scopeSchema = z
+  .string()
+  .max(200)
+  .regex(/^[\x21\x23-\x5B\x5D-\x7E]+$/);
 
 /** The token's own claims as they are signed; anything else in it is ignored. */
 export const payloadSchema = z.object({
@@ -84,5 +87,11 @@ export function actorOf(claims: Claims): Actor {
     (best, tier) => (permissionLevels[tier] > permissionLevels[best] ? tier : best),
     'anonymous',
   );
-  return { userId: claims.sub, userName: claims.name, sessionId: claims.sid, scopes: claims.scopes, permission: highest };
+  return {
+    userId: claims.sub,
+    userName: claims.name,
+    sessionId: claims.sid,
+    scopes: claims.scopes,
+    permission: highest,
+  };
 }

@@ -1,6 +1,13 @@
 import type { Extension } from '../../shared/extension.ts';
 
-export { authenticate, type Challenge, challengeFor, insufficientScope, type ProtectedResource, readBearer } from './bearer.ts';
+export {
+  authenticate,
+  type Challenge,
+  challengeFor,
+  insufficientScope,
+  type ProtectedResource,
+  readBearer,
+} from './bearer.ts';
 export { actorOf, type Claims } from './claims.ts';
 export { type IssuedToken, type IssueRequest, TokenIssuer, type TokenUser } from './issuer.ts';
 export { KeyService, type PublicKeySet } from './keys.ts';

@@ -49,26 +49,32 @@ export class TokenIssuer {
   }
 
   /**
-   * A token for one audience. It never holds more than the user's roles imply: tiers by the hierarchy, scopes with a
-   * name of their own for an admin only, until there are grants.
+   * Whether a token may be issued. It never holds more than the user's roles imply: tiers by the hierarchy, scopes
+   * with a name of their own for an admin only, until there are grants.
    * @throws ForbiddenError when more is asked for, or the user is suspended; UsageError for a wrong life or scope
    */
-  async issue(request: IssueRequest): Promise<IssuedToken> {
-    const { user } = request;
+  check(request: Omit<IssueRequest, 'sessionId'>): void {
+    const { user, scopes } = request;
     this.#assertTtl(request.ttlSeconds);
     if (user.status !== 'active') {
       throw new ForbiddenError(`The user ${user.name} is suspended`, { data: { user: user.name } });
     }
-    const scopes = [...new Set(request.scopes)];
-    const malformed = scopes.filter((scope) => !scopeSchema.safeParse(scope).success);
-    if (malformed.length > 0) throw new UsageError('A scope is printable ASCII without spaces and quotes');
-    const refused = scopes.filter((scope) => !isGrantable(user.roles, scope));
-    if (refused.length > 0) {
-      throw new ForbiddenError(`${user.name} may not have: ${refused.join(', ')}`, {
-        hint: `The roles of ${user.name} are: ${user.roles.join(', ') || 'none'}. Ask for no more than they imply.`,
-        data: { refused, roles: user.roles },
-      });
+    if (!scopes.every((scope) => scopeSchema.safeParse(scope).success)) {
+      throw new UsageError('A scope is printable ASCII without spaces and quotes', { data: { scopes } });
     }
+    const refused = scopes.filter((scope) => !isGrantable(user.roles, scope));
+    if (refused.length === 0) return;
+    throw new ForbiddenError(`${user.name} may not have: ${refused.join(', ')}`, {
+      hint: `The roles of ${user.name} are: ${user.roles.join(', ') || 'none'}. Ask for no more than they imply.`,
+      data: { refused, roles: user.roles },
+    });
+  }
+
+  /** A token for one audience. @throws what `check` throws */
+  async issue(request: IssueRequest): Promise<IssuedToken> {
+    this.check(request);
+    const { user } = request;
+    const scopes = [...new Set(request.scopes)];
     const now = Math.floor(Date.now() / 1000);
     return this.#sign({ ...request, sub: user.id, name: user.name, scopes, iat: now, exp: now + request.ttlSeconds });
   }
@@ -78,7 +84,8 @@ export class TokenIssuer {
    * and never longer than the caller's own.
    */
   delegate(claims: Claims, audience: string, ttlSeconds: number = delegatedTtlSeconds): Promise<IssuedToken> {
-    if (ttlSeconds > delegatedTtlSeconds) throw new UsageError(`A delegated token lives ${delegatedTtlSeconds} s at most`);
+    if (ttlSeconds > delegatedTtlSeconds)
+      throw new UsageError(`A delegated token lives ${delegatedTtlSeconds} s at most`);
     this.#assertTtl(ttlSeconds);
     const now = Math.floor(Date.now() / 1000);
     const exp = Math.min(now + ttlSeconds, claims.exp);

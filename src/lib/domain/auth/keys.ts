@@ -94,7 +94,8 @@ export class KeyService {
     if (this.#signing?.kid === row.kid) return this.#signing;
     const jwk = JSON.parse(new TextDecoder().decode(await this.#sealer.open(row.privateJwe))) as JWK;
     // A sealed key moved to another row would sign under a name that is not its own.
-    if ((await calculateJwkThumbprint(jwk)) !== row.kid) throw new PreconditionError(`The signing key ${row.kid} is damaged`);
+    if ((await calculateJwkThumbprint(jwk)) !== row.kid)
+      throw new PreconditionError(`The signing key ${row.kid} is damaged`);
     this.#signing = { kid: row.kid, key: (await importJWK(jwk, signatureAlgorithm)) as CryptoKey };
     return this.#signing;
   }

@@ -42,7 +42,10 @@ export async function publishedKeys(connection: Connection, overlapSeconds: numb
   }));
 }
 
-export async function keyWithStatus(connection: Connection, status: 'next' | 'active'): Promise<SigningKeyRow | undefined> {
+export async function keyWithStatus(
+  connection: Connection,
+  status: 'next' | 'active',
+): Promise<SigningKeyRow | undefined> {
   const [row] = await connection.query<{ kid: string; private_jwe: string }>(
     'SELECT kid, private_jwe FROM signing_keys WHERE status = $1',
     [status],
@@ -95,7 +98,12 @@ export interface SessionRow {
 
 export async function insertSession(
   connection: Connection,
-  session: { readonly userId: UserId; readonly client: string; readonly userAgent?: string; readonly ttlSeconds: number },
+  session: {
+    readonly userId: UserId;
+    readonly client: string;
+    readonly userAgent?: string;
+    readonly ttlSeconds: number;
+  },
 ): Promise<SessionRow> {
   const [row] = await connection.query<SessionRow>(
     `INSERT INTO user_sessions (user_id, client, user_agent, expires_at)

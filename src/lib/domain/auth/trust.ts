@@ -58,7 +58,9 @@ export class TrustState {
   static async open(database: Database, overlapSeconds: number): Promise<TrustState> {
     const state = new TrustState(database, overlapSeconds);
     try {
-      state.#unlisten = await database.listen(channel, (payload, reconnected) => state.#onAnnouncement(payload, reconnected));
+      state.#unlisten = await database.listen(channel, (payload, reconnected) =>
+        state.#onAnnouncement(payload, reconnected),
+      );
       await state.reload();
     } catch (error) {
       await state.close();

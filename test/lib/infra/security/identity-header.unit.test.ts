@@ -16,7 +16,16 @@ const key = deriveIdentityKey(root, instanceId);
 const now = 1_800_000_000;
 
 function identity(change: Partial<Identity> = {}): Identity {
-  return { aud: instanceId, sub: newId(), name: 'owner', sid: newId(), scopes: ['admin'], iat: now, exp: now + 30, ...change };
+  return {
+    aud: instanceId,
+    sub: newId(),
+    name: 'owner',
+    sid: newId(),
+    scopes: ['admin'],
+    iat: now,
+    exp: now + 30,
+    ...change,
+  };
 }
 
 function reasonOf(verify: () => unknown): unknown {
@@ -67,16 +76,27 @@ describe('identity header', () => {
 
   it('refuses arbitrary text with an error of its own, never another', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.string(), fc.string().map((text) => signRaw(text)), fc.json().map((text) => signRaw(text))), (text) => {
-        expect(reasonOf(() => verifyIdentity(key, text, { instanceId, now }))).toMatch(/^(missing|malformed|signature)$/);
-      }),
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.string().map((text) => signRaw(text)),
+          fc.json().map((text) => signRaw(text)),
+        ),
+        (text) => {
+          expect(reasonOf(() => verifyIdentity(key, text, { instanceId, now }))).toMatch(
+            /^(missing|malformed|signature)$/,
+          );
+        },
+      ),
     );
   });
 
   it('binds to one run of one server: the key and the audience of another are refused', () => {
     const other = newId<ServiceInstanceId>();
     const header = signIdentity(key, identity());
-    expect(reasonOf(() => verifyIdentity(deriveIdentityKey(root, other), header, { instanceId: other, now }))).toBe('signature');
+    expect(reasonOf(() => verifyIdentity(deriveIdentityKey(root, other), header, { instanceId: other, now }))).toBe(
+      'signature',
+    );
     expect(reasonOf(() => verifyIdentity(key, header, { instanceId: other, now }))).toBe('audience');
     expect(Buffer.from(deriveIdentityKey(root, other))).not.toEqual(Buffer.from(key));
     expect(Buffer.from(deriveIdentityKey(root, instanceId))).toEqual(Buffer.from(key));

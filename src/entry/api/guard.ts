@@ -1,0 +1,52 @@
+import { type AppError, ForbiddenError, UsageError } from '../../lib/shared/errors.ts';
+
+/** What a request says of the place it was sent to and from. */
+export interface RequestOrigin {
+  readonly rawHeaders: readonly string[];
+  /** The port that the connection came in on. */
+  readonly localPort: number | undefined;
+}
+
+export interface Refusal {
+  readonly status: 400 | 403 | 421;
+  readonly error: AppError;
+}
+
+const loopbackNames = ['localhost', '127.0.0.1', '[::1]'];
+
+/**
+ * Refuses requests that name another host or come from another site's page. A page whose name was pointed at this
+ * machine (DNS rebinding) sends its own Host and Origin: both must be ours. Nothing published is made from them.
+ */
+export function createGuard(externalUrl: string): (request: RequestOrigin) => Refusal | undefined {
+  const { host, origin, protocol, hostname } = new URL(externalUrl);
+  const port = protocol === 'https:' ? 443 : 80;
+  const hosts = new Set([host, `${hostname}:${host === hostname ? port : host.slice(hostname.length + 1)}`]);
+  return ({ rawHeaders, localPort }) => {
+    const [hostValues, origins] = [valuesOf(rawHeaders, 'host'), valuesOf(rawHeaders, 'origin')];
+    const ours = (name: string): boolean => loopbackNames.some((loopback) => name === `${loopback}:${localPort}`);
+    const [named] = hostValues;
+    if (hostValues.length !== 1 || named === undefined) {
+      return { status: 400, error: new UsageError('A request names exactly one host') };
+    }
+    if (!hosts.has(named.toLowerCase()) && !ours(named.toLowerCase())) {
+      return { status: 421, error: new UsageError('This host is not served here', { hint: `Use ${externalUrl}.` }) };
+    }
+    for (const from of origins) {
+      if (from === origin || (from.startsWith('http://') && ours(from.slice('http://'.length)))) continue;
+      return {
+        status: 403,
+        error: new ForbiddenError('Pages of this origin may not call the API', { data: { reason: 'origin' } }),
+      };
+    }
+    return undefined;
+  };
+}
+
+function valuesOf(rawHeaders: readonly string[], name: string): string[] {
+  const values: string[] = [];
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    if (rawHeaders[at]?.toLowerCase() === name) values.push(rawHeaders[at + 1] ?? '');
+  }
+  return values;
+}

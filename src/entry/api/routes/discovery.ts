@@ -1,0 +1,60 @@
+import type { FastifyPluginAsync } from 'fastify';
+import { z } from 'zod';
+import { instanceAudience, mcpAudience, unknownServer } from '../../../lib/app/identity.ts';
+import type { ApiDependencies, PublishedResource } from '../dependencies.ts';
+import { problemSchema } from '../openapi.ts';
+
+const jwksSchema = z.object({ keys: z.array(z.record(z.string(), z.unknown())) });
+
+const metadataSchema = z.object({
+  resource: z.url(),
+  resource_name: z.string(),
+  authorization_servers: z.array(z.url()),
+  scopes_supported: z.array(z.string()),
+  bearer_methods_supported: z.array(z.literal('header')),
+});
+
+const serverParams = z.object({ server: z.string() });
+/** How long others may keep the documents; a new key is published long before it signs. */
+const cacheControl = 'public, max-age=300';
+
+/** What clients need to find out how to sign in. All of it is made from the configuration, nothing from the request. */
+export function discoveryRoutes(deps: ApiDependencies): FastifyPluginAsync {
+  const metadata = (resource: string, { displayName, scopes }: PublishedResource) => ({
+    resource,
+    resource_name: displayName,
+    authorization_servers: [deps.issuer],
+    scopes_supported: [...scopes],
+    bearer_methods_supported: ['header' as const],
+  });
+  return async (app) => {
+    const jwks = { schema: { summary: 'Public keys of access tokens (RFC 7517)', response: { 200: jwksSchema } } };
+    for (const path of ['/api/v1/core/oauth/jwks', '/.well-known/jwks.json']) {
+      app.get(path, jwks, async (_request, reply) => {
+        reply.header('cache-control', cacheControl);
+        return deps.verifier.jwks;
+      });
+    }
+
+    const answers = { 200: metadataSchema, 404: problemSchema };
+    app.get(
+      '/.well-known/oauth-protected-resource/api/v1/mcp/:server/mcp',
+      { schema: { summary: 'How to sign in to an MCP server (RFC 9728)', params: serverParams, response: answers } },
+      async (request, reply) => {
+        const { server } = serverParams.parse(request.params);
+        const published = deps.mcpServer(server);
+        if (published === undefined) throw unknownServer(server);
+        reply.header('cache-control', cacheControl);
+        return metadata(mcpAudience(deps.externalUrl, server), published);
+      },
+    );
+    app.get(
+      '/.well-known/oauth-protected-resource/api/v1',
+      { schema: { summary: 'How to sign in to the API itself (RFC 9728)', response: { 200: metadataSchema } } },
+      async (_request, reply) => {
+        reply.header('cache-control', cacheControl);
+        return metadata(instanceAudience(deps.externalUrl), { displayName: 'systemprompt', scopes: ['user', 'admin'] });
+      },
+    );
+  };
+}

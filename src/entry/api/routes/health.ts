@@ -1,0 +1,93 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { FastifyPluginAsync } from 'fastify';
+import { z } from 'zod';
+import { type ErrorCode, toAppError } from '../../../lib/shared/errors.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import { titleOf } from '../problem.ts';
+
+const healthSchema = z.object({
+  instanceId: z.string().describe('This run of the process; a restart gets another'),
+  pid: z.int(),
+  version: z.string(),
+  uptime_ms: z.number(),
+  event_loop_delay_ms: z.number().describe('99th percentile since the last question'),
+});
+
+const readinessSchema = z.object({
+  ready: z.boolean(),
+  reasons: z.array(z.object({ check: z.string(), code: z.string(), reason: z.string() })),
+});
+
+interface Reason {
+  readonly check: string;
+  readonly code: ErrorCode | 'DRAINING';
+  readonly reason: string;
+}
+
+/** A check that takes longer than this has failed, in ms. */
+const checkTimeoutMs = 2000;
+
+/** Liveness: the process answers. Readiness: what it needs is there, and it is not on its way out. */
+export function healthRoutes(deps: ApiDependencies): FastifyPluginAsync {
+  return async (app) => {
+    const delay = monitorEventLoopDelay({ resolution: 20 });
+    delay.enable();
+    app.addHook('onClose', async () => {
+      delay.disable();
+    });
+
+    app.get(
+      '/healthz',
+      { schema: { summary: 'Liveness', response: { 200: healthSchema } } },
+      async (_request, reply) => {
+        reply.header('cache-control', 'no-store');
+        const p99 = delay.count > 0 ? delay.percentile(99) / 1e6 : 0;
+        delay.reset();
+        return {
+          instanceId: deps.instanceId,
+          pid: process.pid,
+          version: deps.version,
+          uptime_ms: Math.round(process.uptime() * 1000),
+          event_loop_delay_ms: Math.round(p99 * 10) / 10,
+        };
+      },
+    );
+
+    const answers = { 200: readinessSchema, 503: readinessSchema };
+    app.get('/readyz', { schema: { summary: 'Readiness', response: answers } }, async (request, reply) => {
+      const reasons = await unmet(deps, (check, error) => request.log.warn({ err: error, check }, 'Not ready'));
+      return reply
+        .header('cache-control', 'no-store')
+        .code(reasons.length === 0 ? 200 : 503)
+        .send({ ready: reasons.length === 0, reasons });
+    });
+  };
+}
+
+/** What is missing, by title only: the details (hosts, names) are in the log. */
+async function unmet(deps: ApiDependencies, onFailure: (check: string, error: unknown) => void): Promise<Reason[]> {
+  if (deps.draining()) return [{ check: 'process', code: 'DRAINING', reason: 'It is stopping' }];
+  const reasons = await Promise.all(
+    Object.entries(deps.readiness).map(async ([check, run]): Promise<Reason[]> => {
+      try {
+        await within(Promise.resolve().then(run), checkTimeoutMs);
+        return [];
+      } catch (thrown) {
+        onFailure(check, thrown);
+        const { code } = toAppError(thrown);
+        return [{ check, code, reason: titleOf(code) }];
+      }
+    }),
+  );
+  return reasons.flat();
+}
+
+async function within(work: Promise<unknown>, ms: number): Promise<void> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`No answer within ${ms} ms`)), ms);
+  try {
+    await Promise.race([work, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,86 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import helmet from '@fastify/helmet';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { NotFoundError } from '../../lib/shared/errors.ts';
+import type { ApiDependencies } from './dependencies.ts';
+import { createGuard } from './guard.ts';
+import { installOpenApi, validateWithZod } from './openapi.ts';
+import { problemContentType, toAnswer, toProblem } from './problem.ts';
+import { discoveryRoutes } from './routes/discovery.ts';
+import { healthRoutes } from './routes/health.ts';
+import { mcpRoutes } from './routes/mcp.ts';
+import { registryRoutes } from './routes/registry.ts';
+
+/** Bodies of our own JSON routes; MCP messages have their own limit, in the router. */
+const bodyLimitBytes = 64 * 1024;
+const requestIdForm = /^[A-Za-z0-9._:-]{8,128}$/;
+/** Asked by their address by whoever watches the process, from wherever that is; they tell nothing. */
+const probes = new Set(['/healthz', '/readyz']);
+
+/** The API, not yet listening: `app.routing` is the handler for a node:http server. */
+export async function createApi(deps: ApiDependencies): Promise<FastifyInstance> {
+  const app = fastify({
+    loggerInstance: deps.logger,
+    disableRequestLogging: true,
+    bodyLimit: bodyLimitBytes,
+    genReqId: requestIdOf,
+    routerOptions: { maxParamLength: 100 },
+    // Answers go on while draining: `Connection: close` sends clients elsewhere, 503 would lose their request.
+    return503OnClosing: false,
+    frameworkErrors: (thrown, request, reply) => sendProblem(thrown, request, reply as FastifyReply),
+  });
+  const guard = createGuard(deps.externalUrl);
+
+  // On the raw answer, so that those of the MCP router carry it too.
+  app.addHook('onRequest', async (request, reply) => {
+    reply.raw.setHeader('x-request-id', request.id);
+    request.raw.headers['x-request-id'] = request.id;
+  });
+  await app.register(helmet, {
+    // Nothing that is served here is a page.
+    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+    strictTransportSecurity: deps.externalUrl.startsWith('https:'),
+    referrerPolicy: { policy: 'no-referrer' },
+  });
+  app.addHook('onRequest', async (request, reply) => {
+    if (probes.has(request.routeOptions.url ?? '')) return;
+    const refusal = guard({ rawHeaders: request.raw.rawHeaders, localPort: request.socket.localPort });
+    if (refusal === undefined) return;
+    sendProblem(refusal.error, request, reply, refusal.status);
+    return reply;
+  });
+
+  app.setValidatorCompiler(validateWithZod);
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+  app.setErrorHandler((thrown, request, reply) => sendProblem(thrown, request, reply));
+  app.setNotFoundHandler(async () => {
+    throw new NotFoundError('There is nothing at this address', {
+      hint: 'What there is stands in /api/v1/openapi.json.',
+    });
+  });
+
+  await installOpenApi(app, deps);
+  await app.register(healthRoutes(deps));
+  await app.register(discoveryRoutes(deps));
+  await app.register(registryRoutes(deps));
+  await app.register(mcpRoutes(deps));
+  await app.ready();
+  return app;
+}
+
+/** A sender's id is kept when it is one, so that its log and ours can be read together. */
+function requestIdOf(request: IncomingMessage): string {
+  const given = request.headers['x-request-id'];
+  return typeof given === 'string' && requestIdForm.test(given) ? given : randomUUID();
+}
+
+function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply, status?: number): void {
+  const answer = toAnswer(thrown);
+  const code = status ?? answer.status;
+  if (code >= 500) request.log.error({ err: thrown, code: answer.error.code }, answer.error.message);
+  reply
+    .code(code)
+    .type(problemContentType)
+    .send(JSON.stringify(toProblem(answer.error, request.id, code)));
+}

@@ -1,0 +1,89 @@
+import { KeyService, SessionService, TokenIssuer, TokenVerifier } from '../domain/auth/index.ts';
+import { type McpServerConfig, mcpEndpointPath } from '../domain/mcp/index.ts';
+import { UserService } from '../domain/users/index.ts';
+import type { SecretStore } from '../infra/config/secrets.ts';
+import type { Database } from '../infra/database/connection.ts';
+import { NotFoundError } from '../shared/errors.ts';
+
+/** Where tokens are good, from the address under which clients reach the API. */
+export interface Addresses {
+  readonly externalUrl: string;
+  readonly issuer: string;
+}
+
+/** The audience of the instance itself: the CLI's sign-in, and programs that act for a caller. */
+export function instanceAudience(externalUrl: string): string {
+  return `${externalUrl}/api/v1`;
+}
+
+/** The audience of one MCP server: its own address (RFC 8707 section 2). */
+export function mcpAudience(externalUrl: string, server: string): string {
+  return `${externalUrl}${mcpEndpointPath(server)}`;
+}
+
+/** Where the RFC 9728 document of a resource is: the well-known name goes before the path (section 3.1). */
+export function resourceMetadataUrl(resource: string): string {
+  const { origin, pathname } = new URL(resource);
+  return `${origin}/.well-known/oauth-protected-resource${pathname}`;
+}
+
+/** Everything that knows who somebody is. */
+export interface Identity {
+  readonly addresses: Addresses;
+  readonly users: UserService;
+  readonly sessions: SessionService;
+  readonly keys: KeyService;
+  readonly issuer: TokenIssuer;
+  readonly verifier: TokenVerifier;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens identity on a database in the application's role; the first call in an instance makes its signing keys.
+ * @throws DatabaseUnavailableError: without keys and revocations nobody is let in
+ */
+export async function openIdentity(deps: {
+  readonly database: Database;
+  readonly secrets: Pick<SecretStore, 'seal' | 'open'>;
+  readonly profile: {
+    readonly server: { readonly external_url: string };
+    readonly security: { readonly issuer: string; readonly access_token_ttl_seconds: number };
+  };
+}): Promise<Identity> {
+  const { database, profile } = deps;
+  const maxTtlSeconds = profile.security.access_token_ttl_seconds;
+  const { issuer } = profile.security;
+  const keys = new KeyService({ database, sealer: deps.secrets, maxTokenTtlSeconds: maxTtlSeconds });
+  await keys.ensureKey();
+  const verifier = await TokenVerifier.open({ database, keys, issuer, maxTtlSeconds });
+  return {
+    addresses: { externalUrl: profile.server.external_url, issuer },
+    users: new UserService(database),
+    sessions: new SessionService(database),
+    keys,
+    issuer: new TokenIssuer({ keys, issuer, maxTtlSeconds }),
+    verifier,
+    close: () => verifier.close(),
+  };
+}
+
+/** What a sign-in must know of an MCP server. */
+export interface SignInServer {
+  readonly name: string;
+  /** Every scope that the server or one of its tools asks for. */
+  readonly scopes: readonly string[];
+}
+
+/** What a sign-in is told of a configured server. */
+export function signInServer(server: McpServerConfig): SignInServer {
+  const scopes = [...server.oauth.scopes, ...[...server.tools.values()].flatMap((tool) => tool.scopes)];
+  return { name: server.name, scopes: [...new Set(scopes)] };
+}
+
+/** The error for a server that is not configured. */
+export function unknownServer(name: string): NotFoundError {
+  return new NotFoundError(`There is no MCP server named ${name}`, {
+    next: ['plugins mcp list'],
+    data: { server: name },
+  });
+}
