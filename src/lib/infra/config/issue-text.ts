@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { nearestName } from './nearest-name.ts';
+import { nearest } from '../../shared/nearest.ts';
 import { quoted } from './quoted.ts';
 
 /** What is wrong with a value, to be read after its name. Never quotes the value: it may be a secret in the wrong place. */
@@ -32,8 +32,8 @@ export function predicate(issue: z.core.$ZodRawIssue): string {
 export function hintOf(issue: z.core.$ZodIssue, value: unknown): string | undefined {
   switch (issue.code) {
     case 'invalid_value': {
-      const nearest = typeof value === 'string' ? nearestName(value, issue.values.map(String)) : undefined;
-      return nearest === undefined ? undefined : `did you mean \`${nearest}\`?`;
+      const [meant] = typeof value === 'string' ? nearest(value, issue.values.map(String), 1) : [];
+      return meant === undefined ? undefined : `did you mean \`${meant}\`?`;
     }
     case 'invalid_type':
       if (issue.expected === 'boolean') return 'write true or false';

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { ConfigIssue } from '../../shared/errors.ts';
+import { nearest } from '../../shared/nearest.ts';
 import { hintOf, predicate } from './issue-text.ts';
-import { nearestName } from './nearest-name.ts';
 import { quoted } from './quoted.ts';
 import { knownNames } from './schema-names.ts';
 import type { YamlDocument, YamlPath } from './yaml-document.ts';
@@ -51,10 +51,10 @@ function complaints(issue: z.core.$ZodIssue, base: YamlPath, schema: z.ZodType, 
 }
 
 function unknownKey(path: YamlPath, key: string, known: readonly string[]): Complaint {
-  const nearest = nearestName(key, known);
+  const [meant] = nearest(key, known, 1);
   const where = path.length === 0 ? 'here' : `in ${quoted(dotted(path))}`;
   const listed = known.length === 0 ? undefined : `known ${where}: ${known.slice(0, 20).join(', ')}`;
-  const hint = nearest === undefined ? listed : `did you mean \`${nearest}\`?`;
+  const hint = meant === undefined ? listed : `did you mean \`${meant}\`?`;
   return {
     path: [...path, key],
     at: 'key',
