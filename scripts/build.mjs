@@ -1,9 +1,8 @@
 // Builds dist/ and oclif.manifest.json.
 //
-//   node scripts/build.mjs [--if-changed] [--clean] [--sourcemap]
+//   node scripts/build.mjs [--if-changed] [--sourcemap]
 //
 // --if-changed  does nothing when no input changed since the last build
-// --clean       leaves nothing of earlier builds in dist/ (for packing)
 // --sourcemap   writes linked source maps
 //
 // One esbuild run in split mode: each command and each process has an entry of its own, what they share lies in chunks
@@ -118,28 +117,40 @@ async function compile(esbuild, outdir, sourcemap) {
   return results.flatMap((result) => Object.keys(result.metafile.outputs));
 }
 
+const isChunk = (file) => file.includes('chunks/');
+
 /** Moves the outputs into dist/, in an order in which every file that is there can load what it imports. */
-function publish(stage, outputs, { clean }) {
+function publish(stage, outputs, digest) {
   const files = outputs.map((file) => file.slice(file.indexOf('/dist/') + '/dist/'.length));
   const last = readMarker()?.files ?? [];
-  const isChunk = (file) => file.includes('chunks/');
   mkdirSync(join(root, 'dist'), { recursive: true });
   rmSync(marker, { force: true });
-  for (const file of [...files.filter(isChunk), ...files.filter((file) => !isChunk(file))]) {
+  for (const file of [...files.filter(isChunk), ...files.filter((name) => !isChunk(name))]) {
     mkdirSync(dirname(join(root, 'dist', file)), { recursive: true });
     renameSync(join(stage, 'dist', file), join(root, 'dist', file));
   }
-  const keep = new Set(clean ? files : [...files, ...last.filter(isChunk)]);
+  renameSync(join(stage, 'oclif.manifest.json'), manifestFile);
+  dropAllBut([...files, ...last.filter(isChunk)]);
+  writeFileSync(`${marker}.tmp`, JSON.stringify({ digest, files }));
+  renameSync(`${marker}.tmp`, marker);
+  return files.length;
+}
+
+function dropAllBut(files) {
+  const keep = new Set([...files, '.build.json']);
   for (const file of filesUnder('dist')) {
     const name = file.slice('dist/'.length);
     if (!keep.has(name) && !name.startsWith('types/')) rmSync(join(root, file));
   }
-  renameSync(join(stage, 'oclif.manifest.json'), manifestFile);
-  return files;
 }
 
-/** Prints what esbuild found wrong, as `file:line:column message`. */
-function explain(error) {
+/** Leaves in dist/ only what the last build made, without the chunks that stay for running processes. */
+export function prune() {
+  dropAllBut(readMarker()?.files ?? []);
+}
+
+/** What esbuild found wrong, a line each: `file:line:column  message`. */
+export function explain(error) {
   const messages = error.errors ?? [];
   if (messages.length === 0) return `${error.stack ?? error}\n`;
   return messages
@@ -151,7 +162,7 @@ function explain(error) {
 }
 
 /** Builds all; throws what esbuild or a command's module throws, with dist/ left as it was. */
-export async function build({ clean = false, sourcemap = false } = {}) {
+export async function build({ sourcemap = false } = {}) {
   const digest = inputsDigest();
   const stage = join(root, `.build-${process.pid}`);
   rmSync(stage, { recursive: true, force: true });
@@ -163,10 +174,7 @@ export async function build({ clean = false, sourcemap = false } = {}) {
     writeFileSync(join(stage, 'package.json'), readFileSync(join(root, 'package.json')));
     const { writeManifest } = await import('./manifest.mjs');
     await writeManifest(stage);
-    const files = publish(stage, outputs, { clean });
-    writeFileSync(`${marker}.tmp`, JSON.stringify({ digest, files }));
-    renameSync(`${marker}.tmp`, marker);
-    return files.length;
+    return publish(stage, outputs, digest);
   } finally {
     rmSync(stage, { recursive: true, force: true });
   }
@@ -180,10 +188,7 @@ async function main() {
     return;
   }
   try {
-    const count = await build({
-      clean: process.argv.includes('--clean'),
-      sourcemap: process.argv.includes('--sourcemap'),
-    });
+    const count = await build({ sourcemap: process.argv.includes('--sourcemap') });
     process.stdout.write(`build: ${count} files in ${duration(since(start))}\n`);
   } catch (error) {
     process.stderr.write(explain(error));

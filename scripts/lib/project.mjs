@@ -16,7 +16,7 @@ const ownNode = join(root, 'node_modules', '.bin', process.platform === 'win32' 
 const floor = [22, 19];
 
 /** Whether this very process runs on a Node.js that can run the built code. */
-export function runtimeIsRecent() {
+function runtimeIsRecent() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   return major > floor[0] || (major === floor[0] && minor >= floor[1]);
 }
