@@ -5,9 +5,10 @@ import type { InferredArgs, InferredFlags, LoadOptions } from '@oclif/core/inter
 import { CommandContext } from '../../lib/app/command-context.ts';
 import type { Artifact } from '../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../lib/shared/command.ts';
-import { InternalError } from '../../lib/shared/errors.ts';
+import { type AppError, InternalError } from '../../lib/shared/errors.ts';
 import { confirmDestruction } from './confirm.ts';
 import { admitDelegate } from './delegation.ts';
+import { exitCodeOf } from './exit.ts';
 import type { CliConfig } from './main.ts';
 import type { Output } from './output/output.ts';
 
@@ -47,8 +48,10 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
   protected flags!: FlagsOf<T>;
   protected args!: ArgsOf<T>;
   protected context!: CommandContext;
-  /** The exit code of a run that returned an artifact; 0 unless a command says that what it found is bad. */
+  /** The exit code of a run that returned an artifact: of a command that a signal has ended as it should. */
   protected exitStatus = 0;
+  /** Set by a command that did its work and found something bad: the artifact is shown, then this error. */
+  protected verdict: AppError | undefined;
 
   /** Does the work. Errors are thrown, never printed. */
   protected abstract execute(): Promise<Artifact>;
@@ -88,7 +91,12 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
     this.context = context;
     if (session.delegated) context.actor = await admitDelegate(this.ctor.id, declaration, context, session.env);
     if (declaration.effect === 'destructive') await confirmDestruction(this.ctor.id, parsed.flags, session);
-    output.result(await this.execute());
-    return this.exitStatus;
+    const artifact = await this.execute();
+    if (this.verdict === undefined) {
+      output.result(artifact);
+      return this.exitStatus;
+    }
+    output.finding(artifact, this.verdict);
+    return exitCodeOf(this.verdict);
   }
 }

@@ -68,3 +68,18 @@ async function readDescriptor(descriptor: number): Promise<string> {
   }
   return text;
 }
+
+/**
+ * Keeps a caller of the MCP tool from sawing off the branch that carries his answer: the supervisor, the API and the
+ * database stay out of his reach, services that are named do not.
+ */
+export function refuseOwnPath(verb: 'stop' | 'restart', names: readonly string[], delegated: boolean): void {
+  if (!delegated) return;
+  const carrying = names.filter((name) => name === 'api' || name === 'database' || name === 'supervisor');
+  if (names.length > 0 && carrying.length === 0) return;
+  const what = names.length === 0 ? 'everything' : carrying.join(' and ');
+  throw new ForbiddenError(`infra services ${verb} of ${what} runs on the machine itself only: it would cut off its own answer`, {
+    hint: `Name the services to ${verb}, such as mcp:<name>`,
+    next: ['infra services status'],
+  });
+}

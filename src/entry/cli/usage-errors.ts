@@ -1,5 +1,5 @@
-import { nearest } from '../../lib/shared/nearest.ts';
 import { AppError, InternalError, UsageError } from '../../lib/shared/errors.ts';
+import { nearest } from '../../lib/shared/nearest.ts';
 
 /**
  * The parts of the parser's errors that are read here. They are told by their shape and never spread or serialised:
@@ -50,7 +50,7 @@ function usageError(error: ParserError, command: KnownCommand | undefined): Usag
 }
 
 function isParserError(thrown: unknown): thrown is ParserError {
-  if (!(thrown instanceof Error)) return false;
+  if (!(thrown instanceof Error) || ('code' in thrown && thrown.code === 'MODULE_NOT_FOUND')) return false;
   return 'parse' in thrown || /^Parsing --/.test(thrown.message) || ('oclif' in thrown && 'skipOclifErrorHandling' in thrown);
 }
 

@@ -1,4 +1,5 @@
-import type { Database } from '../infra/database/connection.ts';
+import type { McpServerConfig } from '../domain/mcp/index.ts';
+import type { ConnectionConfig, Database } from '../infra/database/connection.ts';
 import type { Instance } from '../infra/config/instance.ts';
 import type { Profile } from '../infra/config/profile.ts';
 import type { SecretStore } from '../infra/config/secrets.ts';
@@ -81,6 +82,29 @@ export class CommandContext implements AsyncDisposable {
       return openDatabase(config, { poolSize: 1, applicationName: 'systemprompt cli' });
     })();
     return this.#database;
+  }
+
+  /** The MCP servers of the configuration. @throws ConfigInvalidError with every finding */
+  async mcpServers(): Promise<readonly McpServerConfig[]> {
+    const { loadMcpServers } = await import('../domain/mcp/index.ts');
+    return await loadMcpServers((await this.instance()).servicesDir);
+  }
+
+  /** The database as its owner, for migrations. */
+  async ownerConnection(): Promise<ConnectionConfig> {
+    const { connectionFor } = await import('../infra/database/connections.ts');
+    return await connectionFor(await this.instance(), await this.profile(), await this.secrets(), 'owner');
+  }
+
+  /**
+   * On whose behalf this command works: the caller of the MCP tool, else the local owner, since whoever can read the
+   * instance's keys owns it.
+   */
+  async currentActor(): Promise<Actor> {
+    if (this.actor !== undefined) return this.actor;
+    const { UserService } = await import('../domain/users/index.ts');
+    const owner = await new UserService(await this.database()).ensureOwner();
+    return { userId: owner.id, userName: owner.name, scopes: owner.roles, permission: 'admin' };
   }
 
   /** Who a token belongs to, as the running instance says. */

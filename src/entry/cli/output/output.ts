@@ -1,8 +1,9 @@
 import type { Artifact } from '../../../lib/shared/artifact.ts';
+import { artifactText } from '../../../lib/shared/artifact-text.ts';
 import type { AppError } from '../../../lib/shared/errors.ts';
 import { type CliSession, suggestion } from '../session.ts';
 import { errorEnvelope, errorText } from './errors.ts';
-import { renderTerminal } from './terminal.ts';
+import { style } from './style.ts';
 
 /**
  * The one place that writes. stdout carries the result and nothing else; progress and errors go to stderr, and in JSON
@@ -24,9 +25,16 @@ export class Output {
   result(artifact: Artifact): void {
     const { session } = this;
     if (session.json) this.#json({ ok: true, artifact });
-    else if (!this.#streamed) {
-      const text = renderTerminal(artifact, { width: session.width, colour: session.colour.stdout });
-      session.stdout.write(`${text}\n`);
+    else if (!this.#streamed) session.stdout.write(`${this.#text(artifact)}\n`);
+  }
+
+  /** What a command found, and that it is bad: both are said, in JSON in one envelope. */
+  finding(artifact: Artifact, error: AppError): void {
+    if (this.#session.json) {
+      this.#json({ ...errorEnvelope(error, this.#session), artifact });
+    } else {
+      this.result(artifact);
+      this.failure(error);
     }
   }
 
@@ -35,6 +43,11 @@ export class Output {
     this.#streamed = true;
     if (this.#session.json) this.#json(facts);
     else this.#session.stdout.write(`${text}\n`);
+  }
+
+  /** An artifact that is due before the command ends: in JSON mode a line of its own, the envelope comes last. */
+  artifactLine(artifact: Artifact): void {
+    this.line(this.#text(artifact), { artifact });
   }
 
   /** Progress for a person; never part of the result. */
@@ -55,6 +68,11 @@ export class Output {
   /** A command as the user can run it. */
   runnable(command: string): string {
     return suggestion(this.#session, command);
+  }
+
+  #text(artifact: Artifact): string {
+    const { width, colour } = this.#session;
+    return artifactText(artifact, { width, paint: style(colour.stdout) });
   }
 
   #json(value: unknown): void {

@@ -1,37 +1,44 @@
+import type { Paint } from '../../../lib/shared/text/paint.ts';
+
 /** Marks up text for a terminal; without colour every function returns its text unchanged. */
-export interface Style {
-  bold(text: string): string;
-  dim(text: string): string;
+export interface Style extends Paint {
   red(text: string): string;
-  green(text: string): string;
-  yellow(text: string): string;
-  cyan(text: string): string;
 }
 
 // Select Graphic Rendition pairs (ECMA-48, 8.3.117): switch on, switch off.
 const pairs = { bold: [1, 22], dim: [2, 22], red: [31, 39], green: [32, 39], yellow: [33, 39], cyan: [36, 39] } as const;
 
-function paint(name: keyof typeof pairs, colour: boolean): (text: string) => string {
-  const [on, off] = pairs[name];
-  return (text) => (colour && text !== '' ? `\u001B[${on}m${text}\u001B[${off}m` : text);
-}
+type Mark = keyof typeof pairs;
+
+const stateMarks: Readonly<Record<Extract<Mark, 'green' | 'yellow' | 'red' | 'dim'>, readonly string[]>> = {
+  green: ['ready', 'ok', 'success', 'allowed', 'applied'],
+  yellow: ['starting', 'stopping', 'backoff', 'warn', 'pending', 'interrupted', 'cancelled'],
+  red: ['failed', 'unhealthy', 'fail', 'refused', 'tool_error', 'timeout'],
+  dim: ['stopped'],
+};
 
 /** @param colour whether the stream is a terminal that wants colours */
 export function style(colour: boolean): Style {
+  const paint =
+    (mark: Mark) =>
+    (text: string): string => {
+      const [on, off] = pairs[mark];
+      return colour && text !== '' ? `\u001B[${on}m${text}\u001B[${off}m` : text;
+    };
   return {
-    bold: paint('bold', colour),
-    dim: paint('dim', colour),
-    red: paint('red', colour),
-    green: paint('green', colour),
-    yellow: paint('yellow', colour),
-    cyan: paint('cyan', colour),
+    bold: paint('bold'),
+    dim: paint('dim'),
+    red: paint('red'),
+    cyan: paint('cyan'),
+    cell(text, padded) {
+      const mark = stateColour(text);
+      return mark === undefined ? padded : padded.replace(text, () => paint(mark)(text));
+    },
   };
 }
 
-/** The colour of a word that names a state, so that a table of services can be read at a glance. */
-export function stateColour(word: string): 'green' | 'yellow' | 'red' | 'dim' | undefined {
-  if (['ready', 'ok', 'success', 'allowed', 'applied'].includes(word)) return 'green';
-  if (['starting', 'stopping', 'backoff', 'warn', 'pending', 'interrupted', 'cancelled'].includes(word)) return 'yellow';
-  if (['failed', 'unhealthy', 'fail', 'refused', 'tool_error', 'timeout', 'edited'].includes(word)) return 'red';
-  return word === 'stopped' ? 'dim' : undefined;
+/** The mark of a word that names a state, so that a table of services can be read at a glance. */
+export function stateColour(word: string): keyof typeof stateMarks | undefined {
+  const marks = Object.keys(stateMarks) as (keyof typeof stateMarks)[];
+  return marks.find((mark) => stateMarks[mark].includes(word));
 }

@@ -1,5 +1,6 @@
-import type { InstanceStatus, ServiceStatus } from '../../../lib/app/supervisor/client.ts';
+import type { InstanceStatus, ServicesResult, ServiceStatus } from '../../../lib/app/supervisor/status.ts';
 import type { TableArtifact } from '../../../lib/shared/artifact.ts';
+import { PartialError } from '../../../lib/shared/errors.ts';
 
 const columns: TableArtifact['columns'] = [
   { name: 'name', label: 'SERVICE', column_type: 'string' },
@@ -47,4 +48,25 @@ function serviceRow(service: ServiceStatus): TableArtifact['items'][number] {
     restarts: service.restarts,
     error: service.lastError ?? null,
   };
+}
+
+/**
+ * The services after they were told to start, stop or restart.
+ *
+ * @throws PartialError naming those that did not
+ */
+export function changedTable(verb: 'stop' | 'restart' | 'start', names: readonly string[], result: ServicesResult): TableArtifact {
+  if (result.failed.length > 0) {
+    const reasons = result.failed.map((name) => {
+      const error = result.services.find((service) => service.name === name)?.lastError;
+      return error === undefined ? name : `${name}: ${error}`;
+    });
+    const [first = ''] = result.failed;
+    throw new PartialError(`Failed to ${verb} ${reasons.join('; ')}`, {
+      next: [`infra services logs ${first}`, 'infra services status'],
+      data: { failed: result.failed },
+    });
+  }
+  const shown = names.length === 0 ? result.services : result.services.filter((service) => names.includes(service.name));
+  return { type: 'table', columns, items: shown.map(serviceRow), count: shown.length, empty: 'No services found.' };
 }

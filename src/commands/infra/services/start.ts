@@ -1,0 +1,136 @@
+import { boolean, integer } from '@oclif/core/flags';
+import { BaseCommand } from '../../../entry/cli/base-command.ts';
+import { duration } from '../../../entry/cli/flags.ts';
+import { Interrupts } from '../../../entry/cli/interrupt.ts';
+import { followStart } from '../../../entry/cli/live/follow.ts';
+import { stayAttached } from '../../../entry/cli/live/foreground.ts';
+import { openReporter } from '../../../entry/cli/live/reporter.ts';
+import { phasesFrom } from '../../../entry/cli/live/startup.ts';
+import { startedCard } from '../../../entry/cli/views/started.ts';
+import type { SupervisorClient } from '../../../lib/app/supervisor/client.ts';
+import { isNotRunning } from '../../../lib/app/supervisor/running.ts';
+import type { InstanceStatus } from '../../../lib/app/supervisor/status.ts';
+import type { Artifact } from '../../../lib/shared/artifact.ts';
+import type { CommandDeclaration } from '../../../lib/shared/command.ts';
+import { CancelledError } from '../../../lib/shared/errors.ts';
+import type { Instance } from '../../../lib/infra/config/instance.ts';
+
+export default class Start extends BaseCommand<typeof Start> {
+  static override summary = 'Start the database, the API and the MCP servers';
+  static override description =
+    'Creates the local instance in the current folder when there is none. The services go on in the background; ' +
+    'with --foreground this command stays and stops them on Ctrl-C (a second Ctrl-C: at once).';
+  static override examples = [
+    '<%= config.bin %> infra services start',
+    '<%= config.bin %> infra services start --foreground',
+    '<%= config.bin %> infra services start --port 8090',
+  ];
+  static override declaration: CommandDeclaration = {
+    effect: 'write',
+    permission: 'admin',
+    needs: 'supervisor',
+    localOnly: true,
+  };
+  static override flags = {
+    port: integer({
+      min: 1,
+      max: 65_535,
+      env: 'SYSTEMPROMPT_SERVER_PORT',
+      helpValue: '<number>',
+      summary: 'Serve the API on this port instead of the profile’s',
+    }),
+    foreground: boolean({ char: 'f', summary: 'Stay attached and stop everything on Ctrl-C' }),
+    timeout: duration({ summary: 'How long to wait until everything is ready', default: 120 }),
+  };
+
+  protected async execute(): Promise<Artifact> {
+    const instance = await this.#instance();
+    const running = await connectIfRunning(instance);
+    if (running !== undefined) return await this.#alreadyRunning(running);
+    return await this.#start(instance);
+  }
+
+  async #instance(): Promise<Instance> {
+    const { locateInstance, newInstanceRoot, createLocalInstance } = await import('../../../lib/infra/config/instance.ts');
+    const { cwd, env } = this.context.options;
+    const found = await locateInstance(cwd, env);
+    if (found !== undefined) return found;
+    const created = await createLocalInstance(newInstanceRoot(cwd, env), env);
+    this.output.note(`Created the local instance in ${created.dir}`);
+    return created;
+  }
+
+  async #start(instance: Instance): Promise<Artifact> {
+    const { output, flags } = this;
+    const { env, profile } = this.context.options;
+    // A flag reaches the configuration as environment (config.loadProfile): it outranks the profile's file.
+    if (flags.port !== undefined) env['SYSTEMPROMPT_SERVER_PORT'] = String(flags.port);
+    const { profileName } = await import('../../../lib/infra/config/profile.ts');
+    const { launchSupervisor } = await import('../../../lib/infra/process/launch.ts');
+    const before = phasesFrom(env);
+    const reporter = await openReporter(output, before);
+    let client: SupervisorClient | undefined;
+    using interrupts = new Interrupts((count, signal) => {
+      if (client === undefined || !flags.foreground) return;
+      if (count === 1) output.note(signal === 'SIGINT' ? 'Stopping; Ctrl-C again stops at once' : 'Stopping');
+      // The stream of events tells the outcome; an answer that can't come any more is none.
+      client.shutdown(count > 1).catch(() => {});
+    });
+    try {
+      await launchSupervisor(instance, profile ?? profileName(env));
+      const { SupervisorClient } = await import('../../../lib/app/supervisor/client.ts');
+      client = await SupervisorClient.connect(instance.controlSocket);
+      const { signal } = interrupts;
+      const { status, seq } = await followStart(client, reporter, { signal, timeoutMs: flags.timeout * 1000 });
+      await reporter.close();
+      const card = this.#card(status, 'systemprompt is running', [...before, ...status.phases]);
+      if (!flags.foreground) return card;
+      output.artifactLine(card);
+      const artifact = await stayAttached(client, output, seq, interrupts);
+      this.exitStatus = interrupts.exitCode;
+      return artifact;
+    } catch (error) {
+      await reporter.close();
+      if (!(error instanceof CancelledError)) throw error;
+      if (flags.foreground && client !== undefined) await stayAttached(client, output, 0, interrupts);
+      throw new CancelledError('Interrupted', {
+        ...(flags.foreground ? {} : { hint: 'The services go on starting in the background' }),
+        ...(flags.foreground ? {} : { next: ['infra services status', 'infra services stop'] }),
+        data: { signal: interrupts.first },
+      });
+    } finally {
+      client?.close();
+    }
+  }
+
+  async #alreadyRunning(client: SupervisorClient): Promise<Artifact> {
+    try {
+      const stopped = (await client.status()).services.filter((service) => service.state === 'stopped');
+      if (stopped.length > 0) await client.start();
+      return this.#card(await client.status(), 'systemprompt is running already', []);
+    } finally {
+      client.close();
+    }
+  }
+
+  #card(status: InstanceStatus, title: string, phases: readonly { name: string; ms: number }[]): Artifact {
+    const { output } = this;
+    return startedCard({
+      status,
+      title,
+      phases,
+      runnable: (command) => output.runnable(command),
+      foreground: this.flags.foreground && phases.length > 0,
+    });
+  }
+}
+
+async function connectIfRunning(instance: Instance): Promise<SupervisorClient | undefined> {
+  const { SupervisorClient } = await import('../../../lib/app/supervisor/client.ts');
+  try {
+    return await SupervisorClient.connect(instance.controlSocket);
+  } catch (error) {
+    if (!isNotRunning(error)) throw error;
+    return undefined;
+  }
+}

@@ -1,0 +1,31 @@
+import { custom } from '@oclif/core/flags';
+
+const unitSeconds: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** @returns seconds of `90`, `90s`, `15m`, `1h` or `7d`; undefined for anything else */
+export function parseDuration(text: string): number | undefined {
+  const match = /^(\d{1,9})([smhd]?)$/.exec(text.trim());
+  const factor = unitSeconds[match?.[2] ?? ''];
+  return match?.[1] === undefined || factor === undefined ? undefined : Number(match[1]) * factor;
+}
+
+/** A length of time; its value is in seconds. */
+export const duration = custom<number>({
+  helpValue: '<duration>',
+  parse: async (text) => {
+    const seconds = parseDuration(text);
+    if (seconds === undefined || seconds === 0) throw new Error(`Expected a duration such as 90s, 15m or 1h, got ${text}`);
+    return seconds;
+  },
+});
+
+/** A moment: a date, a time (ISO 8601), or how long ago. */
+export const moment = custom<Date>({
+  helpValue: '<time>',
+  parse: async (text) => {
+    const ago = parseDuration(text);
+    const time = ago === undefined || /^\d+$/.test(text) ? Date.parse(text) : Date.now() - ago * 1000;
+    if (Number.isNaN(time)) throw new Error(`Expected a time such as 2026-01-31T12:00Z, or 1h for an hour ago, got ${text}`);
+    return new Date(time);
+  },
+});

@@ -1,0 +1,117 @@
+import type { SupervisorClient } from '../../../lib/app/supervisor/client.ts';
+import type { InstanceStatus, ServiceStatus } from '../../../lib/app/supervisor/status.ts';
+import { errorFromWire } from '../../../lib/app/supervisor/wire.ts';
+import {
+  type AppError,
+  CancelledError,
+  type ErrorDetails,
+  PartialError,
+  SupervisorUnavailableError,
+  TimeoutError,
+} from '../../../lib/shared/errors.ts';
+import type { Reporter } from './reporter.ts';
+
+const refreshMs = 300;
+const logLines = 20;
+
+export interface FollowOptions {
+  /** Ends the wait, not the start. */
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
+}
+
+/** A start that came to its end: how things are, and the number of the last event that was seen. */
+export interface FollowedStart {
+  readonly status: InstanceStatus;
+  readonly seq: number;
+}
+
+/**
+ * Shows a boot until every service has come to rest.
+ *
+ * @throws the reason of the boot's failure with the last lines of the log; PartialError when only some services are
+ *   ready; TimeoutError when the wait ended first; CancelledError when it was interrupted
+ */
+export async function followStart(
+  client: SupervisorClient,
+  reporter: Reporter,
+  options: FollowOptions,
+): Promise<FollowedStart> {
+  const timeout = AbortSignal.timeout(options.timeoutMs);
+  const refresh = reporter.drawn ? setInterval(() => void refreshOnce(client, reporter), refreshMs) : undefined;
+  try {
+    for await (const event of client.events(AbortSignal.any([options.signal, timeout]))) {
+      reporter.event(event);
+      if (event.type === 'boot_failed') throw await withLog(client, errorFromWire(event.error));
+      if (event.type !== 'ready') continue;
+      const status = await client.status();
+      reporter.refresh(status.services);
+      if (event.failed.length > 0) throw await partlyStarted(client, status.services, event.failed);
+      return { status, seq: event.seq };
+    }
+  } finally {
+    clearInterval(refresh);
+  }
+  if (options.signal.aborted) throw new CancelledError('Interrupted');
+  if (timeout.aborted) {
+    throw new TimeoutError(`The services were not ready within ${Math.round(options.timeoutMs / 1000)} s`, {
+      hint: 'They may still be starting; look with',
+      next: ['infra services status', 'infra services logs'],
+    });
+  }
+  throw new SupervisorUnavailableError('The supervisor ended while it was starting the services', {
+    hint: 'Its log says why',
+    next: ['infra services logs supervisor', 'doctor'],
+  });
+}
+
+async function refreshOnce(client: SupervisorClient, reporter: Reporter): Promise<void> {
+  try {
+    reporter.refresh((await client.status()).services);
+  } catch {
+    // The picture is decoration; that the supervisor is gone shows in the stream of events.
+  }
+}
+
+/** The same error with the end of the log of the service it is about, when it names one and has none yet. */
+async function withLog(client: SupervisorClient, error: AppError): Promise<AppError> {
+  const { service, log } = error.data;
+  if (typeof service !== 'string' || log !== undefined) return error;
+  const lines = await lastLines(client, service);
+  return errorFromWire({
+    code: error.code,
+    message: error.message,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    next: error.next,
+    data: { ...error.data, log: lines },
+  });
+}
+
+async function partlyStarted(
+  client: SupervisorClient,
+  services: readonly ServiceStatus[],
+  failed: readonly string[],
+): Promise<AppError> {
+  const reasons = failed.map((name) => {
+    const service = services.find((candidate) => candidate.name === name);
+    return `${name}: ${service?.lastError ?? 'is not ready'}`;
+  });
+  const [first = ''] = failed;
+  const log = (await Promise.all(failed.slice(0, 3).map((name) => lastLines(client, name)))).flat();
+  const details: ErrorDetails = {
+    hint: 'The other services are running',
+    next: [`infra services logs ${first}`, 'infra services status', 'infra services stop'],
+    data: { failed, log: log.slice(-logLines) },
+  };
+  return new PartialError(`Failed to start ${failed.length} of ${services.length} services\n${reasons.join('\n')}`, details);
+}
+
+async function lastLines(client: SupervisorClient, service: string): Promise<string[]> {
+  const lines: string[] = [];
+  try {
+    for await (const entry of client.logs({ service, lines: logLines })) lines.push(entry.line);
+  } catch {
+    // The supervisor is going down with its reason already told; the log is an addition to it.
+  }
+  return lines;
+}

@@ -1,0 +1,34 @@
+import type { SupervisorClient } from '../../../lib/app/supervisor/client.ts';
+import type { TextArtifact } from '../../../lib/shared/artifact.ts';
+import { SupervisorUnavailableError } from '../../../lib/shared/errors.ts';
+import type { Interrupts } from '../interrupt.ts';
+import type { Output } from '../output/output.ts';
+import { eventLine } from './plain.ts';
+
+/**
+ * Stays with a running instance and tells what happens, until it has stopped.
+ *
+ * @param after number of the last event that was shown already
+ * @throws SupervisorUnavailableError when the supervisor ended without having stopped the services
+ */
+export async function stayAttached(
+  client: SupervisorClient,
+  output: Output,
+  after: number,
+  interrupts: Interrupts,
+): Promise<TextArtifact> {
+  let stopped = false;
+  for await (const event of client.events()) {
+    if (event.seq <= after) continue;
+    const line = eventLine(event);
+    if (line !== undefined && !output.session.json) output.note(line);
+    if (event.type === 'stopped') stopped = true;
+  }
+  if (!stopped && interrupts.first === undefined) {
+    throw new SupervisorUnavailableError('The supervisor has ended, and the services with it or not', {
+      hint: 'The next start takes over what still runs',
+      next: ['infra services start', 'infra services logs supervisor'],
+    });
+  }
+  return { type: 'text', content: 'Stopped.' };
+}

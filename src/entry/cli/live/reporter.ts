@@ -1,0 +1,53 @@
+import type { ServiceStatus, SupervisorEvent } from '../../../lib/app/supervisor/status.ts';
+import type { Output } from '../output/output.ts';
+import { eventLine } from './plain.ts';
+import { advance, emptyView, type Phase, refreshed, type StartupView } from './startup.ts';
+import type { LiveView } from './view.ts';
+
+/** Shows a start while it goes on: drawn at a terminal, else a line for each event; both on standard error. */
+export interface Reporter {
+  event(event: SupervisorEvent): void;
+  /** The statuses as they are now, for what events don't carry (the last log line). */
+  refresh(services: readonly ServiceStatus[]): void;
+  readonly drawn: boolean;
+  close(): Promise<void>;
+}
+
+/**
+ * A reporter for this run. In JSON mode there is none to be seen. Drawing needs both standard input and output to be
+ * terminals: without the former ink throws, and without the latter somebody else reads the result.
+ */
+export async function openReporter(output: Output, phases: readonly Phase[]): Promise<Reporter> {
+  const { session } = output;
+  const drawable = session.stdin.isTTY === true && session.stdout.isTTY === true && session.stderr.isTTY === true;
+  if (!drawable || session.json || session.env['TERM'] === 'dumb' || session.env['CI']) return plainReporter(output);
+  const { LiveView } = await import('./view.ts');
+  const first = emptyView(phases);
+  return drawnReporter(new LiveView(session.stderr, first), first);
+}
+
+function plainReporter(output: Output): Reporter {
+  return {
+    drawn: false,
+    event(event) {
+      const line = output.session.json ? undefined : eventLine(event);
+      if (line !== undefined) output.note(line);
+    },
+    refresh() {},
+    async close() {},
+  };
+}
+
+function drawnReporter(live: LiveView, first: StartupView): Reporter {
+  let view = first;
+  const show = (next: StartupView): void => {
+    view = next;
+    live.show(view);
+  };
+  return {
+    drawn: true,
+    event: (event) => show(advance(view, event)),
+    refresh: (services) => show(refreshed(view, services)),
+    close: () => live.close(),
+  };
+}

@@ -1,0 +1,60 @@
+import type { InstanceStatus } from '../../../lib/app/supervisor/status.ts';
+import type { PresentationCardArtifact } from '../../../lib/shared/artifact.ts';
+import { formatDuration } from '../../../lib/shared/text/cells.ts';
+import type { Phase } from '../live/startup.ts';
+
+export interface StartedFacts {
+  readonly status: InstanceStatus;
+  readonly title: string;
+  readonly phases: readonly Phase[];
+  /** Turns `infra services stop` into what the user can type. */
+  readonly runnable: (command: string) => string;
+  readonly foreground: boolean;
+}
+
+const tokenVariable = 'TOKEN';
+
+/** What to do next once everything runs: sign in, the MCP URL, how to add it to a client, how to stop. */
+export function startedCard(facts: StartedFacts): PresentationCardArtifact {
+  const { status, runnable } = facts;
+  const servers = status.services.filter((service) => service.kind === 'mcp').map((service) => service.name.slice('mcp:'.length));
+  const server = servers.includes('systemprompt') ? 'systemprompt' : servers[0];
+  const stop = runnable('infra services stop');
+  const sections: { heading: string; content: string }[] = [];
+  const data: Record<string, unknown> = { url: status.url, services: status.services.map(({ name, state }) => ({ name, state })) };
+  if (server !== undefined) {
+    const url = mcpUrl(status.url, server);
+    const signIn = runnable(`admin session login --server ${server} --token-only`);
+    const add = `claude mcp add --transport http ${server} ${url} --header "Authorization: Bearer $(${signIn})"`;
+    sections.push(
+      { heading: 'Sign in (prints a token for this server, valid for an hour)', content: `  ${signIn}` },
+      { heading: 'MCP server', content: `  ${url}` },
+      { heading: 'Add it to an MCP client', content: `  ${add}\n\nOr, as configuration:\n\n${clientConfig(server, url)}` },
+    );
+    Object.assign(data, { mcp_url: url, sign_in: signIn, add_to_client: add });
+  }
+  sections.push({ heading: 'Stop', content: facts.foreground ? `  Ctrl-C, or from elsewhere: ${stop}` : `  ${stop}` });
+  if (facts.phases.length > 0) {
+    sections.push({
+      heading: 'Time',
+      content: `  ${facts.phases.map((phase) => `${phase.name} ${formatDuration(phase.ms)}`).join(' · ')}`,
+    });
+    data['phases'] = facts.phases;
+  }
+  return { type: 'presentation_card', title: facts.title, subtitle: status.url, sections, data: { ...data, stop } };
+}
+
+/** Where the router serves an MCP server. */
+export function mcpUrl(url: string, server: string): string {
+  return `${url}/api/v1/mcp/${server}/mcp`;
+}
+
+function clientConfig(server: string, url: string): string {
+  const config = {
+    mcpServers: { [server]: { type: 'http', url, headers: { Authorization: `Bearer \${${tokenVariable}}` } } },
+  };
+  return JSON.stringify(config, undefined, 2)
+    .split('\n')
+    .map((line) => `  ${line}`)
+    .join('\n');
+}
