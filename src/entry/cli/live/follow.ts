@@ -1,6 +1,6 @@
 import type { SupervisorClient } from '../../../lib/app/supervisor/client.ts';
 import type { InstanceStatus, ServiceStatus } from '../../../lib/app/supervisor/status.ts';
-import { errorFromWire } from '../../../lib/app/supervisor/wire.ts';
+import { errorFromWire } from '../../../lib/shared/wire.ts';
 import {
   type AppError,
   CancelledError,

@@ -1,0 +1,27 @@
+import { string } from '@oclif/core/args';
+import { BaseCommand } from '../../../entry/cli/base-command.ts';
+import { servicesTable } from '../../../entry/cli/views/services.ts';
+import type { Artifact } from '../../../lib/shared/artifact.ts';
+import type { CommandDeclaration } from '../../../lib/shared/command.ts';
+import { NotFoundError } from '../../../lib/shared/errors.ts';
+
+export default class McpStatus extends BaseCommand<typeof McpStatus> {
+  static override summary = 'Show how the MCP servers are doing';
+  static override examples = ['<%= config.bin %> plugins mcp status', '<%= config.bin %> plugins mcp status systemprompt'];
+  static override declaration: CommandDeclaration = { effect: 'read', permission: 'user', needs: 'supervisor' };
+  static override args = {
+    server: string({ ignoreStdin: true, description: 'A server; all when none is named' }),
+  };
+
+  protected async execute(): Promise<Artifact> {
+    const supervisor = await this.context.supervisor();
+    const status = await supervisor.status();
+    const all = status.services.filter((service) => service.kind === 'mcp');
+    const { server } = this.args;
+    const services = server === undefined ? all : all.filter((service) => service.name === `mcp:${server}`);
+    if (server !== undefined && services.length === 0) {
+      throw new NotFoundError(`There is no MCP server ${server}`, { next: ['plugins mcp list'] });
+    }
+    return { ...servicesTable({ ...status, services }), empty: 'No MCP servers found.' };
+  }
+}

@@ -1,0 +1,88 @@
+import type { CommandContext } from '../command-context.ts';
+import { isNotRunning } from '../supervisor/running.ts';
+import type { Finding } from './checks.ts';
+
+const httpTimeoutMs = 3000;
+
+export async function checkSupervisor(context: CommandContext): Promise<Finding> {
+  try {
+    const { supervisor } = await (await context.supervisor()).status();
+    const { packageVersion } = await import('../../infra/config/package-root.ts');
+    const detail = `pid ${supervisor.pid}, version ${supervisor.version}`;
+    if (supervisor.version !== packageVersion()) {
+      return { state: 'fail', detail: `${detail}, and this is ${packageVersion()}: stop and start again`, fix: 'infra services stop' };
+    }
+    if (!supervisor.acting) return { state: 'fail', detail: `${detail}; it waits for the database`, fix: 'infra services logs supervisor' };
+    return { state: 'ok', detail };
+  } catch (error) {
+    if (!isNotRunning(error)) throw error;
+    return { state: 'warn', detail: 'nothing is running', fix: 'infra services start' };
+  }
+}
+
+/** Whether the API's port is ours, or free to become so. */
+export async function checkPort(context: CommandContext): Promise<Finding> {
+  const { holderOf } = await import('../../infra/process/ports.ts');
+  const { port } = (await context.profile()).server;
+  const holder = await holderOf(port);
+  if (holder === undefined) return { state: 'ok', detail: `${port} is free` };
+  const own = await ownPids(context);
+  const { pid, command } = holder;
+  if (pid !== undefined && own.includes(pid)) return { state: 'ok', detail: `${port} is served by pid ${pid}` };
+  const who = [pid === undefined ? 'a process of another user' : `pid ${pid}`, command].filter((part) => part !== undefined);
+  const running = own.length > 0;
+  return {
+    state: running ? 'warn' : 'fail',
+    detail: `${port} is taken by ${who.join(', ')}`,
+    ...(running ? {} : { fix: 'infra services start --port <number>' }),
+  };
+}
+
+async function ownPids(context: CommandContext): Promise<number[]> {
+  try {
+    const status = await (await context.supervisor()).status();
+    return status.services.flatMap((service) => (service.pid === undefined ? [] : [service.pid]));
+  } catch (error) {
+    if (!isNotRunning(error)) throw error;
+    return [];
+  }
+}
+
+export async function checkDatabase(context: CommandContext): Promise<Finding> {
+  const database = await context.database();
+  const [row] = await database.query<{ version: string }>('SHOW server_version', []);
+  return { state: 'ok', detail: `PostgreSQL ${Object.values(row ?? {})[0] ?? '?'}` };
+}
+
+export async function checkMigrations(context: CommandContext): Promise<Finding> {
+  const { schemaStatus } = await import('../schema.ts');
+  const { applied, pending } = await schemaStatus(context);
+  if (pending.length > 0) return { state: 'fail', detail: `${pending.length} are not applied`, fix: 'infra db migrate' };
+  return { state: 'ok', detail: `${applied.length} applied` };
+}
+
+export async function checkApi(context: CommandContext): Promise<Finding> {
+  const { url } = await (await context.supervisor()).status();
+  const { port } = (await context.profile()).server;
+  const local = `http://localhost:${port}`;
+  try {
+    const response = await fetch(`${local}/readyz`, { signal: AbortSignal.timeout(httpTimeoutMs) });
+    if (response.ok) return { state: 'ok', detail: `${url} is ready` };
+    return { state: 'fail', detail: `${local}/readyz answered ${response.status}`, fix: 'infra services logs api' };
+  } catch (error) {
+    const reason = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    return { state: 'fail', detail: `${local} can't be reached: ${reason}`, fix: 'infra services logs api' };
+  }
+}
+
+export async function checkServices(context: CommandContext): Promise<Finding> {
+  const { services } = await (await context.supervisor()).status();
+  const bad = services.filter((service) => service.state !== 'ready');
+  if (bad.length === 0) return { state: 'ok', detail: `${services.length} are ready` };
+  const broken = bad.find((service) => service.state === 'failed' || service.state === 'unhealthy');
+  return {
+    state: broken === undefined ? 'warn' : 'fail',
+    detail: bad.map((service) => `${service.name} is ${service.state}${service.lastError ? ` (${service.lastError})` : ''}`).join(', '),
+    fix: broken === undefined ? 'infra services start' : `infra services logs ${broken.name}`,
+  };
+}

@@ -1,0 +1,104 @@
+import { packageVersion } from '../infra/config/package-root.ts';
+import { type Artifact, artifactSchema } from '../shared/artifact.ts';
+import { NotFoundError, UpstreamFailedError, UsageError } from '../shared/errors.ts';
+import { nearest } from '../shared/nearest.ts';
+import type { CommandContext } from './command-context.ts';
+import { type McpSession, type McpTool, type McpToolResult, withMcpServer } from './mcp-client.ts';
+import { signIn } from './sign-in.ts';
+
+/** Long enough for the handshake, the list and the start of the call; the token dies soon after. */
+const tokenSeconds = 60;
+const listTimeoutMs = 30_000;
+
+export interface ToolCall {
+  readonly server: string;
+  readonly tool: string;
+  /** The arguments as an object. */
+  readonly args: Readonly<Record<string, unknown>>;
+  /** Single arguments as text; each becomes what the tool's schema says it is. */
+  readonly single: ReadonlyMap<string, string>;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** The tools of a server that runs. */
+export async function listTools(context: CommandContext, server: string, signal: AbortSignal): Promise<readonly McpTool[]> {
+  return await connected(context, server, { timeoutMs: listTimeoutMs, signal }, (session) => session.listTools());
+}
+
+/**
+ * Calls a tool.
+ *
+ * @returns the artifact that the tool gave; anything else it gave as text
+ * @throws UpstreamFailedError with the tool's own words when it says that it failed
+ */
+export async function callTool(context: CommandContext, call: ToolCall): Promise<Artifact> {
+  const result = await connected(context, call.server, call, async (session) => {
+    const args = call.single.size === 0 ? { ...call.args } : { ...call.args, ...(await typed(session, call)) };
+    return await session.callTool(call.tool, args);
+  });
+  const text = textOf(result);
+  if (result.isError === true) {
+    throw new UpstreamFailedError(text === '' ? `${call.tool} failed without saying why` : text, {
+      next: ['admin audit list --limit 5'],
+      data: { server: call.server, tool: call.tool },
+    });
+  }
+  const artifact = artifactSchema.safeParse(result.structuredContent);
+  if (artifact.success) return artifact.data;
+  const { structuredContent } = result;
+  const data = typeof structuredContent === 'object' && structuredContent !== null ? { ...structuredContent } : undefined;
+  return { type: 'text', content: text, ...(data === undefined ? {} : { data }) };
+}
+
+async function connected<T>(
+  context: CommandContext,
+  server: string,
+  options: { readonly timeoutMs: number; readonly signal: AbortSignal },
+  use: (session: McpSession) => Promise<T>,
+): Promise<T> {
+  const { token, audience } = await signIn(context, { server, ttlSeconds: tokenSeconds });
+  return await withMcpServer({ url: audience, token, version: packageVersion(), ...options }, use);
+}
+
+/** Arguments given as text, by the types of the tool's schema: a string stays as it is, everything else is JSON. */
+async function typed(session: McpSession, call: ToolCall): Promise<Record<string, unknown>> {
+  const tools = await session.listTools();
+  const tool = tools.find((candidate) => candidate.name === call.tool);
+  if (tool === undefined) throw unknownTool(call, tools);
+  const known = tool.inputSchema.properties ?? {};
+  return Object.fromEntries([...call.single].map(([name, text]) => [name, valueFor(name, text, known, call)]));
+}
+
+function valueFor(name: string, text: string, known: Readonly<Record<string, unknown>>, call: ToolCall): unknown {
+  const property = known[name];
+  const type = typeof property === 'object' && property !== null && 'type' in property ? property.type : undefined;
+  if (type === 'string') return text;
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    if (type === undefined) return text;
+    throw new UsageError(`The argument ${name} of ${call.tool} must be JSON (${String(type)})`, {
+      hint: `Write it as --arg '${name}=<JSON>', or give all arguments by --args`,
+      next: [`plugins mcp tools ${call.server}`],
+      cause,
+    });
+  }
+}
+
+function unknownTool(call: ToolCall, tools: readonly McpTool[]): NotFoundError {
+  const close = nearest(
+    call.tool,
+    tools.map((tool) => tool.name),
+  );
+  return new NotFoundError(`${call.server} has no tool ${call.tool}`, {
+    ...(close.length > 0 ? { hint: `Did you mean ${close.join(' or ')}?` } : {}),
+    next: [`plugins mcp tools ${call.server}`],
+  });
+}
+
+function textOf(result: McpToolResult): string {
+  return (result.content ?? [])
+    .map((part) => (part.type === 'text' ? (part.text ?? '') : `[${part.type}]`))
+    .join('\n');
+}

@@ -1,0 +1,151 @@
+import {
+  Client,
+  InsufficientScopeError,
+  ProtocolError,
+  SdkError,
+  SdkHttpError,
+  StreamableHTTPClientTransport,
+  UnauthorizedError,
+} from '@modelcontextprotocol/client';
+import {
+  ApiUnavailableError,
+  AppError,
+  CancelledError,
+  type ErrorDetails,
+  ForbiddenError,
+  NotFoundError,
+  TimeoutError,
+  UnauthenticatedError,
+  UpstreamFailedError,
+} from '../shared/errors.ts';
+
+export interface McpConnection {
+  /** The server behind the API's router: `<url>/api/v1/mcp/<name>/mcp`. */
+  readonly url: string;
+  readonly token: string;
+  /** Of this program, told to the server. */
+  readonly version: string;
+  /** How long each request may take, in ms. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Connects to an MCP server as any client does: through the router, with a bearer token. There is no way around it, so
+ * what the CLI calls is authorised and audited like everything else.
+ *
+ * @throws errors of ours only, whatever the protocol, HTTP or the network reported
+ */
+export async function withMcpServer<T>(connection: McpConnection, use: (client: McpSession) => Promise<T>): Promise<T> {
+  const client = new Client(
+    { name: 'systemprompt-cli', version: connection.version },
+    { versionNegotiation: { mode: 'auto' } },
+  );
+  const transport = new StreamableHTTPClientTransport(new URL(connection.url), {
+    requestInit: { headers: { authorization: `Bearer ${connection.token}` } },
+  });
+  const options = { timeout: connection.timeoutMs, signal: connection.signal };
+  try {
+    await client.connect(transport, options);
+    return await use({
+      listTools: async () => (await client.listTools({}, options)).tools as readonly McpTool[],
+      callTool: async (name, args) => (await client.callTool({ name, arguments: args }, options)) as McpToolResult,
+    });
+  } catch (error) {
+    throw translated(error, connection);
+  } finally {
+    await client.close().catch(() => {}); // the answer is here or an error is on its way; the connection ends either way
+  }
+}
+
+/** What the CLI asks of a server. */
+export interface McpSession {
+  listTools(): Promise<readonly McpTool[]>;
+  callTool(name: string, args: Record<string, unknown>): Promise<McpToolResult>;
+}
+
+export interface McpTool {
+  readonly name: string;
+  readonly title?: string;
+  readonly description?: string;
+  readonly inputSchema: { readonly properties?: Readonly<Record<string, unknown>>; readonly required?: readonly string[] };
+  readonly annotations?: Readonly<Record<string, unknown>>;
+}
+
+export interface McpToolResult {
+  readonly content?: readonly { readonly type: string; readonly text?: string }[];
+  readonly structuredContent?: unknown;
+  readonly isError?: boolean;
+}
+
+function translated(error: unknown, connection: McpConnection): AppError {
+  if (error instanceof AppError) return error;
+  if (connection.signal.aborted) return new CancelledError('Interrupted', { cause: error });
+  const details: ErrorDetails = { cause: error };
+  if (error instanceof UnauthorizedError) return new UnauthenticatedError('The server did not accept the token', details);
+  if (error instanceof InsufficientScopeError) return forbidden(error.message, details);
+  if (error instanceof SdkHttpError) return fromHttp(error, details);
+  if (error instanceof ProtocolError) return fromProtocol(error);
+  if (error instanceof SdkError && /timeout|timed out/i.test(`${error.code} ${error.message}`)) {
+    return new TimeoutError(`The server did not answer within ${connection.timeoutMs} ms`, {
+      ...details,
+      hint: 'The call may still be running; the audit tells how it ended',
+      next: ['admin audit list --limit 5'],
+    });
+  }
+  if (isNetworkError(error)) {
+    const { origin } = new URL(connection.url);
+    return new ApiUnavailableError(`The API at ${origin} can't be reached`, {
+      ...details,
+      next: ['infra services status', 'infra services logs api'],
+    });
+  }
+  return new UpstreamFailedError(error instanceof Error ? error.message : String(error), details);
+}
+
+function fromHttp(error: SdkHttpError, details: ErrorDetails): AppError {
+  const message = problemIn(error) ?? error.message;
+  if (error.status === 401) return new UnauthenticatedError(message, details);
+  if (error.status === 403) return forbidden(message, details);
+  if (error.status === 404) return new NotFoundError(message, { ...details, next: ['plugins mcp list'] });
+  if (error.status === 502 || error.status === 503) {
+    return new ApiUnavailableError(message, { ...details, next: ['infra services status'] });
+  }
+  return new UpstreamFailedError(message, details);
+}
+
+function fromProtocol(error: ProtocolError): AppError {
+  const data = typeof error.data === 'object' && error.data !== null ? error.data : {};
+  const details = { data: { json_rpc_code: error.code, ...data } };
+  // JSON-RPC 2.0, section 5.1: -32601 method not found, -32602 invalid params (an unknown tool is one, MCP 2025-11-25).
+  if (error.code === -32_602 && /unknown tool|tool .*not found/i.test(error.message)) {
+    return new NotFoundError(error.message, details);
+  }
+  return new UpstreamFailedError(error.message, details);
+}
+
+function forbidden(message: string, details: ErrorDetails): ForbiddenError {
+  return new ForbiddenError(message, { ...details, hint: 'Sign in with the scope that the server asks for' });
+}
+
+/** The `detail` or `title` of a problem document (RFC 9457) that an HTTP error carries as text. */
+function problemIn(error: SdkHttpError): string | undefined {
+  const start = error.message.indexOf('{');
+  if (start === -1) return undefined;
+  try {
+    const problem: unknown = JSON.parse(error.message.slice(start));
+    if (typeof problem !== 'object' || problem === null) return undefined;
+    if ('detail' in problem && typeof problem.detail === 'string') return problem.detail;
+    return 'title' in problem && typeof problem.title === 'string' ? problem.title : undefined;
+  } catch {
+    return undefined; // not a problem document: the error's own message stands
+  }
+}
+
+function isNetworkError(error: unknown): boolean {
+  for (let cause: unknown = error, depth = 0; cause instanceof Error && depth < 5; cause = cause.cause, depth += 1) {
+    if ('code' in cause && /^(ECONNREFUSED|ECONNRESET|ENOTFOUND|EPIPE|UND_ERR_\w+)$/.test(String(cause.code))) return true;
+    if (cause instanceof AggregateError && cause.errors.some(isNetworkError)) return true;
+  }
+  return false;
+}
