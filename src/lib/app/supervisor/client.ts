@@ -1,11 +1,17 @@
 import { lstatSync } from 'node:fs';
-import { Agent, type IncomingMessage, request as httpRequest } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { SupervisorUnavailableError } from '../../shared/errors.ts';
 import type { InstanceStatus, ServiceLogLine, ServicesResult, SupervisorEvent } from './status.ts';
-import { errorFromWire, isWireError } from './wire.ts';
+import { errorFromWire, isWireError } from '../../shared/wire.ts';
+
+export type { InstanceStatus, ServiceLogLine, ServicesResult, ServiceState, ServiceStatus, SupervisorEvent } from './status.ts';
 
 // On the hot path of `infra services status`: node's own modules and types only.
+
+// Not an import: linking node:http as an ES module reads all of its exports, and some are getters that load undici (about
+// 10 ms of every command).
+const { Agent, request: httpRequest } = process.getBuiltinModule('node:http');
 
 export interface LogQuery {
   readonly service: string;
@@ -64,8 +70,12 @@ export class SupervisorClient {
   /** Stops everything, the supervisor last; resolves when it has ended. `now` kills instead of asking. */
   async shutdown(now = false): Promise<void> {
     await this.request('POST', '/v1/shutdown', { now });
-    // The stream ends with the process that feeds it.
-    for await (const event of this.events()) if (event.type === 'stopped') break;
+    try {
+      // The stream ends with the process that feeds it.
+      for await (const event of this.events()) if (event.type === 'stopped') break;
+    } catch (error) {
+      if (!(error instanceof SupervisorUnavailableError)) throw error; // it ended before we could listen
+    }
   }
 
   /** What happened since the supervisor started, then what happens, until it ends or the signal fires. */

@@ -45,7 +45,7 @@ const transitions: Readonly<Record<ServiceState, Readonly<Partial<Record<Order |
   ready: { unhealthy: 'unhealthy', died: 'backoff', gave_up: 'failed', stop: 'stopping' },
   unhealthy: { healthy: 'ready', died: 'backoff', gave_up: 'failed', stop: 'stopping' },
   backoff: { retry: 'starting', start: 'starting', gave_up: 'failed', stop: 'stopped' },
-  stopping: { gone: 'stopped', died: 'backoff', gave_up: 'failed' },
+  stopping: { gone: 'stopped', gave_up: 'failed' },
   failed: { start: 'starting', stop: 'stopped' },
 };
 

@@ -1,5 +1,6 @@
 import type { ServiceKind } from '../../infra/process/spec.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
+import type { WireError } from '../../shared/wire.ts';
 
 // What travels over the control socket. Types only, so that the client stays light.
 
@@ -36,6 +37,8 @@ export interface ServiceStatus {
   /** The code of the last error, when it has one. */
   readonly lastErrorCode?: ErrorCode;
   readonly lastLog?: string;
+  /** What its health check has to say to people. */
+  readonly detail?: string;
 }
 
 /** How far the boot is; `failed` means that the supervisor is about to end. */
@@ -61,15 +64,6 @@ export interface InstanceStatus {
   readonly url: string;
   readonly services: readonly ServiceStatus[];
   readonly phases: readonly { readonly name: string; readonly ms: number }[];
-}
-
-/** An error as it travels: what the classes of `shared/errors.ts` carry. */
-export interface WireError {
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly hint?: string;
-  readonly next?: readonly string[];
-  readonly data?: Readonly<Record<string, unknown>>;
 }
 
 interface EventBase {

@@ -1,5 +1,13 @@
-import * as errors from '../../shared/errors.ts';
-import type { WireError } from './status.ts';
+import * as errors from './errors.ts';
+
+/** An error as it travels between processes of ours: what the classes of `errors.ts` carry. */
+export interface WireError {
+  readonly code: errors.ErrorCode;
+  readonly message: string;
+  readonly hint?: string;
+  readonly next?: readonly string[];
+  readonly data?: Readonly<Record<string, unknown>>;
+}
 
 type Constructor = new (message: string, details?: errors.ErrorDetails) => errors.AppError;
 

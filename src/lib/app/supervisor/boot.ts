@@ -1,0 +1,153 @@
+import type { Database } from '../../infra/database/connection.ts';
+import { tailLines } from '../../infra/process/logs.ts';
+import { markOf } from '../../infra/process/marker.ts';
+import { holderOf, isPortFree } from '../../infra/process/ports.ts';
+import type { ServiceSpec } from '../../infra/process/spec.ts';
+import { terminate } from '../../infra/process/terminate.ts';
+import { DatabaseUnavailableError } from '../../shared/errors.ts';
+import type { ServiceInstanceId } from '../../shared/ids.ts';
+import type { DatabaseRecordFile } from './database-record.ts';
+import type { Journal } from './journal.ts';
+import type { ManagedService, ServiceHost } from './managed-service.ts';
+import { portTaken } from './port-choice.ts';
+import { findOrphans, type Observed, observe, planReconcile, type Recorded } from './reconcile.ts';
+import type { Recorder } from './recorder.ts';
+import { dropService, readServices, type ServiceRow } from './repository.ts';
+import type { ProcessRecord } from './run.ts';
+
+// The steps of a boot that look at what an earlier supervisor left behind.
+
+/** The supervisor, as far as these steps need it. */
+export interface BootHost extends ServiceHost {
+  readonly journal: Journal;
+  readonly log: SupervisorLog;
+  readonly recorder: Recorder;
+  readonly services: readonly ManagedService[];
+  /** Aborted when a shutdown has begun. */
+  readonly closing: AbortSignal;
+  service(name: string): ManagedService;
+  reservePort(name: string, port: number | undefined): void;
+  closeCalls(apiInstance: ServiceInstanceId): void;
+}
+
+/** What the supervisor writes about itself; pino's methods fit. */
+export interface SupervisorLog {
+  info(facts: object, message: string): void;
+  warn(facts: object, message: string): void;
+  error(facts: object, message: string): void;
+}
+
+const orphanGraceMs = 5_000;
+const shownLines = 20;
+
+/**
+ * Looks at the fixed ports before anything is started.
+ * @throws PortTakenError when a stranger listens on one; a process of ours may be adopted
+ */
+export async function refuseTakenPorts(specs: readonly ServiceSpec[], installationId: string): Promise<void> {
+  for (const spec of specs) {
+    if (spec.port === undefined || spec.port.range !== undefined || (await isPortFree(spec.port.preferred))) continue;
+    const holder = await holderOf(spec.port.preferred);
+    if (holder?.pid === undefined || (await markOf(holder.pid))?.installationId === installationId) continue;
+    throw portTaken(spec, holder);
+  }
+}
+
+/**
+ * Adopts the database's process when it is ours, healthy and current; ends it when it is outdated; starts it otherwise.
+ * @throws DatabaseUnavailableError with the end of its log when it does not become ready
+ */
+export async function reconcileDatabase(host: BootHost, service: ManagedService, records: DatabaseRecordFile): Promise<void> {
+  const { generation, process: known } = await records.read();
+  service.restore(generation, 'running');
+  const recorded: Recorded[] = known === undefined ? [] : [{ ...known, name: service.name, desired: 'running' }];
+  const observed = await Promise.all(recorded.map((entry) => observe(entry, service.spec, host.installation.id, host.policy)));
+  const [step] = planReconcile([service.spec], observed);
+  if (known !== undefined && step?.kind === 'adopt') {
+    service.adopt(known, known);
+    return;
+  }
+  // Runs of it that are on no record as well: two servers must never open one data directory.
+  const orphans = await findOrphans(host.installation.id, new Set());
+  const ours = orphans.filter((orphan) => orphan.service === service.name);
+  for (const orphan of ours) await end(host, service.name, orphan, service.spec, step?.reason ?? 'it is on no record');
+  await service.start();
+  if (service.state === 'ready' || host.closing.aborted) return;
+  const lines = service.logFile === undefined ? [] : tailLines(service.logFile, shownLines);
+  throw new DatabaseUnavailableError(`PostgreSQL did not start: ${service.facts.lastError ?? 'no reason is known'}`, {
+    hint: 'The end of its log says why.',
+    data: { reason: 'not_started', log: lines },
+  });
+}
+
+/**
+ * Brings rows and processes together: adopts, ends, clears, drops, sweeps.
+ * @param stopped filled with the names of services that are to stay stopped
+ * @returns the names of the services that remain to be started
+ */
+export async function adoptOrClear(
+  host: BootHost,
+  store: Database,
+  specs: readonly ServiceSpec[],
+  stopped: Set<string>,
+): Promise<Set<string>> {
+  const rows = (await readServices(store, host.installation.id)).filter(({ kind }) => kind !== 'database');
+  const byName = new Map(specs.map((spec) => [spec.name, spec]));
+  const observed = await Promise.all(rows.map((row) => observe(row, byName.get(row.name), host.installation.id, host.policy)));
+  for (const row of rows) {
+    if (!byName.has(row.name)) continue;
+    host.service(row.name).restore(row.generation, row.desired);
+    if (row.desired === 'stopped') stopped.add(row.name);
+  }
+  const steps = planReconcile(specs, observed);
+  const adopted = new Set(host.services.flatMap(({ process: known }) => (known === undefined ? [] : [known.instanceId as string])));
+  for (const { kind, name, reason } of steps) {
+    const row = rows.find((candidate) => candidate.name === name);
+    if (kind !== 'start') host.log.info({ service: name, step: kind, reason }, `reconcile: ${kind} ${name}`);
+    if (kind === 'adopt' && row !== undefined) {
+      const record = recordOf(row);
+      if (record === undefined) continue;
+      host.service(name).adopt(record, row);
+      host.reservePort(name, record.port);
+      adopted.add(record.instanceId);
+    } else if (kind === 'end' && row?.instanceId !== undefined && row.identity !== undefined) {
+      await end(host, name, { instanceId: row.instanceId, identity: row.identity }, byName.get(name), reason);
+    } else if (kind === 'drop') {
+      host.recorder.write((db, epoch) => dropService(db, { installationId: host.installation.id, epoch }, name));
+    }
+    // The calls of an API process that ended while nobody watched.
+    if ((kind === 'end' || kind === 'clear') && row?.kind === 'api' && row.instanceId !== undefined) host.closeCalls(row.instanceId);
+  }
+  for (const orphan of await findOrphans(host.installation.id, adopted)) {
+    await end(host, orphan.service, orphan, byName.get(orphan.service), 'it is on no record');
+    if (orphan.service === 'api') host.closeCalls(orphan.instanceId);
+  }
+  return new Set(steps.filter(({ kind }) => kind === 'start').map(({ name }) => name));
+}
+
+async function end(
+  host: BootHost,
+  name: string,
+  found: Pick<Observed, 'identity' | 'instanceId'>,
+  spec: ServiceSpec | undefined,
+  reason: string,
+): Promise<void> {
+  const { identity, instanceId } = found;
+  if (identity === undefined || instanceId === undefined) return;
+  const how = {
+    signal: spec?.stop.signal ?? 'SIGTERM',
+    graceMs: spec?.stop.graceMs ?? orphanGraceMs,
+    killWaitMs: host.policy.killWaitMs,
+  } as const;
+  const { outcome, survivors } = await terminate({ identity, instanceId, installationId: host.installation.id }, how);
+  const facts = { service: name, pid: identity.pid, outcome, survivors, reason };
+  if (outcome === 'unkillable') host.log.error(facts, `an old process of ${name} can't be ended`);
+  else host.log.info(facts, `an old process of ${name} was ended`);
+  host.journal.add({ type: 'log', level: 'info', service: name, message: `ended process ${identity.pid}: ${reason}` });
+}
+
+function recordOf(row: ServiceRow): ProcessRecord | undefined {
+  const { instanceId, identity, port, startedAt, artefactHash, configHash } = row;
+  if (instanceId === undefined || identity === undefined || artefactHash === undefined || configHash === undefined) return undefined;
+  return { instanceId, identity, port, startedAt: startedAt ?? new Date(), artefactHash, configHash };
+}

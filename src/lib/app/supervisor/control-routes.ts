@@ -1,0 +1,130 @@
+import { z } from 'zod';
+import { followLines, tailLines } from '../../infra/process/logs.ts';
+import { PreconditionError } from '../../shared/errors.ts';
+import type { ControlRoute, ControlStream } from './control.ts';
+import type { ManagedService } from './managed-service.ts';
+import type { ServiceLogLine, SupervisorEvent } from './status.ts';
+import type { Supervisor } from './supervisor.ts';
+
+const namesInput = z.strictObject({ names: z.array(z.string().min(1)).min(1).max(1_000).optional() });
+const shutdownInput = z.strictObject({ now: z.boolean().optional() });
+const noInput = z.strictObject({});
+const logsInput = z.strictObject({
+  service: z.string().min(1),
+  lines: z.coerce.number().int().min(0).max(100_000).default(20),
+  follow: z.stringbool().default(false),
+});
+
+/** A listener who reads slower than things happen loses the oldest; that many may wait. */
+const waitingLimit = 10_000;
+
+/** The operations of the supervisor itself. */
+export function supervisorRoutes(supervisor: Supervisor, shutdown: (now: boolean) => void): ControlRoute[] {
+  return [
+    route('GET', '/v1/status', noInput, async () => supervisor.status()),
+    route('POST', '/v1/start', namesInput, ({ names }) => supervisor.start(names)),
+    route('POST', '/v1/stop', namesInput, ({ names }) => supervisor.stop(names)),
+    route('POST', '/v1/restart', namesInput, ({ names }) => supervisor.restart(names)),
+    route('POST', '/v1/shutdown', shutdownInput, async ({ now }) => {
+      shutdown(now === true);
+      return { accepted: true };
+    }),
+  ];
+}
+
+/** @param told called when a caller has been given the last event of a boot that failed or of a stop */
+export function supervisorStreams(supervisor: Supervisor, told: () => void): ControlStream[] {
+  return [
+    { path: '/v1/events', input: noInput, stream: (_, signal) => events(supervisor, told, signal) },
+    { path: '/v1/logs', input: logsInput, stream: (input, signal) => logs(supervisor, input as z.output<typeof logsInput>, signal) },
+  ];
+}
+
+function route<S extends z.ZodType>(
+  method: 'GET' | 'POST',
+  path: string,
+  input: S,
+  handle: (input: z.output<S>) => Promise<unknown>,
+): ControlRoute {
+  return { method, path, input, handle: (checked) => handle(checked as z.output<S>) };
+}
+
+/** Everything since the supervisor began, then whatever happens. */
+async function* events(
+  supervisor: Supervisor,
+  told: () => void,
+  signal: AbortSignal,
+): AsyncGenerator<SupervisorEvent | undefined, void, undefined> {
+  yield undefined;
+  const waiting: SupervisorEvent[] = [...supervisor.journal.past()];
+  let wake: () => void = () => {};
+  const off = supervisor.journal.listen((event) => {
+    waiting.push(event);
+    if (waiting.length > waitingLimit) waiting.shift();
+    wake();
+  });
+  const onAbort = (): void => wake();
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    while (!signal.aborted) {
+      for (let event = waiting.shift(); event !== undefined; event = waiting.shift()) {
+        yield event;
+        if (event.type === 'stopped') return told();
+      }
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        if (signal.aborted || waiting.length > 0) resolve();
+      });
+    }
+  } finally {
+    off();
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+async function* logs(
+  supervisor: Supervisor,
+  { service: name, lines, follow }: z.output<typeof logsInput>,
+  signal: AbortSignal,
+): AsyncGenerator<ServiceLogLine | undefined, void, undefined> {
+  const service = supervisor.service(name);
+  let file = service.logFile;
+  if (file === undefined && !follow) {
+    throw new PreconditionError(`${name} has not run under this supervisor.`, { next: [`infra services start ${name}`] });
+  }
+  if (!follow && file !== undefined) {
+    for (const line of tailLines(file, lines)) yield toLine(name, file, line);
+    return;
+  }
+  yield undefined; // the answer begins although no line may come for a while
+  for (let first = lines; !signal.aborted; first = 100_000) {
+    file = service.logFile;
+    const next = anotherRun(supervisor, service, file, signal);
+    if (file !== undefined) for await (const line of followLines(file, first, next)) yield toLine(name, file, line);
+    else await aborted(next);
+  }
+}
+
+/** Fires when the service has begun another run (which writes to another file), or the caller has left. */
+function anotherRun(supervisor: Supervisor, service: ManagedService, file: string | undefined, signal: AbortSignal): AbortSignal {
+  const next = new AbortController();
+  const off = supervisor.journal.listen(() => {
+    if (service.logFile !== file) next.abort();
+  });
+  next.signal.addEventListener('abort', off, { once: true });
+  if (signal.aborted) next.abort();
+  else signal.addEventListener('abort', () => next.abort(), { once: true });
+  return next.signal;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+function toLine(service: string, file: string, line: string): ServiceLogLine {
+  const instanceId = file.slice(file.lastIndexOf('/') + 1).replace(/\.log$/, '');
+  return { service, instanceId, line };
+}

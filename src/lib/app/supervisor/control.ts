@@ -1,0 +1,129 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { z } from 'zod';
+import { AppError, ConfigInvalidError, NotFoundError, TooLargeError, UsageError } from '../../shared/errors.ts';
+import { errorToWire } from '../../shared/wire.ts';
+
+/** One operation of the control API: JSON in, checked, JSON out. */
+export interface ControlRoute {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  /** Checks the body of a POST and the query of a GET. */
+  readonly input: z.ZodType;
+  handle(input: unknown): Promise<unknown>;
+}
+
+/** One operation that answers with JSON lines until it is done or the caller leaves. */
+export interface ControlStream {
+  readonly path: string;
+  readonly input: z.ZodType;
+  stream(input: unknown, signal: AbortSignal): AsyncIterable<unknown>;
+}
+
+export interface ControlApi {
+  readonly routes: readonly ControlRoute[];
+  readonly streams: readonly ControlStream[];
+  /** Hears of faults: errors that are none of ours. */
+  onFault(error: unknown): void;
+}
+
+const bodyLimit = 1024 * 1024;
+const bodyTimeoutMs = 10_000;
+
+/** The HTTP server of the control socket; who may open the socket may call everything. */
+export function createControlServer(api: ControlApi): Server {
+  const server = createServer({ requestTimeout: bodyTimeoutMs }, (request, response) => {
+    answer(api, request, response).catch((error: unknown) => {
+      if (!(error instanceof AppError)) api.onFault(error);
+      if (response.headersSent) response.destroy();
+      else sendJson(response, statusOf(error), { error: errorToWire(error) });
+    });
+  });
+  // An answer may take as long as a service takes to start.
+  server.timeout = 0;
+  return server;
+}
+
+async function answer(api: ControlApi, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const url = new URL(request.url ?? '/', 'http://control');
+  const query = Object.fromEntries(url.searchParams);
+  const stream = request.method === 'GET' ? api.streams.find(({ path }) => path === url.pathname) : undefined;
+  if (stream !== undefined) return sendStream(response, stream, checked(stream.input, query));
+  const route = api.routes.find(({ method, path }) => method === request.method && path === url.pathname);
+  if (route === undefined) throw new NotFoundError(`The control API has no ${request.method} ${url.pathname}.`);
+  const input = route.method === 'GET' ? query : await bodyOf(request);
+  sendJson(response, 200, (await route.handle(checked(route.input, input))) ?? null);
+}
+
+function checked(schema: z.ZodType, input: unknown): unknown {
+  const result = schema.safeParse(input);
+  if (result.success) return result.data;
+  throw new UsageError(z.prettifyError(result.error));
+}
+
+async function bodyOf(request: IncomingMessage): Promise<unknown> {
+  let text = '';
+  for await (const chunk of request.setEncoding('utf8') as AsyncIterable<string>) {
+    text += chunk;
+    if (text.length > bodyLimit) throw new TooLargeError(`The body is over ${bodyLimit} bytes.`);
+  }
+  try {
+    return text === '' ? {} : (JSON.parse(text) as unknown);
+  } catch (cause) {
+    throw new UsageError('The body is not JSON.', { cause });
+  }
+}
+
+async function sendStream(response: ServerResponse, stream: ControlStream, input: unknown): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  // An error before the first item is still a proper answer.
+  for await (const item of stream.stream(input, gone.signal)) {
+    if (gone.signal.aborted) return;
+    if (!response.headersSent) {
+      response.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' }).flushHeaders();
+    }
+    if (item === undefined) continue; // nothing to say yet but that the stream has begun
+    if (!response.write(`${JSON.stringify(item)}\n`)) await drained(response, gone.signal);
+  }
+  response.end();
+}
+
+function drained(response: ServerResponse, gone: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off('drain', done);
+      gone.removeEventListener('abort', done);
+      resolve();
+    };
+    response.once('drain', done);
+    gone.addEventListener('abort', done, { once: true });
+  });
+}
+
+function sendJson(response: ServerResponse, status: number, value: unknown): void {
+  const text = JSON.stringify(value);
+  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
+  response.end(text);
+}
+
+/** The client goes by the code in the body; the number is for those who look with curl. */
+function statusOf(error: unknown): number {
+  if (!(error instanceof AppError)) return 500;
+  if (error instanceof NotFoundError) return 404;
+  if (error instanceof TooLargeError) return 413;
+  if (error instanceof UsageError || error instanceof ConfigInvalidError) return 400;
+  switch (error.code) {
+    case 'UNAUTHENTICATED':
+      return 401;
+    case 'FORBIDDEN':
+      return 403;
+    case 'CONFLICT':
+    case 'PRECONDITION':
+    case 'PORT_TAKEN':
+      return 409;
+    case 'DATABASE_UNAVAILABLE':
+      return 503;
+    default:
+      return 500;
+  }
+}

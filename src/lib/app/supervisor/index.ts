@@ -1,0 +1,8 @@
+import type { Extension } from '../../shared/extension.ts';
+
+/** The supervisor's tables: services, service_events, supervisor_epoch. */
+export const supervisorExtension: Extension = {
+  id: 'supervisor',
+  version: '1.0.0',
+  migrations: 'supervisor',
+};

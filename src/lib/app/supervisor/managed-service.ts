@@ -1,0 +1,399 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { hasCode } from '../../infra/process/identity.ts';
+import { tailLines } from '../../infra/process/logs.ts';
+import type { ServiceSpec } from '../../infra/process/spec.ts';
+import type { Termination } from '../../infra/process/terminate.ts';
+import { AppError, type ErrorCode } from '../../shared/errors.ts';
+import { newId, type ServiceInstanceId } from '../../shared/ids.ts';
+import { initialState, type MachineEvent, type MachineState, transition } from './machine.ts';
+import type { SupervisionPolicy } from './policy.ts';
+import { untilReady, watchHealth } from './probing.ts';
+import { configurationExitCode, Restarts } from './restarts.ts';
+import { type Installation, type ProcessRecord, Run } from './run.ts';
+import type { LastExit, ServiceState, ServiceStatus } from './status.ts';
+
+/** What a service needs of the supervisor that it belongs to. */
+export interface ServiceHost {
+  readonly installation: Installation;
+  readonly policy: SupervisionPolicy;
+  /** Resolves when processes may be started and ended on the supervisor's own account. */
+  mayAct(service: ManagedService, signal?: AbortSignal): Promise<void>;
+  /** False while {@link mayAct} would wait. */
+  acting(service: ManagedService): boolean;
+  /** Chooses and reserves a port until the service's next choice. */
+  claimPort(service: ManagedService, signal: AbortSignal): Promise<number | undefined>;
+  /** Something worth a record has changed; `change` is absent when the state is the same. */
+  changed(service: ManagedService, change?: StateChange): void;
+  /** A run is over: its process and all that it left behind are gone. */
+  ended(service: ManagedService, instanceId: ServiceInstanceId): void;
+}
+
+export interface StateChange {
+  readonly from: ServiceState;
+  readonly to: ServiceState;
+  readonly event: MachineEvent['type'];
+  readonly reason: string | undefined;
+}
+
+/** How to end a run on order: with less grace than the service is due, and with a signal that cuts it short. */
+export interface StopOptions {
+  readonly graceMs?: number;
+  readonly now?: AbortSignal;
+}
+
+interface Facts {
+  readyAt?: Date | undefined;
+  readyMs?: number | undefined;
+  detail?: string | undefined;
+  nextRetryAt?: Date | undefined;
+  lastExit?: LastExit | null | undefined;
+  lastExitAt?: Date | undefined;
+  lastError?: string | undefined;
+  lastErrorCode?: ErrorCode | undefined;
+}
+
+/** Carries one service through its states: what the machine allows, this does. */
+export class ManagedService {
+  readonly spec: ServiceSpec;
+  readonly #host: ServiceHost;
+  readonly #restarts: Restarts;
+  #state: MachineState = initialState;
+  #desired: 'running' | 'stopped' = 'running';
+  #restartCount = 0;
+  #facts: Facts = {};
+  #run: Run | undefined;
+  /** The run that we are ending ourselves: its exit is no death. */
+  #ending: Run | undefined;
+  #readySince: number | undefined;
+  /** Aborted when the current start is over, whatever became of it. */
+  #stage = new AbortController();
+  #work: Promise<void> = Promise.resolve();
+  #leftovers: Promise<unknown> = Promise.resolve();
+  #logFile: string | undefined;
+  #stopOptions: StopOptions = {};
+  readonly #waiters = new Set<() => void>();
+
+  constructor(spec: ServiceSpec, host: ServiceHost) {
+    this.spec = spec;
+    this.#host = host;
+    this.#restarts = new Restarts(host.policy);
+  }
+
+  get name(): string {
+    return this.spec.name;
+  }
+  get dependsOn(): readonly string[] {
+    return this.spec.dependsOn;
+  }
+  get state(): ServiceState {
+    return this.#state.name;
+  }
+  get generation(): number {
+    return this.#state.generation;
+  }
+  get desired(): 'running' | 'stopped' {
+    return this.#desired;
+  }
+  /** The process on record, while there is one. */
+  get process(): ProcessRecord | undefined {
+    return this.#run?.record;
+  }
+  /** Of the last run. */
+  get logFile(): string | undefined {
+    return this.#logFile;
+  }
+  get facts(): Readonly<Facts> & { readonly restarts: number } {
+    return { ...this.#facts, restarts: this.#restartCount };
+  }
+
+  /** Continues the count of starts where an earlier supervisor left it. */
+  restore(generation: number, desired: 'running' | 'stopped'): void {
+    this.#state = { ...this.#state, generation };
+    this.#desired = desired;
+  }
+
+  /** Takes over a healthy process of an earlier supervisor. */
+  adopt(record: ProcessRecord, known: { readonly readyAt: Date | undefined; readonly readyMs: number | undefined }): void {
+    this.#desired = 'running';
+    this.#stage = new AbortController();
+    this.#take(Run.adopt(this.#host.installation, this.name, record, this.#host.policy.adoptedPollMs), this.generation);
+    this.#facts = { readyAt: known.readyAt, readyMs: known.readyMs };
+    this.#apply({ type: 'adopt' }, 'it was running and healthy');
+  }
+
+  /** Starts it unless it runs; resolves when it is ready or has failed. */
+  start(): Promise<void> {
+    this.#desired = 'running';
+    this.#begin();
+    return this.settled();
+  }
+
+  /** Stops it; resolves when its process is gone or has proved unkillable. */
+  stop(options: StopOptions = {}): Promise<void> {
+    this.#desired = 'stopped';
+    this.#stopOptions = options;
+    this.#apply({ type: 'stop' });
+    return this.settled();
+  }
+
+  /** Ends it and starts it again; resolves when it is ready or has failed. */
+  restart(): Promise<void> {
+    void this.stop();
+    return this.start();
+  }
+
+  /** Gives up before the first try, for a reason outside of the service. */
+  refuse(reason: string): void {
+    this.#desired = 'running';
+    this.#begin();
+    this.#giveUp(reason, this.generation);
+  }
+
+  /** Resolves when what was under way has ended, the clearing away of leftovers too. */
+  async quiet(): Promise<void> {
+    await this.#work;
+    await this.#leftovers;
+  }
+
+  /** Resolves when nothing more happens by itself. */
+  settled(): Promise<void> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (this.state !== 'failed' && this.state !== (this.#desired === 'running' ? 'ready' : 'stopped')) return;
+        this.#waiters.delete(look);
+        resolve();
+      };
+      this.#waiters.add(look);
+      look();
+    });
+  }
+
+  status(): ServiceStatus {
+    const run = this.#run;
+    const facts = this.#facts;
+    const lastLog = this.#logFile === undefined ? undefined : tailLines(this.#logFile, 1)[0]?.slice(0, 500);
+    const status = {
+      name: this.name,
+      kind: this.spec.kind,
+      state: this.state,
+      pid: run?.pid,
+      port: run?.record.port,
+      instanceId: run?.record.instanceId,
+      generation: this.generation,
+      restarts: this.#restartCount,
+      adopted: run?.adopted === true ? true : undefined,
+      startedAt: run?.record.startedAt.toISOString(),
+      readyAt: facts.readyAt?.toISOString(),
+      readyMs: facts.readyMs,
+      nextRetryAt: facts.nextRetryAt?.toISOString(),
+      lastExit: facts.lastExit,
+      lastError: facts.lastError,
+      lastErrorCode: facts.lastErrorCode,
+      lastLog,
+      detail: facts.detail,
+    };
+    // Absent, not undefined: what is not there is not sent.
+    return Object.fromEntries(Object.entries(status).filter(([, value]) => value !== undefined)) as unknown as ServiceStatus;
+  }
+
+  /** A start that somebody asked for: what went wrong before is forgiven. */
+  #begin(): void {
+    if (this.state !== 'failed' && this.state !== 'backoff' && this.state !== 'stopped') return;
+    this.#restarts.reset();
+    this.#restartCount = 0;
+    this.#apply({ type: 'start' });
+  }
+
+  #apply(event: MachineEvent, reason?: string): boolean {
+    const next = transition(this.#state, event);
+    if (next === undefined) return false;
+    const from = this.state;
+    this.#state = next;
+    this.#enter(from, next);
+    this.#host.changed(this, { from, to: next.name, event: event.type, reason });
+    for (const look of [...this.#waiters]) look();
+    return true;
+  }
+
+  #enter(from: ServiceState, { name, generation }: MachineState): void {
+    if (name === 'starting') {
+      this.#stage.abort();
+      this.#stage = new AbortController();
+      this.#facts = { lastExit: this.#facts.lastExit, lastExitAt: this.#facts.lastExitAt };
+      this.#readySince = undefined;
+      this.#work = this.#launch(generation, this.#stage.signal);
+    } else if (name === 'ready' && from !== 'unhealthy') {
+      this.#readySince = performance.now();
+      this.#watchHealth(generation);
+    } else if (name === 'stopping') {
+      this.#stage.abort();
+      this.#work = this.#stopRun(generation, this.#work);
+    } else if (name === 'stopped' || name === 'failed') {
+      this.#stage.abort();
+      this.#facts.nextRetryAt = undefined;
+    }
+  }
+
+  async #launch(generation: number, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#leftovers;
+      await this.#host.mayAct(this, signal);
+      signal.throwIfAborted();
+      // A process that outlived SIGKILL once may have gone since; beside it none is started.
+      const survivors = this.#run === undefined ? [] : await this.#end(this.#run, {});
+      if (survivors.length > 0) return this.#giveUp(unkillable(survivors), generation);
+      await this.spec.prepare?.(signal);
+      const port = await this.#host.claimPort(this, signal);
+      const instanceId = newId<ServiceInstanceId>();
+      const command = await this.spec.command({ instanceId, port });
+      await this.#host.mayAct(this, signal);
+      signal.throwIfAborted();
+      const { artefactHash, configHash } = this.spec;
+      const run = await Run.spawn(this.#host.installation, this.name, command, { instanceId, port, artefactHash, configHash });
+      this.#take(run, generation);
+      this.#host.changed(this);
+      const paused = (): boolean => !this.#host.acting(this);
+      const result = await untilReady(this.spec, run, this.#host.policy, signal, paused);
+      if (result.ready) {
+        this.#facts.detail = result.detail;
+        this.#facts.readyAt = new Date();
+        this.#facts.readyMs = Math.round(performance.now() - run.startedAt);
+        this.#apply({ type: 'healthy', generation });
+        return;
+      }
+      // Never ready by the clock alone: what did not answer is ended.
+      await this.#host.mayAct(this, signal);
+      await this.#end(run, {});
+      this.#giveUp(`it was not ready within ${this.spec.readyTimeoutMs} ms: ${result.reason}`, generation, 'TIMEOUT');
+    } catch (error) {
+      if (signal.aborted) return; // somebody else decided what comes next
+      this.#launchFailed(error, generation);
+    }
+  }
+
+  /** Errors that a person must mend end the tries; those that may pass (no memory, no descriptors, no database) don't. */
+  #launchFailed(error: unknown, generation: number): void {
+    const code = error instanceof AppError ? error.code : undefined;
+    const reason = error instanceof Error ? error.message : String(error);
+    const final = code === 'PORT_TAKEN' || code === 'CONFIG_INVALID' || code === 'PRECONDITION' || code === 'NOT_FOUND';
+    if (final || hasCode(error, 'ENOENT', 'EACCES', 'EPERM', 'ENOTDIR', 'ENOEXEC')) this.#giveUp(reason, generation, code);
+    else this.#retryLater(reason, generation, code);
+  }
+
+  #giveUp(reason: string, generation: number, code?: ErrorCode): void {
+    this.#facts.lastError = reason;
+    this.#facts.lastErrorCode = code;
+    this.#apply({ type: 'gave_up', generation }, reason);
+  }
+
+  #retryLater(reason: string, generation: number, code?: ErrorCode): void {
+    if (this.state === 'stopping' || generation !== this.generation) return;
+    const verdict = this.#restarts.died(performance.now(), this.#readySince);
+    if ('giveUp' in verdict) return this.#giveUp(`${reason}; ${verdict.giveUp}`, generation, code);
+    this.#stage.abort();
+    this.#facts.lastError = reason;
+    this.#facts.lastErrorCode = code;
+    this.#facts.nextRetryAt = new Date(Date.now() + verdict.retryInMs);
+    this.#apply({ type: 'died', generation }, reason);
+    setTimeout(() => {
+      if (this.generation === generation && this.state === 'backoff') this.#restartCount += 1;
+      this.#apply({ type: 'retry', generation });
+    }, verdict.retryInMs);
+  }
+
+  #take(run: Run, generation: number): void {
+    this.#run = run;
+    this.#logFile = run.logFile;
+    void this.#watchExit(run, generation);
+  }
+
+  async #watchExit(run: Run, generation: number): Promise<void> {
+    const exit = await run.exited;
+    this.#facts.lastExit = exit;
+    this.#facts.lastExitAt = new Date();
+    if (this.#ending === run || this.state === 'stopping' || this.#run !== run) return;
+    // The leader is gone; what it started may not be.
+    this.#leftovers = this.#clear(run);
+    if (exit?.code === configurationExitCode) {
+      const last = tailLines(run.logFile, 1)[0];
+      this.#giveUp(`it found its configuration invalid${last === undefined ? '' : `: ${last}`}`, generation, 'CONFIG_INVALID');
+    } else {
+      this.#retryLater(`its process ${describe(exit)}`, generation);
+    }
+  }
+
+  async #clear(run: Run): Promise<void> {
+    await this.#host.mayAct(this);
+    await this.#end(run, {});
+  }
+
+  #watchHealth(generation: number): void {
+    const run = this.#run;
+    if (run === undefined) return;
+    const { signal } = this.#stage;
+    const report = (health: { healthy: boolean; reason: string }): void => {
+      if (health.healthy) this.#apply({ type: 'healthy', generation });
+      else if (this.#apply({ type: 'unhealthy', generation }, health.reason)) void this.#replace(run, generation, health.reason);
+    };
+    watchHealth(this.spec, run, this.#host.policy, signal, report).catch(() => {
+      // Only the stage's signal ends the watch early.
+    });
+  }
+
+  /** Ends a run that no longer answers; another is started after a pause. */
+  async #replace(run: Run, generation: number, reason: string): Promise<void> {
+    try {
+      await this.#host.mayAct(this, this.#stage.signal);
+    } catch {
+      return; // stopped, died or recovered meanwhile
+    }
+    if (this.state !== 'unhealthy' || this.generation !== generation) return;
+    this.#stage.abort();
+    this.#leftovers = this.#end(run, {});
+    await this.#leftovers;
+    this.#retryLater(reason, generation);
+  }
+
+  async #stopRun(generation: number, before: Promise<void>): Promise<void> {
+    const options = this.#stopOptions;
+    await before;
+    await this.#leftovers;
+    await this.#host.mayAct(this);
+    const run = this.#run;
+    const survivors = run === undefined ? [] : await this.#end(run, options);
+    if (survivors.length > 0) {
+      this.#giveUp(unkillable(survivors), generation);
+      return;
+    }
+    this.#apply({ type: 'gone', generation });
+    if (this.#desired === 'running') this.#begin();
+  }
+
+  /** Ends a run and all that it started. @returns the pids that even SIGKILL did not end */
+  async #end(run: Run, options: StopOptions): Promise<readonly number[]> {
+    this.#ending = run;
+    const { stop } = this.spec;
+    const how: Termination = {
+      signal: stop.signal,
+      graceMs: Math.min(stop.graceMs, options.graceMs ?? stop.graceMs),
+      killWaitMs: this.#host.policy.killWaitMs,
+      ...(options.now === undefined ? {} : { now: options.now }),
+    };
+    const { outcome, survivors } = await run.end(how);
+    if (outcome === 'unkillable') return survivors;
+    // The exit is reported a moment after the process is gone from the table.
+    await Promise.race([run.exited, delay(200, undefined, { ref: false })]);
+    if (this.#run === run) this.#run = undefined;
+    this.#host.ended(this, run.record.instanceId);
+    return [];
+  }
+}
+
+function unkillable(pids: readonly number[]): string {
+  return `process ${pids.join(', ')} outlives SIGKILL: the kernel holds it`;
+}
+
+function describe(exit: LastExit | null): string {
+  if (exit === null) return 'ended';
+  return exit.signal === null ? `ended with exit code ${exit.code}` : `was ended by ${exit.signal}`;
+}

@@ -1,0 +1,52 @@
+/** The numbers of supervision. Durations are in milliseconds of a clock that never goes back. */
+export interface SupervisionPolicy {
+  /** Health checks of a starting service: this often at first, growing to the second number. */
+  readonly probeMinMs: number;
+  readonly probeMaxMs: number;
+  /** How long one health check may take. */
+  readonly probeTimeoutMs: number;
+  /** Health checks of a ready service, and how many may be missed in a row. */
+  readonly livenessEveryMs: number;
+  readonly livenessMisses: number;
+  readonly backoffMinMs: number;
+  readonly backoffMaxMs: number;
+  /** Share by which a pause varies up or down, so that services that fell together don't rise together. */
+  readonly backoffJitter: number;
+  /** After so long ready the pause starts small again. */
+  readonly resetAfterReadyMs: number;
+  /** So many deaths before ready within the window are a crash loop. */
+  readonly crashLimit: number;
+  readonly crashWindowMs: number;
+  /** Bound over the stop of everything. */
+  readonly stopAllMs: number;
+  /** How long the kernel gets after SIGKILL. */
+  readonly killWaitMs: number;
+  /** How many services start at once. */
+  readonly parallelStarts: number;
+  /** How often an adopted process, whose end nobody reports to us, is looked at. */
+  readonly adoptedPollMs: number;
+  /** How often the epoch is looked at. */
+  readonly epochEveryMs: number;
+  /** How long a port may stay held by a process of ours that is on its way out. */
+  readonly portWaitMs: number;
+}
+
+export const defaultPolicy: SupervisionPolicy = {
+  probeMinMs: 50,
+  probeMaxMs: 250,
+  probeTimeoutMs: 2_000,
+  livenessEveryMs: 10_000,
+  livenessMisses: 3,
+  backoffMinMs: 500,
+  backoffMaxMs: 30_000,
+  backoffJitter: 0.25,
+  resetAfterReadyMs: 60_000,
+  crashLimit: 5,
+  crashWindowMs: 120_000,
+  stopAllMs: 60_000,
+  killWaitMs: 2_000,
+  parallelStarts: 4,
+  adoptedPollMs: 250,
+  epochEveryMs: 2_000,
+  portWaitMs: 3_000,
+};

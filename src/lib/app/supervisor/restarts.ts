@@ -1,0 +1,53 @@
+import type { SupervisionPolicy } from './policy.ts';
+
+/** What to do about a death: another try after a pause, or none. */
+export type Verdict = { readonly retryInMs: number } | { readonly giveUp: string };
+
+/** EX_CONFIG of sysexits.h: a child says that its configuration is at fault, which another start does not change. */
+export const configurationExitCode = 78;
+
+/**
+ * Counts the deaths of one service. Times are milliseconds of the monotonic clock, so that a wall clock that jumps
+ * causes no burst of restarts.
+ */
+export class Restarts {
+  readonly #policy: SupervisionPolicy;
+  readonly #random: () => number;
+  #attempt = 0;
+  #unready: number[] = [];
+
+  constructor(policy: SupervisionPolicy, random: () => number = Math.random) {
+    this.#policy = policy;
+    this.#random = random;
+  }
+
+  /** Somebody started it on purpose: all is forgiven. */
+  reset(): void {
+    this.#attempt = 0;
+    this.#unready = [];
+  }
+
+  /**
+   * @param now when it died
+   * @param readySince when that run became ready; `undefined` when it never did
+   */
+  died(now: number, readySince: number | undefined): Verdict {
+    const { crashLimit, crashWindowMs, resetAfterReadyMs } = this.#policy;
+    if (readySince === undefined) {
+      this.#unready = [...this.#unready.filter((at) => now - at < crashWindowMs), now];
+      if (this.#unready.length >= crashLimit) {
+        return { giveUp: `it ended ${crashLimit} times within ${crashWindowMs / 1000} s before it was ready` };
+      }
+    } else if (now - readySince >= resetAfterReadyMs) {
+      this.reset();
+    }
+    return { retryInMs: this.#pause() };
+  }
+
+  #pause(): number {
+    const { backoffMinMs, backoffMaxMs, backoffJitter } = this.#policy;
+    const pause = Math.min(backoffMaxMs, backoffMinMs * 2 ** Math.min(this.#attempt, 30));
+    this.#attempt += 1;
+    return Math.round(pause * (1 + backoffJitter * (2 * this.#random() - 1)));
+  }
+}

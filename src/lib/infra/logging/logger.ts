@@ -1,0 +1,45 @@
+import pino from 'pino';
+import { redactLogText, redactLogValue } from './redact.ts';
+
+export type Logger = pino.Logger;
+
+export interface LoggerOptions {
+  /** Who writes: `supervisor`, `api`, `mcp:<name>`. */
+  readonly service: string;
+  readonly level?: string;
+  /** Where to: a file (opened for appending) or a descriptor; standard output unless told. */
+  readonly destination?: string | number;
+}
+
+/**
+ * JSON lines, one an event. Members that go under a secret's name and texts that look like one are blanked before they
+ * are written; writes are synchronous, so that the last line before an end is there.
+ */
+export function createLogger(options: LoggerOptions): Logger {
+  return pino(
+    {
+      level: options.level ?? 'info',
+      base: { service: options.service, pid: process.pid },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: {
+        level: (label) => ({ level: label }),
+        log: (facts) => redactLogValue(facts) as Record<string, unknown>,
+      },
+      // What `log` above made of an error is already plain.
+      serializers: { err: (value: unknown) => value },
+      hooks: {
+        logMethod(args, method) {
+          const clean = args.map((arg: unknown) => (typeof arg === 'string' ? redactLogText(arg) : arg));
+          method.apply(this, clean as Parameters<typeof method>);
+        },
+      },
+    },
+    pino.destination({
+      dest: options.destination ?? 1,
+      sync: true,
+      append: true,
+      mkdir: typeof options.destination === 'string',
+      mode: 0o600,
+    }),
+  );
+}

@@ -1,0 +1,120 @@
+import { spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { PreconditionError, SupervisorUnavailableError, TimeoutError } from '../../shared/errors.ts';
+import { errorFromWire, isWireError } from '../../shared/wire.ts';
+import type { Instance } from '../config/instance.ts';
+import { packageRoot } from '../config/package-root.ts';
+import { hasCode } from './identity.ts';
+import { tailLines } from './logs.ts';
+import { markerNames } from './marker.ts';
+
+const waitMs = 20_000;
+const pollMs = 20;
+const logLimitBytes = 10 * 1024 * 1024;
+
+/** What a supervisor leaves under `run/` for those who come after it. */
+export interface SupervisorFile {
+  readonly pid: number;
+  readonly version: string;
+  readonly startedAt: string;
+  readonly state: 'booting' | 'running' | 'failed' | 'stopped';
+  readonly error?: unknown;
+}
+
+/** Where {@link SupervisorFile} is kept. */
+export function supervisorFile(instance: Pick<Instance, 'runDir'>): string {
+  return join(instance.runDir, 'supervisor.json');
+}
+
+/**
+ * Starts the instance's supervisor in the background, with its output in `logs/supervisor.log`. Resolves when the control
+ * socket answers (the boot goes on: follow the events); also when another supervisor was faster.
+ * @param env the caller's environment, of which the supervisor gets all but the marks of a supervised process
+ * @throws the error for which it ended before it could answer; TimeoutError
+ */
+export async function launchSupervisor(
+  instance: Pick<Instance, 'root' | 'runDir' | 'logsDir' | 'controlSocket'>,
+  profile: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<void> {
+  const entry = join(packageRoot(), 'dist', 'entry', 'supervisor', 'main.js');
+  if (!existsSync(entry)) {
+    throw new PreconditionError(`The supervisor is not built: ${entry} is missing.`, { hint: 'Build it: npm run build' });
+  }
+  mkdirSync(instance.logsDir, { recursive: true, mode: 0o700 });
+  const logFile = join(instance.logsDir, 'supervisor.log');
+  rotate(logFile);
+  const log = openSync(logFile, 'a', 0o600);
+  const child = spawn(process.execPath, [entry], {
+    cwd: instance.root,
+    env: supervisorEnvironment(instance.root, profile, env),
+    detached: true,
+    stdio: ['ignore', log, log],
+  });
+  closeSync(log);
+  let ended: string | undefined;
+  child.once('error', (error) => {
+    ended = error.message;
+  });
+  child.once('exit', (code, signal) => {
+    ended = signal === null ? `exit code ${code}` : signal;
+  });
+  child.unref();
+  const deadline = performance.now() + waitMs;
+  while (!(await answers(instance.controlSocket))) {
+    if (ended !== undefined) throw whyEnded(instance, child.pid, ended, logFile);
+    if (performance.now() > deadline) {
+      throw new TimeoutError(`The supervisor does not answer after ${waitMs / 1000} s.`, {
+        hint: `Its log is ${logFile}.`,
+        next: ['infra services status'],
+      });
+    }
+    await delay(pollMs);
+  }
+}
+
+/** A supervisor that was started from inside a service must not be taken for a part of that service. */
+function supervisorEnvironment(root: string, profile: string, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const dropped: ReadonlySet<string> = new Set([...markerNames, 'SYSTEMPROMPT_DEPTH', 'SYSTEMPROMPT_TOKEN_FD']);
+  const kept = Object.entries(env).filter(([name]) => !dropped.has(name));
+  return { ...Object.fromEntries(kept), SYSTEMPROMPT_ROOT: root, SYSTEMPROMPT_PROFILE: profile };
+}
+
+function answers(socket: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(socket);
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', () => resolve(false));
+  });
+}
+
+function whyEnded(instance: Pick<Instance, 'runDir'>, pid: number | undefined, how: string, logFile: string): Error {
+  const left = readSupervisorFile(instance);
+  if (left !== undefined && left.pid === pid && isWireError(left.error)) return errorFromWire(left.error);
+  return new SupervisorUnavailableError(`The supervisor ended at once (${how}).`, {
+    hint: `The end of ${logFile} says why.`,
+    data: { log: tailLines(logFile, 20) },
+  });
+}
+
+/** What the last supervisor left; `undefined` when there was none, or when the file is not whole. */
+export function readSupervisorFile(instance: Pick<Instance, 'runDir'>): SupervisorFile | undefined {
+  try {
+    return JSON.parse(readFileSync(supervisorFile(instance), 'utf8')) as SupervisorFile;
+  } catch (error) {
+    if (error instanceof SyntaxError || hasCode(error, 'ENOENT')) return undefined; // it only explains; without it the log does
+    throw error;
+  }
+}
+
+/** One older log is kept. */
+function rotate(file: string): void {
+  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  if (size > logLimitBytes) renameSync(file, `${file}.1`);
+}
