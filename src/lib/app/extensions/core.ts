@@ -1,7 +1,9 @@
 import { auth } from '../../domain/auth/index.ts';
 import { governance } from '../../domain/governance/index.ts';
+import { mcp } from '../../domain/mcp/index.ts';
 import { users } from '../../domain/users/index.ts';
 import type { Extension } from '../../shared/extension.ts';
+import { supervisorExtension } from '../supervisor/index.ts';
 
 /** The extensions that the core is made of, in the order in which they stand on each other. */
-export const coreExtensions: readonly Extension[] = [users, auth, governance];
+export const coreExtensions: readonly Extension[] = [users, auth, governance, mcp, supervisorExtension];

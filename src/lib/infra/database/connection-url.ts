@@ -11,12 +11,8 @@ const KNOWN = new Set(['sslmode', 'host', 'port', 'user', 'password', 'applicati
  * @throws PreconditionError saying what is wrong, never quoting the URL, which holds the password
  */
 export function parseConnectionUrl(text: string): ConnectionConfig {
-  let url: URL;
-  try {
-    url = new URL(text);
-  } catch {
-    throw invalid('it is no URL'); // the parser's error quotes the whole text
-  }
+  if (!URL.canParse(text)) throw invalid('it is no URL');
+  const url = new URL(text);
   if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:')
     throw invalid('it does not begin with postgres://');
   const unknown = [...url.searchParams.keys()].find((name) => !KNOWN.has(name));
@@ -71,13 +67,14 @@ function sslOf(mode: string): boolean | 'no-verify' {
 function decode(part: string): string {
   try {
     return decodeURIComponent(part);
-  } catch {
-    throw invalid('a % in it is not followed by two hexadecimal digits');
+  } catch (error) {
+    throw invalid('a % in it is not followed by two hexadecimal digits', error);
   }
 }
 
-function invalid(what: string): PreconditionError {
+function invalid(what: string, cause?: unknown): PreconditionError {
   return new PreconditionError(`The connection URL of the database can't be used: ${what}.`, {
     hint: 'Write database.url as postgres://user:password@host:5432/database, with % encoding for special characters.',
+    ...(cause === undefined ? {} : { cause }),
   });
 }

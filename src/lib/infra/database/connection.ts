@@ -1,7 +1,7 @@
 import { CompiledQuery, Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely';
 import pg from 'pg';
 import { clientConfig } from './client-config.ts';
-import { toDatabaseError } from './errors.ts';
+import { toConnectError, toStatementError } from './errors.ts';
 import { Listener, type NotificationHandler } from './listener.ts';
 
 /** Where a database is and as whom to use it. */
@@ -92,15 +92,15 @@ class PooledDatabase implements Database {
   }
 
   async query<R>(sql: string, params: readonly unknown[] = [], options: { readonly name?: string } = {}): Promise<R[]> {
+    const client = await this.#connect();
     try {
-      const result = await this.#pool.query({
-        text: sql,
-        values: [...params],
-        ...(options.name === undefined ? {} : { name: options.name }),
-      });
+      const name = options.name === undefined ? {} : { name: options.name };
+      const result = await client.query({ text: sql, values: [...params], ...name });
       return result.rows as R[];
     } catch (error) {
-      throw toDatabaseError(error, this.config);
+      throw toStatementError(error, this.config);
+    } finally {
+      client.release(); // a broken one is not kept
     }
   }
 
@@ -130,28 +130,35 @@ class PooledDatabase implements Database {
     return this.#closed;
   }
 
+  async #connect(): Promise<pg.PoolClient> {
+    try {
+      return await this.#pool.connect();
+    } catch (error) {
+      throw toConnectError(error, this.config);
+    }
+  }
+
   #report(error: unknown): void {
-    const mapped = toDatabaseError(error, this.config);
-    for (const handler of this.#handlers) handler(mapped);
+    const reported = toStatementError(error, this.config);
+    for (const handler of this.#handlers) handler(reported);
   }
 
   /** The pool as kysely takes it, with our errors. */
   #mappedPool(): PostgresPool {
-    const map = (error: unknown) => {
-      throw toDatabaseError(error, this.config);
-    };
     return {
       options: {},
       end: () => this.close(),
       connect: async () => {
-        const client = await this.#pool.connect().catch(map);
-        const mapped: Pick<PostgresPoolClient, 'query' | 'release'> = {
+        const client = await this.#connect();
+        const query = (sql: string, params: unknown[]) =>
+          client.query(sql, params).catch((error: unknown) => {
+            throw toStatementError(error, this.config);
+          });
+        return {
           release: (destroy) => client.release(destroy),
           // Without cursors, the driver's other form.
-          query: ((sql: string, params: unknown[]) =>
-            client.query(sql, params).catch(map)) as unknown as PostgresPoolClient['query'],
+          query: query as unknown as PostgresPoolClient['query'],
         };
-        return mapped;
       },
     };
   }

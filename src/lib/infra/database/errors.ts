@@ -55,8 +55,8 @@ const socketFindings: Readonly<Record<string, Finding>> = {
 
 const tlsCodes = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT|UNABLE_TO_)/;
 
-/** SQLSTATE codes that mean "no connection", from PostgreSQL's appendix A "Error Codes". */
-function sqlStateFinding(code: string, target: Target): Finding | undefined {
+/** SQLSTATE codes that a sign-in may end with, from PostgreSQL's appendix A "Error Codes". */
+function signInFinding(code: string, target: Target): Finding | undefined {
   switch (code) {
     case '28000':
     case '28P01':
@@ -71,6 +71,14 @@ function sqlStateFinding(code: string, target: Target): Finding | undefined {
       return { reason: 'no_right', text: `role ${target.user} may not connect to database ${target.database}` };
     case '53300':
       return { reason: 'too_many_connections', text: 'it has no free connection left' };
+    default:
+      return undefined;
+  }
+}
+
+/** SQLSTATE codes with which a server ends a connection, also while a statement runs. */
+function endFinding(code: string): Finding | undefined {
+  switch (code) {
     case '57P01':
     case '57P02':
       return { reason: 'stopping', text: 'it is shutting down' };
@@ -102,9 +110,14 @@ function driverFinding(message: string): Finding | undefined {
   return undefined;
 }
 
-function findingOf(error: Error & { code?: unknown; errors?: unknown }, target: Target): Finding | undefined {
+function findingOf(
+  error: Error & { code?: unknown; errors?: unknown },
+  target: Target,
+  signingIn: boolean,
+): Finding | undefined {
   // A name with several addresses fails with one error for each of them.
-  if (Array.isArray(error.errors) && error.errors[0] instanceof Error) return findingOf(error.errors[0], target);
+  if (Array.isArray(error.errors) && error.errors[0] instanceof Error)
+    return findingOf(error.errors[0], target, signingIn);
   const code = typeof error.code === 'string' ? error.code : '';
   if (tlsCodes.test(code)) {
     return {
@@ -114,16 +127,30 @@ function findingOf(error: Error & { code?: unknown; errors?: unknown }, target: 
     };
   }
   const socket = Object.hasOwn(socketFindings, code) ? socketFindings[code] : undefined;
-  return socket ?? (code.length === 5 ? sqlStateFinding(code, target) : undefined) ?? driverFinding(error.message);
+  return (
+    socket ?? endFinding(code) ?? (signingIn ? signInFinding(code, target) : undefined) ?? driverFinding(error.message)
+  );
 }
 
 /**
- * Turns what the driver throws for want of a connection into DatabaseUnavailableError with `data.reason`; every other
- * error (a constraint, a syntax error) is returned as it is. Never quotes the password.
+ * Turns what the driver throws while it connects into DatabaseUnavailableError with `data.reason`; any other error is
+ * returned as it is. Never quotes the password.
  */
-export function toDatabaseError(error: unknown, target: Target): unknown {
+export function toConnectError(error: unknown, target: Target): unknown {
+  return mapped(error, target, true);
+}
+
+/**
+ * The same for a connection that breaks while a statement runs. What PostgreSQL says about the statement itself (a
+ * constraint, a missing right) is returned as it is.
+ */
+export function toStatementError(error: unknown, target: Target): unknown {
+  return mapped(error, target, false);
+}
+
+function mapped(error: unknown, target: Target, signingIn: boolean): unknown {
   if (!(error instanceof Error) || error instanceof AppError) return error;
-  const finding = findingOf(error, target);
+  const finding = findingOf(error, target, signingIn);
   if (finding === undefined) return error;
   const place = target.host.startsWith('/') ? `socket ${target.host}` : `${target.host}:${target.port}`;
   return new DatabaseUnavailableError(`PostgreSQL at ${place} can't be used: ${finding.text}.`, {

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { type Target, toDatabaseError } from './errors.ts';
+import { type Target, toConnectError } from './errors.ts';
 import { quoteIdentifier } from './identifiers.ts';
 
 /**
@@ -43,7 +43,7 @@ export class Listener {
       await client.query(`LISTEN ${quoteIdentifier(channel)}`);
     } catch (error) {
       this.#remove(channel, own);
-      throw toDatabaseError(error, this.#target);
+      throw toConnectError(error, this.#target);
     }
     return async () => {
       if (!this.#remove(channel, own) || this.#client === undefined) return;

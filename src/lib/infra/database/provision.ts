@@ -142,29 +142,31 @@ async function grantConnect(session: Session, database: string, role: string): P
 /** Takes from everybody what PostgreSQL gives everybody, and gives our roles what they need. */
 async function closeDatabase(session: Session, database: string): Promise<void> {
   const [owner, app, audit] = databaseRoles.map((role) => loginRole(database, role)) as [string, string, string];
-  const [is] = await session.query<{ open: boolean; owner: boolean; schema: boolean }>(
-    `SELECT has_database_privilege('public', $1, 'CONNECT') OR has_database_privilege('public', $1, 'TEMPORARY')
-              OR has_schema_privilege('public', 'public', 'USAGE') AS open,
-            has_database_privilege($2, $1, 'CREATE') AND has_schema_privilege($2, 'public', 'CREATE') AS owner,
-            has_schema_privilege($3, 'public', 'USAGE') AS schema`,
-    [database, owner, appGroup],
-  );
-  if (is?.open !== false) {
-    await session.query(`REVOKE ALL ON DATABASE ${id(database)} FROM PUBLIC`);
-    await session.query('REVOKE ALL ON SCHEMA public FROM PUBLIC');
-    const [still] = await session.query<{ open: boolean }>(
-      "SELECT has_database_privilege('public', $1, 'CONNECT') AS open",
+  const isOpen = async () => {
+    const [row] = await session.query<{ open: boolean }>(
+      `SELECT has_database_privilege('public', $1, 'CONNECT') OR has_database_privilege('public', $1, 'TEMPORARY')
+                OR has_schema_privilege('public', 'public', 'USAGE') AS open`,
       [database],
     );
+    return row?.open !== false;
+  };
+  if (await isOpen()) {
+    await session.query(`REVOKE ALL ON DATABASE ${id(database)} FROM PUBLIC`);
+    await session.query('REVOKE ALL ON SCHEMA public FROM PUBLIC');
     // Whoever does not own it gets a warning and no effect.
-    if (still?.open !== false) throw missingRight('the ownership of the database', ownerSql(session, database));
+    if (await isOpen()) throw missingRight('the ownership of the database', ownerSql(session, database));
   }
-  if (is?.owner !== true) {
+  const [has] = await session.query<{ owner: boolean; app: boolean }>(
+    `SELECT has_database_privilege($2, $1, 'CREATE') AND has_schema_privilege($2, 'public', 'CREATE') AS owner,
+            has_schema_privilege($3, 'public', 'USAGE') AS app`,
+    [database, owner, appGroup],
+  );
+  if (has?.owner !== true) {
     await session.query(`GRANT CONNECT, CREATE, TEMPORARY ON DATABASE ${id(database)} TO ${id(owner)}`);
     await session.query(`GRANT USAGE, CREATE ON SCHEMA public TO ${id(owner)}`);
   }
   for (const role of [app, audit]) await grantConnect(session, database, role);
-  if (is?.schema !== true) await session.query(`GRANT USAGE ON SCHEMA public TO ${id(appGroup)}`);
+  if (has?.app !== true) await session.query(`GRANT USAGE ON SCHEMA public TO ${id(appGroup)}`);
 }
 
 function ownerSql(session: Session, database: string): string {

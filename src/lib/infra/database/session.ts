@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { clientConfig } from './client-config.ts';
 import type { ConnectionConfig } from './connection.ts';
-import { isPassing, toDatabaseError } from './errors.ts';
+import { isPassing, toConnectError, toStatementError } from './errors.ts';
 
 /** One connection for a task that needs session state (locks, DDL in order). */
 export interface Session {
@@ -39,7 +39,7 @@ export async function withSession<T>(
       },
     });
   } catch (error) {
-    throw toDatabaseError(error, config);
+    throw toStatementError(error, config);
   } finally {
     await client.end().catch(() => undefined); // broken already; the error that broke it is on its way
   }
@@ -59,7 +59,7 @@ async function connect(config: ConnectionConfig, options: SessionOptions): Promi
       return client;
     } catch (error) {
       await client.end().catch(() => undefined); // never connected
-      const mapped = toDatabaseError(error, config);
+      const mapped = toConnectError(error, config);
       if (!isPassing(mapped) || performance.now() + RETRY_MS >= deadline) throw mapped;
     }
     await delay(RETRY_MS, undefined, options.signal === undefined ? {} : { signal: options.signal });

@@ -1,0 +1,108 @@
+import { join } from 'node:path';
+import type { Instance } from '../infra/config/instance.ts';
+import { packageRoot } from '../infra/config/package-root.ts';
+import type { Profile } from '../infra/config/profile.ts';
+import type { SecretStore } from '../infra/config/secrets.ts';
+import { adminConnection, connectionFor, usesOwnServer } from '../infra/database/connections.ts';
+import { type MigrationReport, type MigrationStatus, migrate, migrationStatus } from '../infra/database/migrate.ts';
+import { provision } from '../infra/database/provision.ts';
+import { withSession } from '../infra/database/session.ts';
+import type { Extension } from '../shared/extension.ts';
+import { coreExtensions } from './extensions/core.ts';
+
+type Place = Pick<Instance, 'runDir'>;
+type Settings = Pick<Profile, 'database'>;
+
+export interface DatabaseStatus {
+  /** As the server says it: `18.4`. */
+  readonly serverVersion: string;
+  /** Whether it is the server that comes with us, or the user's own. */
+  readonly embedded: boolean;
+  /** Host name, or the folder of the unix socket. */
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly sizeBytes: number;
+  /** In dependency order, with what is applied and what is not. */
+  readonly extensions: readonly ExtensionStatus[];
+}
+
+export interface ExtensionStatus {
+  readonly id: string;
+  readonly applied: MigrationStatus['applied'];
+  readonly pending: readonly string[];
+}
+
+/** A server of the user's own may be just restarting; the embedded one is started before anybody asks. */
+const OWN_SERVER_WAIT_MS = 10_000;
+
+/** The folder of the core's migrations in the installed package. */
+export function coreMigrationsRoot(): string {
+  return join(packageRoot(), 'migrations');
+}
+
+function waitFor(profile: Settings): { waitMs: number } {
+  return { waitMs: usesOwnServer(profile) ? OWN_SERVER_WAIT_MS : 0 };
+}
+
+/**
+ * Makes the instance's database ready: roles, database and schemas, then all migrations. Changes nothing when all is
+ * there, which takes a few milliseconds. The embedded server must be running.
+ * @throws DatabaseUnavailableError with the reason, after at most ten seconds for a server of the user's own
+ * @throws PreconditionError for a missing right, or an applied migration that was edited or is gone
+ */
+export async function migrateInstance(
+  instance: Place,
+  profile: Settings,
+  secrets: Pick<SecretStore, 'get' | 'require' | 'set'>,
+  extensions: readonly Extension[] = coreExtensions,
+): Promise<MigrationReport> {
+  const [{ admin, database }, owner, app, audit] = await Promise.all([
+    adminConnection(instance, profile, secrets),
+    connectionFor(instance, profile, secrets, 'owner'),
+    connectionFor(instance, profile, secrets, 'app'),
+    connectionFor(instance, profile, secrets, 'audit'),
+  ]);
+  const passwords = { owner: owner.password, app: app.password, audit: audit.password };
+  await provision(admin, { database, passwords, ...waitFor(profile) });
+  return migrate(owner, extensions, coreMigrationsRoot());
+}
+
+/**
+ * What the database is and which migrations it has; changes nothing.
+ * @throws DatabaseUnavailableError, PreconditionError as `migrateInstance` does
+ */
+export async function databaseStatus(
+  instance: Place,
+  profile: Settings,
+  secrets: Pick<SecretStore, 'get' | 'require' | 'set'>,
+  extensions: readonly Extension[] = coreExtensions,
+): Promise<DatabaseStatus> {
+  const owner = await connectionFor(instance, profile, secrets, 'owner');
+  const options = { applicationName: 'systemprompt status', ...waitFor(profile) };
+  const [server, migrations] = await Promise.all([
+    withSession(owner, options, (session) =>
+      session.query<{ version: string; size: number }>(
+        "SELECT split_part(current_setting('server_version'), ' ', 1) AS version, pg_database_size(current_database()) AS size",
+      ),
+    ),
+    migrationStatus(owner, extensions, coreMigrationsRoot(), waitFor(profile)),
+  ]);
+  return {
+    serverVersion: server[0]?.version ?? 'unknown',
+    embedded: !usesOwnServer(profile),
+    host: owner.host,
+    port: owner.port,
+    database: owner.database,
+    sizeBytes: server[0]?.size ?? 0,
+    extensions: extensions
+      .filter((extension) => extension.migrations !== undefined)
+      .map(({ id }) => ({
+        id,
+        applied: migrations.applied.filter((migration) => migration.extension === id),
+        pending: migrations.pending
+          .filter((migration) => migration.extension === id)
+          .map((migration) => migration.name),
+      })),
+  };
+}
