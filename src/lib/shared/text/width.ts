@@ -3,7 +3,7 @@ import { stripVTControlCharacters } from 'node:util';
 // Two columns wide: East Asian Wide and Fullwidth blocks (Unicode UAX #11) and the emoji planes; zero: combining marks.
 const wide =
   /[\u1100-\u115F\u2E80-\u303E\u3041-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6\u{1F300}-\u{1FAFF}\u{20000}-\u{3FFFD}]/u;
-const zero = /[\p{Mn}\p{Me}\u200B-\u200D\uFE0F]/u;
+const zero = /\p{Mn}|\p{Me}|[\u200B-\u200D]|\uFE0F/u;
 const plain = /^[\u0020-\u007E]*$/;
 
 /** How many columns of a terminal the text takes. */

@@ -1,0 +1,85 @@
+import type { ServerContext } from '@modelcontextprotocol/server';
+import type { CliRunner } from '../../lib/app/cli-runner.ts';
+import type { Logger } from '../../lib/infra/logging/logger.ts';
+import type { Identity } from '../../lib/infra/security/identity-header.ts';
+import type { CliPort, CliResult } from '../../lib/shared/cli-port.ts';
+import { type ExecutionId, newId } from '../../lib/shared/ids.ts';
+import type { ToolContext, ToolDefinition, ToolLogger } from '../../lib/shared/mcp-server.ts';
+import type { McpEnvironment } from './env.ts';
+
+/** Who calls, as the router said, with the token that it sends along to servers with `delegate: true` only. */
+export interface Caller {
+  readonly identity: Identity;
+  readonly token: string | undefined;
+}
+
+export interface CallFacts {
+  readonly tool: ToolDefinition;
+  readonly caller: Caller;
+  readonly signal: AbortSignal;
+  readonly protocol: ServerContext;
+  readonly deps: { readonly environment: McpEnvironment; readonly cli: CliRunner; readonly logger: Logger };
+}
+
+/** What the handler of a tool sees of the call. */
+export function contextFor({ tool, caller, signal, protocol, deps }: CallFacts): ToolContext {
+  const { environment } = deps;
+  const { identity, token } = caller;
+  const executionId = identity.exec ?? newId<ExecutionId>();
+  return {
+    server: { name: environment.name, instanceId: environment.instanceId },
+    request: {
+      executionId,
+      user: { id: identity.sub, name: identity.name },
+      sessionId: identity.sid,
+      scopes: identity.scopes,
+    },
+    logger: toolLogger(deps.logger.child({ tool: tool.name, execution: executionId })),
+    signal,
+    progress: progressOf(protocol),
+    cli: token === undefined ? undefined : cliPort(deps.cli, token, environment.depth),
+    databaseUrl: environment.databaseUrl,
+  };
+}
+
+function toolLogger(logger: Logger): ToolLogger {
+  const at =
+    (level: 'debug' | 'info' | 'warn' | 'error') => (message: string, fields?: Readonly<Record<string, unknown>>) => {
+      logger[level]({ ...fields }, message);
+    };
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+function progressOf({ mcpReq }: ServerContext): ToolContext['progress'] {
+  const progressToken = mcpReq._meta?.progressToken;
+  return async (progress, total, message) => {
+    // Once the caller is gone, nobody is there to be told.
+    if (progressToken === undefined || mcpReq.signal.aborted) return;
+    await mcpReq.notify({
+      method: 'notifications/progress',
+      params: {
+        progressToken,
+        progress,
+        ...(total === undefined ? {} : { total }),
+        ...(message === undefined ? {} : { message }),
+      },
+    });
+  };
+}
+
+/** The CLI in the name of one caller. A process that itself is part of such a run starts no other. */
+function cliPort(runner: CliRunner, token: string, depth: number): CliPort {
+  return {
+    manifest: () => runner.manifest(),
+    run: async (args, options): Promise<CliResult> => {
+      if (depth === 0) return await runner.run(args, { ...options, token });
+      const failure = {
+        code: 'FORBIDDEN',
+        message: 'This server was itself started by a command that runs through the systemprompt tool',
+        hint: 'The tool runs commands one level deep; run this one from outside',
+        next: [],
+      };
+      return { ok: false, exitCode: null, failure };
+    },
+  };
+}

@@ -1,0 +1,70 @@
+import { z } from 'zod';
+import type { ServiceInstanceId } from '../../lib/shared/ids.ts';
+
+/** What the supervisor tells a server in its environment; docs/extensions-mcp.md says the same to authors of others. */
+export interface McpEnvironment {
+  /** Key of the server in the configuration. */
+  readonly name: string;
+  readonly port: number;
+  readonly instanceId: ServiceInstanceId;
+  /** Verifies the identity header. */
+  readonly identityKey: Uint8Array;
+  /** Path of the extension's built module. */
+  readonly extension: string;
+  /** Root of the instance. */
+  readonly root: string;
+  readonly databaseUrl: string | undefined;
+  /** How deep this process stands in calls of the `systemprompt` tool; 0 unless such a call started it. */
+  readonly depth: number;
+}
+
+const identityKeyBytes = 32;
+const filled = z.string('is not set').min(1, 'is empty');
+
+const schema = z.object({
+  MCP_SERVICE_ID: filled,
+  MCP_PORT: filled
+    .regex(/^\d+$/, 'is not a port number')
+    .transform(Number)
+    .pipe(z.number().min(1, 'is not a port number').max(65_535, 'is not a port number')),
+  SYSTEMPROMPT_SERVICE_INSTANCE: filled,
+  SYSTEMPROMPT_IDENTITY_KEY: filled.refine((text) => decode(text).length === identityKeyBytes, {
+    message: `is not ${identityKeyBytes} bytes in base64url`,
+  }),
+  SYSTEMPROMPT_EXTENSION: filled,
+  SYSTEMPROMPT_ROOT: filled,
+  DATABASE_URL: z.string().optional(),
+  SYSTEMPROMPT_DEPTH: z.string().regex(/^\d+$/, 'is not a number').default('0').transform(Number),
+});
+
+/** The process must not start as it is told to; sysexits.h calls it EX_CONFIG. */
+export const configurationExitCode = 78;
+
+/** What can't be right until somebody changes the configuration: a start with the same would fail likewise. */
+export class StartRefusedError extends Error {
+  override readonly name = 'StartRefusedError';
+}
+
+/** @throws StartRefusedError naming every variable that is wrong, and never the value of one */
+export function readEnvironment(env: NodeJS.ProcessEnv): McpEnvironment {
+  const parsed = schema.safeParse(env);
+  if (!parsed.success) {
+    const findings = parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`);
+    throw new StartRefusedError(`Environment: ${findings.join('; ')}`);
+  }
+  const { data } = parsed;
+  return {
+    name: data.MCP_SERVICE_ID,
+    port: data.MCP_PORT,
+    instanceId: data.SYSTEMPROMPT_SERVICE_INSTANCE as ServiceInstanceId,
+    identityKey: decode(data.SYSTEMPROMPT_IDENTITY_KEY),
+    extension: data.SYSTEMPROMPT_EXTENSION,
+    root: data.SYSTEMPROMPT_ROOT,
+    databaseUrl: data.DATABASE_URL === '' ? undefined : data.DATABASE_URL,
+    depth: data.SYSTEMPROMPT_DEPTH,
+  };
+}
+
+function decode(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, 'base64url'));
+}

@@ -1,0 +1,22 @@
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { isMcpServerDefinition, type McpServerDefinition } from '../../lib/shared/mcp-server.ts';
+import { StartRefusedError } from './env.ts';
+
+/**
+ * Loads the module of an extension and takes its export `server`.
+ * @throws StartRefusedError when there is no such module, it fails while it loads, or exports something else
+ */
+export async function loadServer(path: string): Promise<McpServerDefinition> {
+  let module: { readonly server?: unknown };
+  try {
+    module = await import(pathToFileURL(resolve(path)).href);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new StartRefusedError(`SYSTEMPROMPT_EXTENSION ${path} could not be loaded: ${reason}`, { cause });
+  }
+  if (isMcpServerDefinition(module.server)) return module.server;
+  throw new StartRefusedError(
+    `SYSTEMPROMPT_EXTENSION ${path} has no export "server" made by defineMcpServer() of systemprompt/mcp`,
+  );
+}

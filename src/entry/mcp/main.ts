@@ -1,0 +1,84 @@
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import { CliRunner } from '../../lib/app/cli-runner.ts';
+import { packageRoot } from '../../lib/infra/config/package-root.ts';
+import { createLogger, type Logger } from '../../lib/infra/logging/logger.ts';
+import { RunningCalls } from './calls.ts';
+import { configurationExitCode, type McpEnvironment, readEnvironment, StartRefusedError } from './env.ts';
+import { loadServer } from './extension.ts';
+import { createHttpServer } from './http.ts';
+import { createProtocolHandler } from './protocol.ts';
+
+/** Bytes of one request's body; the router takes no more either. */
+const maxBodyBytes = 10 * 1024 * 1024;
+/** After SIGTERM: how long calls may go on, how long they get to end once they are told to, and for answers to leave, in ms. */
+const drainMs = 6_000;
+const endMs = 3_000;
+const flushMs = 500;
+
+/** The process of one MCP server: reads its environment, loads the extension, serves it, and stops when it is told to. */
+async function main(): Promise<void> {
+  const logger = createLogger({
+    service: process.env['SYSTEMPROMPT_SERVICE'] ?? 'mcp',
+    ...(process.env['SYSTEMPROMPT_LOG_LEVEL'] ? { level: process.env['SYSTEMPROMPT_LOG_LEVEL'] } : {}),
+  });
+  const die = (error: unknown): never => {
+    logger.fatal({ err: error }, 'ended by a fault');
+    process.exit(1);
+  };
+  process.on('uncaughtException', die);
+  process.on('unhandledRejection', die);
+  try {
+    const environment = readEnvironment(process.env);
+    // What the extension's code and the processes that it starts have no business with.
+    delete process.env['SYSTEMPROMPT_IDENTITY_KEY'];
+    await serve(environment, logger);
+  } catch (error) {
+    if (!(error instanceof StartRefusedError)) return die(error);
+    logger.fatal(error.message);
+    process.exit(configurationExitCode);
+  }
+}
+
+async function serve(environment: McpEnvironment, logger: Logger): Promise<void> {
+  const definition = await loadServer(environment.extension);
+  const calls = new RunningCalls();
+  const cli = new CliRunner({ packageRoot: packageRoot(), cwd: environment.root, env: process.env });
+  const handler = createProtocolHandler({ definition, environment, calls, cli, logger, maxBodyBytes });
+  let stopping = false;
+  const server = createHttpServer({
+    environment,
+    handler,
+    logger,
+    maxBodyBytes,
+    version: definition.version,
+    tools: definition.tools.length,
+    stopping: () => stopping,
+  });
+  const stop = async (signal: NodeJS.Signals): Promise<void> => {
+    if (stopping) return;
+    stopping = true;
+    logger.info({ signal, calls: calls.size }, 'stopping');
+    const closed = closeServer(server);
+    await calls.drain(drainMs, endMs);
+    await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, flushMs))]);
+    // What is still open now are subscriptions and idle connections.
+    await handler.close();
+    logger.info('stopped');
+    process.exit(0);
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  server.listen(environment.port, '127.0.0.1');
+  await once(server, 'listening');
+  logger.info({ port: environment.port, tools: definition.tools.length }, 'listening');
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+  });
+}
+
+await main();
