@@ -1,6 +1,5 @@
 import type { z } from 'zod';
 import { nearest } from '../../shared/nearest.ts';
-import { quoted } from './quoted.ts';
 
 /** What is wrong with a value, to be read after its name. Never quotes the value: it may be a secret in the wrong place. */
 export function predicate(issue: z.core.$ZodRawIssue): string {
@@ -22,7 +21,7 @@ export function predicate(issue: z.core.$ZodRawIssue): string {
     case 'invalid_union':
       return issue.discriminator === undefined
         ? `is none of the forms that it can have, but ${valueKind(issue.input)}`
-        : `needs a known ${quoted(issue.discriminator)}`;
+        : `must be one of: ${(Array.isArray(issue.options) ? issue.options : []).map(shown).join(', ')}`;
     default:
       return 'is not valid';
   }

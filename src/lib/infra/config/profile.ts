@@ -63,7 +63,7 @@ export async function loadProfile(
   const parsed = await parseYamlFile(profileFile(instance, name), profileFileSchema);
   if ('issues' in parsed) throw new ConfigInvalidError(parsed.issues);
   const portOverride = portFromEnvironment(env);
-  const issues = crossChecks(parsed.value, name, portOverride === undefined, parsed.issue);
+  const issues = crossChecks(parsed.value, name, parsed.issue);
   if (issues.length > 0) throw new ConfigInvalidError(issues);
   return complete(parsed.value, name, portOverride);
 }
@@ -102,14 +102,14 @@ function portFromEnvironment(env: NodeJS.ProcessEnv): number | undefined {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   if (port >= 1 && port <= 65_535) return port;
   throw new PreconditionError('SYSTEMPROMPT_SERVER_PORT is no port.', {
-    hint: 'Set it to a number from 1 to 65535, or unset it.',
+    hint: 'Set it (or --port) to a number from 1 to 65535, or unset it.',
     data: { variable: 'SYSTEMPROMPT_SERVER_PORT' },
   });
 }
 
 type MakeIssue = (path: (string | number)[], message: string, hint?: string) => ConfigIssue;
 
-function crossChecks(file: ProfileFile, name: string, checkPort: boolean, issue: MakeIssue): ConfigIssue[] {
+function crossChecks(file: ProfileFile, name: string, issue: MakeIssue): ConfigIssue[] {
   const issues: ConfigIssue[] = [];
   if (file.name !== undefined && file.name !== name) {
     issues.push(
@@ -119,12 +119,6 @@ function crossChecks(file: ProfileFile, name: string, checkPort: boolean, issue:
   const { mcp, agents } = file.ports;
   if (mcp[0] <= agents[1] && agents[0] <= mcp[1]) {
     issues.push(issue(['ports', 'agents'], '`ports.agents` overlaps `ports.mcp`', 'give each a range of its own'));
-  }
-  const { port } = file.server;
-  for (const [group, [from, to]] of Object.entries(file.ports)) {
-    if (checkPort && port >= from && port <= to) {
-      issues.push(issue(['server', 'port'], `\`server.port\` lies in \`ports.${group}\``, 'choose a port outside it'));
-    }
   }
   return issues;
 }

@@ -51,9 +51,13 @@ function complaints(issue: z.core.$ZodIssue, base: YamlPath, schema: z.ZodType, 
 }
 
 function unknownKey(path: YamlPath, key: string, known: readonly string[]): Complaint {
-  const [meant] = nearest(key, known, 1);
+  const [meant] = known.includes(key) ? [] : nearest(key, known, 1);
   const where = path.length === 0 ? 'here' : `in ${quoted(dotted(path))}`;
-  const listed = known.length === 0 ? undefined : `known ${where}: ${known.slice(0, 20).join(', ')}`;
+  const listed = known.includes(key)
+    ? 'it belongs to another form of this'
+    : known.length === 0
+      ? undefined
+      : `known ${where}: ${known.slice(0, 20).join(', ')}`;
   const hint = meant === undefined ? listed : `did you mean \`${meant}\`?`;
   return {
     path: [...path, key],
