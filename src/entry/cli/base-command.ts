@@ -67,7 +67,10 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
    * What goes wrong is shown by main(), once.
    */
   static override async run<C extends Command>(
-    this: new (argv: string[], config: Config) => C,
+    this: new (
+      argv: string[],
+      config: Config,
+    ) => C,
     argv: string[] = [],
     config?: LoadOptions,
   ): Promise<ReturnType<C['run']>> {

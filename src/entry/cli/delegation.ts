@@ -78,8 +78,11 @@ export function refuseOwnPath(verb: 'stop' | 'restart', names: readonly string[]
   const carrying = names.filter((name) => name === 'api' || name === 'database' || name === 'supervisor');
   if (names.length > 0 && carrying.length === 0) return;
   const what = names.length === 0 ? 'everything' : carrying.join(' and ');
-  throw new ForbiddenError(`infra services ${verb} of ${what} runs on the machine itself only: it would cut off its own answer`, {
-    hint: `Name the services to ${verb}, such as mcp:<name>`,
-    next: ['infra services status'],
-  });
+  throw new ForbiddenError(
+    `infra services ${verb} of ${what} runs on the machine itself only: it would cut off its own answer`,
+    {
+      hint: `Name the services to ${verb}, such as mcp:<name>`,
+      next: ['infra services status'],
+    },
+  );
 }

@@ -1,4 +1,4 @@
-import { type AppError, type ErrorCode } from '../../lib/shared/errors.ts';
+import type { AppError, ErrorCode } from '../../lib/shared/errors.ts';
 
 /** The exit code of every error code: few, documented in docs/cli.md, and total by the compiler's word. */
 export const exitCodes: Readonly<Record<ErrorCode, number>> = {

@@ -14,7 +14,8 @@ export const duration = custom<number>({
   helpValue: '<duration>',
   parse: async (text) => {
     const seconds = parseDuration(text);
-    if (seconds === undefined || seconds === 0) throw new Error(`Expected a duration such as 90s, 15m or 1h, got ${text}`);
+    if (seconds === undefined || seconds === 0)
+      throw new Error(`Expected a duration such as 90s, 15m or 1h, got ${text}`);
     return seconds;
   },
 });
@@ -25,7 +26,8 @@ export const moment = custom<Date>({
   parse: async (text) => {
     const ago = parseDuration(text);
     const time = ago === undefined || /^\d+$/.test(text) ? Date.parse(text) : Date.now() - ago * 1000;
-    if (Number.isNaN(time)) throw new Error(`Expected a time such as 2026-01-31T12:00Z, or 1h for an hour ago, got ${text}`);
+    if (Number.isNaN(time))
+      throw new Error(`Expected a time such as 2026-01-31T12:00Z, or 1h for an hour ago, got ${text}`);
     return new Date(time);
   },
 });

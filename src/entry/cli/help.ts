@@ -1,11 +1,25 @@
 import type { Config } from '@oclif/core/config';
-import { Help } from '@oclif/core/help';
+import { CommandHelp, Help } from '@oclif/core/help';
+import { style } from './output/style.ts';
 import { helpEntries, renderRootHelp } from './root-help.ts';
 import type { CliSession } from './session.ts';
-import { style } from './output/style.ts';
+
+/** The order of the sections: how it is used comes before what there is to it. */
+const sectionOrder = ['DESCRIPTION', 'USAGE', 'EXAMPLES', 'ARGUMENTS', 'FLAGS'];
+
+class OrderedCommandHelp extends CommandHelp {
+  protected override sections(): ReturnType<CommandHelp['sections']> {
+    const place = (header: string): number => {
+      const index = sectionOrder.indexOf(header);
+      return index === -1 ? sectionOrder.length : index;
+    };
+    return super.sections().toSorted((a, b) => place(a.header) - place(b.header));
+  }
+}
 
 /** The framework's help, collected instead of printed, so that it can be an artifact like any other result. */
 class CollectedHelp extends Help {
+  protected override CommandHelpClass = OrderedCommandHelp;
   readonly lines: string[] = [];
 
   protected override log(...args: string[]): void {
@@ -27,7 +41,12 @@ export async function helpText(config: Config, subject: string, session: CliSess
     maxWidth: Math.max(60, Math.min(session.width, 120)),
     stripAnsi: !session.colour.stdout,
     flagSortOrder: 'none',
+    docopts: false,
+    hideCommandSummaryInDescription: true,
   });
   await help.showHelp([subject, '--help']);
-  return help.lines.join('\n').replaceAll(/\n{3,}/g, '\n\n').trimEnd();
+  return help.lines
+    .join('\n')
+    .replaceAll(/\n{3,}/g, '\n\n')
+    .trimEnd();
 }

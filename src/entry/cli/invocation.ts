@@ -25,7 +25,9 @@ export function invocationPrefix(env: NodeJS.ProcessEnv, script: string | undefi
 
 /** Whether this process was started by the `systemprompt` MCP tool for one of its callers. */
 export function isDelegated(env: NodeJS.ProcessEnv): boolean {
-  return env['SYSTEMPROMPT_DEPTH'] !== undefined && env['SYSTEMPROMPT_DEPTH'] !== '' && env['SYSTEMPROMPT_DEPTH'] !== '0';
+  return (
+    env['SYSTEMPROMPT_DEPTH'] !== undefined && env['SYSTEMPROMPT_DEPTH'] !== '' && env['SYSTEMPROMPT_DEPTH'] !== '0'
+  );
 }
 
 /** A command (`infra services status`) as the user can run it. */

@@ -1,3 +1,5 @@
+import { wrap } from '../../lib/shared/text/width.ts';
+
 /** What the root help shows of a topic or a command. */
 export interface HelpEntry {
   readonly name: string;
@@ -11,8 +13,12 @@ interface PackageFacts {
 }
 
 interface ManifestFacts {
-  readonly commands: Readonly<Record<string, { readonly id: string; readonly summary?: string; readonly hidden?: boolean }>>;
+  readonly commands: Readonly<
+    Record<string, { readonly id: string; readonly summary?: string; readonly hidden?: boolean }>
+  >;
 }
+
+const columns = 80;
 
 const flags: readonly HelpEntry[] = [
   { name: '--json', summary: 'Print the result as JSON, and nothing else' },
@@ -39,7 +45,7 @@ export function renderRootHelp(
   const list = (items: readonly HelpEntry[]): string[] =>
     items.map((entry) => `  ${entry.name.padEnd(width)}${entry.summary}`.trimEnd());
   return [
-    facts.description,
+    ...wrap(facts.description, columns),
     '',
     bold('USAGE'),
     '  $ systemprompt <topic> <command> [arguments] [flags]',
@@ -67,7 +73,11 @@ export function renderRootHelp(
 
 /** The commands of the root help from ids and summaries: whole names, sorted. */
 export function helpEntries(
-  commands: Iterable<{ readonly id: string; readonly summary?: string | undefined; readonly hidden?: boolean | undefined }>,
+  commands: Iterable<{
+    readonly id: string;
+    readonly summary?: string | undefined;
+    readonly hidden?: boolean | undefined;
+  }>,
 ): HelpEntry[] {
   return [...commands]
     .filter((command) => command.hidden !== true)
@@ -83,6 +93,8 @@ function boldAt(stdout: { readonly isTTY?: boolean }, env: NodeJS.ProcessEnv): b
 
 /** The fast path of `bin/run.js`: prints the root help from two JSON files. */
 export function printRootHelp(packageJson: PackageFacts, manifest: ManifestFacts): void {
-  const bold = boldAt(process.stdout, process.env) ? (text: string) => `\u001B[1m${text}\u001B[22m` : (text: string) => text;
+  const bold = boldAt(process.stdout, process.env)
+    ? (text: string) => `\u001B[1m${text}\u001B[22m`
+    : (text: string) => text;
   process.stdout.write(renderRootHelp(packageJson, helpEntries(Object.values(manifest.commands)), bold));
 }

@@ -42,7 +42,8 @@ export function openSession(world: CliWorld): CliSession {
   const flagged = (name: string): boolean => flags.includes(name);
   const delegated = isDelegated(env);
   const noColour = flagged('--no-color') || isSet(env['NO_COLOR']) || env['TERM'] === 'dumb';
-  const colourAt = (stream: OutputStream): boolean => !noColour && (stream.isTTY === true || isTrue(env['FORCE_COLOR']));
+  const colourAt = (stream: OutputStream): boolean =>
+    !noColour && (stream.isTTY === true || isTrue(env['FORCE_COLOR']));
   const profile = profileFlag(flags);
   return {
     ...world,

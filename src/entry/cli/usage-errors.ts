@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { AppError, InternalError, UsageError } from '../../lib/shared/errors.ts';
 import { nearest } from '../../lib/shared/nearest.ts';
 
@@ -46,18 +47,31 @@ function usageError(error: ParserError, command: KnownCommand | undefined): Usag
   if (Array.isArray(error.flags) && typeof error.flags[0] === 'string' && command !== undefined) {
     return unknownFlag(error.flags[0], command);
   }
+  const missing = missingArguments(error);
+  if (missing.length > 0) {
+    const what = missing.length === 1 ? 'the argument' : 'the arguments';
+    return new UsageError(`Missing ${what} ${missing.join(' and ')}`, { next });
+  }
   return new UsageError(shorten(tidy(error.message), 600), { next });
+}
+
+/** Names of required arguments that were not given; the parser's message lists them with their descriptions. */
+function missingArguments(error: ParserError): string[] {
+  return (error.args ?? []).flatMap((arg) =>
+    typeof arg === 'object' && arg !== null && 'name' in arg && typeof arg.name === 'string' ? [arg.name] : [],
+  );
 }
 
 function isParserError(thrown: unknown): thrown is ParserError {
   if (!(thrown instanceof Error) || ('code' in thrown && thrown.code === 'MODULE_NOT_FOUND')) return false;
-  return 'parse' in thrown || /^Parsing --/.test(thrown.message) || ('oclif' in thrown && 'skipOclifErrorHandling' in thrown);
+  return (
+    'parse' in thrown || /^Parsing --/.test(thrown.message) || ('oclif' in thrown && 'skipOclifErrorHandling' in thrown)
+  );
 }
 
 /** The parser's message on one line, without its markup, its indentation and its pointer to the help. */
 function tidy(message: string): string {
-  return message
-    .replaceAll(/\u001B\[[\d;]*m/g, '')
+  return stripVTControlCharacters(message)
     .replaceAll(/See more help with --help/g, '')
     .replaceAll(/^The following errors? occurred:/gm, '')
     .replace(/^Parsing (--\S+)\s+/, '$1: ')

@@ -1,8 +1,8 @@
 import type { McpServerConfig } from '../domain/mcp/index.ts';
-import type { ConnectionConfig, Database } from '../infra/database/connection.ts';
 import type { Instance } from '../infra/config/instance.ts';
 import type { Profile } from '../infra/config/profile.ts';
 import type { SecretStore } from '../infra/config/secrets.ts';
+import type { ConnectionConfig, Database } from '../infra/database/connection.ts';
 import type { Actor } from '../shared/actor.ts';
 import type { SupervisorClient } from './supervisor/client.ts';
 

@@ -22,7 +22,11 @@ export interface ToolCall {
 }
 
 /** The tools of a server that runs. */
-export async function listTools(context: CommandContext, server: string, signal: AbortSignal): Promise<readonly McpTool[]> {
+export async function listTools(
+  context: CommandContext,
+  server: string,
+  signal: AbortSignal,
+): Promise<readonly McpTool[]> {
   return await connected(context, server, { timeoutMs: listTimeoutMs, signal }, (session) => session.listTools());
 }
 
@@ -47,7 +51,8 @@ export async function callTool(context: CommandContext, call: ToolCall): Promise
   const artifact = artifactSchema.safeParse(result.structuredContent);
   if (artifact.success) return artifact.data;
   const { structuredContent } = result;
-  const data = typeof structuredContent === 'object' && structuredContent !== null ? { ...structuredContent } : undefined;
+  const data =
+    typeof structuredContent === 'object' && structuredContent !== null ? { ...structuredContent } : undefined;
   return { type: 'text', content: text, ...(data === undefined ? {} : { data }) };
 }
 
@@ -98,7 +103,5 @@ function unknownTool(call: ToolCall, tools: readonly McpTool[]): NotFoundError {
 }
 
 function textOf(result: McpToolResult): string {
-  return (result.content ?? [])
-    .map((part) => (part.type === 'text' ? (part.text ?? '') : `[${part.type}]`))
-    .join('\n');
+  return (result.content ?? []).map((part) => (part.type === 'text' ? (part.text ?? '') : `[${part.type}]`)).join('\n');
 }

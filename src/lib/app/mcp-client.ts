@@ -68,7 +68,10 @@ export interface McpTool {
   readonly name: string;
   readonly title?: string;
   readonly description?: string;
-  readonly inputSchema: { readonly properties?: Readonly<Record<string, unknown>>; readonly required?: readonly string[] };
+  readonly inputSchema: {
+    readonly properties?: Readonly<Record<string, unknown>>;
+    readonly required?: readonly string[];
+  };
   readonly annotations?: Readonly<Record<string, unknown>>;
 }
 
@@ -82,7 +85,8 @@ function translated(error: unknown, connection: McpConnection): AppError {
   if (error instanceof AppError) return error;
   if (connection.signal.aborted) return new CancelledError('Interrupted', { cause: error });
   const details: ErrorDetails = { cause: error };
-  if (error instanceof UnauthorizedError) return new UnauthenticatedError('The server did not accept the token', details);
+  if (error instanceof UnauthorizedError)
+    return new UnauthenticatedError('The server did not accept the token', details);
   if (error instanceof InsufficientScopeError) return forbidden(error.message, details);
   if (error instanceof SdkHttpError) return fromHttp(error, details);
   if (error instanceof ProtocolError) return fromProtocol(error);
@@ -144,7 +148,8 @@ function problemIn(error: SdkHttpError): string | undefined {
 
 function isNetworkError(error: unknown): boolean {
   for (let cause: unknown = error, depth = 0; cause instanceof Error && depth < 5; cause = cause.cause, depth += 1) {
-    if ('code' in cause && /^(ECONNREFUSED|ECONNRESET|ENOTFOUND|EPIPE|UND_ERR_\w+)$/.test(String(cause.code))) return true;
+    if ('code' in cause && /^(ECONNREFUSED|ECONNRESET|ENOTFOUND|EPIPE|UND_ERR_\w+)$/.test(String(cause.code)))
+      return true;
     if (cause instanceof AggregateError && cause.errors.some(isNetworkError)) return true;
   }
   return false;

@@ -1,12 +1,12 @@
 import { boolean, string } from '@oclif/core/flags';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
 import { duration } from '../../../entry/cli/flags.ts';
-import { formatDate } from '../../../lib/shared/text/cells.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
+import { formatDate } from '../../../lib/shared/text/cells.ts';
 
 export default class Login extends BaseCommand<typeof Login> {
-  static override summary = 'Sign in as the local owner, or get a token for one MCP server';
+  static override summary = 'Sign in, or get a token for one MCP server';
   static override description =
     'Without --server the sign-in is kept for this CLI. With --server the token opens that server and nothing else; ' +
     'it is printed and kept nowhere. Tokens last an hour unless --ttl says less.';
@@ -24,7 +24,12 @@ export default class Login extends BaseCommand<typeof Login> {
   static override flags = {
     server: string({ helpValue: '<name>', summary: 'Open this MCP server only' }),
     ttl: duration({ summary: 'How long the token is good' }),
-    scope: string({ multiple: true, multipleNonGreedy: true, helpValue: '<scope>', summary: 'Ask for this scope only; may be repeated' }),
+    scope: string({
+      multiple: true,
+      multipleNonGreedy: true,
+      helpValue: '<scope>',
+      summary: 'Ask for this scope only; may be repeated',
+    }),
     'token-only': boolean({ summary: 'Print the token and nothing else' }),
   };
 

@@ -16,6 +16,10 @@ export default class Logout extends BaseCommand<typeof Logout> {
     const { signOut } = await import('../../../lib/app/sign-in.ts');
     const kept = await signOut(this.context);
     if (kept === undefined) return { type: 'text', content: 'Not signed in.', data: { signed_out: false } };
-    return { type: 'text', content: `Signed out ${kept.userName}.`, data: { signed_out: true, session_id: kept.sessionId } };
+    return {
+      type: 'text',
+      content: `Signed out ${kept.userName}.`,
+      data: { signed_out: true, session_id: kept.sessionId },
+    };
   }
 }

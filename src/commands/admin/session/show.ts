@@ -1,11 +1,11 @@
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
-import { formatDate } from '../../../lib/shared/text/cells.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
 import { UnauthenticatedError } from '../../../lib/shared/errors.ts';
+import { formatDate } from '../../../lib/shared/text/cells.ts';
 
 export default class Show extends BaseCommand<typeof Show> {
-  static override summary = 'Show the sign-in that this CLI keeps, without its token';
+  static override summary = 'Show the sign-in that this CLI keeps';
   static override examples = ['<%= config.bin %> admin session show'];
   static override declaration: CommandDeclaration = {
     effect: 'read',
@@ -20,7 +20,9 @@ export default class Show extends BaseCommand<typeof Show> {
     const next = ['admin session login'];
     if (kept === undefined) throw new UnauthenticatedError('Not signed in', { next });
     if (Date.parse(kept.expiresAt) <= Date.now()) {
-      throw new UnauthenticatedError(`The sign-in of ${kept.userName} ended at ${formatDate(kept.expiresAt)}`, { next });
+      throw new UnauthenticatedError(`The sign-in of ${kept.userName} ended at ${formatDate(kept.expiresAt)}`, {
+        next,
+      });
     }
     return {
       type: 'presentation_card',

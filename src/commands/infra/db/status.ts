@@ -4,7 +4,7 @@ import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
 
 export default class DbStatus extends BaseCommand<typeof DbStatus> {
-  static override summary = 'Show which migrations the database has and which it lacks';
+  static override summary = 'Show which migrations the database has and lacks';
   static override examples = ['<%= config.bin %> infra db status', '<%= config.bin %> infra db status --json'];
   static override declaration: CommandDeclaration = { effect: 'read', permission: 'user', needs: 'database' };
 

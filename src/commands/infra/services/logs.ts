@@ -22,7 +22,14 @@ export default class Logs extends BaseCommand<typeof Logs> {
     service: string({ ignoreStdin: true, description: 'A service, or supervisor; every service when none is named' }),
   };
   static override flags = {
-    lines: integer({ char: 'n', min: 1, max: 10_000, default: 20, helpValue: '<number>', summary: 'How many of the last lines' }),
+    lines: integer({
+      char: 'n',
+      min: 1,
+      max: 10_000,
+      default: 20,
+      helpValue: '<number>',
+      summary: 'How many of the last lines',
+    }),
     follow: boolean({ summary: 'Go on with what is printed from now on, until Ctrl-C' }),
   };
 

@@ -10,10 +10,10 @@ import { startedCard } from '../../../entry/cli/views/started.ts';
 import type { SupervisorClient } from '../../../lib/app/supervisor/client.ts';
 import { isNotRunning } from '../../../lib/app/supervisor/running.ts';
 import type { InstanceStatus } from '../../../lib/app/supervisor/status.ts';
+import type { Instance } from '../../../lib/infra/config/instance.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
 import { CancelledError } from '../../../lib/shared/errors.ts';
-import type { Instance } from '../../../lib/infra/config/instance.ts';
 
 export default class Start extends BaseCommand<typeof Start> {
   static override summary = 'Start the database, the API and the MCP servers';
@@ -51,7 +51,9 @@ export default class Start extends BaseCommand<typeof Start> {
   }
 
   async #instance(): Promise<Instance> {
-    const { locateInstance, newInstanceRoot, createLocalInstance } = await import('../../../lib/infra/config/instance.ts');
+    const { locateInstance, newInstanceRoot, createLocalInstance } = await import(
+      '../../../lib/infra/config/instance.ts'
+    );
     const { cwd, env } = this.context.options;
     const found = await locateInstance(cwd, env);
     if (found !== undefined) return found;
@@ -97,6 +99,7 @@ export default class Start extends BaseCommand<typeof Start> {
         ...(flags.foreground ? {} : { hint: 'The services go on starting in the background' }),
         ...(flags.foreground ? {} : { next: ['infra services status', 'infra services stop'] }),
         data: { signal: interrupts.first },
+        cause: error,
       });
     } finally {
       client?.close();

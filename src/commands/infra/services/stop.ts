@@ -18,7 +18,11 @@ export default class Stop extends BaseCommand<typeof Stop> {
   ];
   static override declaration: CommandDeclaration = { effect: 'write', permission: 'admin', needs: 'supervisor' };
   static override args = {
-    services: string({ multiple: true, ignoreStdin: true, description: 'Services to stop; all, and the supervisor, when none is named' }),
+    services: string({
+      multiple: true,
+      ignoreStdin: true,
+      description: 'Services to stop; all, and the supervisor, when none is named',
+    }),
   };
   static override flags = {
     now: boolean({ summary: 'Kill instead of waiting for a graceful end' }),

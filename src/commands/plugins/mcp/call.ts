@@ -17,7 +17,12 @@ export default class McpCall extends BaseCommand<typeof McpCall> {
     '<%= config.bin %> plugins mcp call systemprompt systemprompt --args @call.json',
     `<%= config.bin %> plugins mcp call systemprompt systemprompt --arg 'args=["doctor"]'`,
   ];
-  static override declaration: CommandDeclaration = { effect: 'write', permission: 'user', needs: 'api', localOnly: true };
+  static override declaration: CommandDeclaration = {
+    effect: 'write',
+    permission: 'user',
+    needs: 'api',
+    localOnly: true,
+  };
   static override args = {
     server: string({ required: true, ignoreStdin: true, description: 'Name of the server' }),
     tool: string({ required: true, ignoreStdin: true, description: 'Name of the tool' }),
@@ -48,6 +53,7 @@ export default class McpCall extends BaseCommand<typeof McpCall> {
         hint: 'The server was asked to give up; the audit tells how the call ended',
         next: ['admin audit list --limit 5'],
         data: { signal: interrupts.first },
+        cause: error,
       });
     }
   }

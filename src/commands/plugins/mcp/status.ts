@@ -7,7 +7,10 @@ import { NotFoundError } from '../../../lib/shared/errors.ts';
 
 export default class McpStatus extends BaseCommand<typeof McpStatus> {
   static override summary = 'Show how the MCP servers are doing';
-  static override examples = ['<%= config.bin %> plugins mcp status', '<%= config.bin %> plugins mcp status systemprompt'];
+  static override examples = [
+    '<%= config.bin %> plugins mcp status',
+    '<%= config.bin %> plugins mcp status systemprompt',
+  ];
   static override declaration: CommandDeclaration = { effect: 'read', permission: 'user', needs: 'supervisor' };
   static override args = {
     server: string({ ignoreStdin: true, description: 'A server; all when none is named' }),

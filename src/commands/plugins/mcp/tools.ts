@@ -7,7 +7,12 @@ import type { CommandDeclaration } from '../../../lib/shared/command.ts';
 export default class McpTools extends BaseCommand<typeof McpTools> {
   static override summary = 'List the tools of an MCP server';
   static override examples = ['<%= config.bin %> plugins mcp tools systemprompt'];
-  static override declaration: CommandDeclaration = { effect: 'read', permission: 'user', needs: 'api', localOnly: true };
+  static override declaration: CommandDeclaration = {
+    effect: 'read',
+    permission: 'user',
+    needs: 'api',
+    localOnly: true,
+  };
   static override args = {
     server: string({ required: true, ignoreStdin: true, description: 'Name of the server' }),
   };
@@ -22,7 +27,10 @@ export default class McpTools extends BaseCommand<typeof McpTools> {
         title: tool.name,
         id: tool.name,
         ...(tool.description === undefined ? {} : { summary: tool.description }),
-        data: { input_schema: tool.inputSchema, ...(tool.annotations === undefined ? {} : { annotations: tool.annotations }) },
+        data: {
+          input_schema: tool.inputSchema,
+          ...(tool.annotations === undefined ? {} : { annotations: tool.annotations }),
+        },
       })),
       count: tools.length,
       empty: 'No tools found.',

@@ -1,6 +1,5 @@
 import type { SupervisorClient } from '../../../lib/app/supervisor/client.ts';
 import type { InstanceStatus, ServiceStatus } from '../../../lib/app/supervisor/status.ts';
-import { errorFromWire } from '../../../lib/shared/wire.ts';
 import {
   type AppError,
   CancelledError,
@@ -9,6 +8,7 @@ import {
   SupervisorUnavailableError,
   TimeoutError,
 } from '../../../lib/shared/errors.ts';
+import { errorFromWire } from '../../../lib/shared/wire.ts';
 import type { Reporter } from './reporter.ts';
 
 const refreshMs = 300;
@@ -103,7 +103,10 @@ async function partlyStarted(
     next: [`infra services logs ${first}`, 'infra services status', 'infra services stop'],
     data: { failed, log: log.slice(-logLines) },
   };
-  return new PartialError(`Failed to start ${failed.length} of ${services.length} services\n${reasons.join('\n')}`, details);
+  return new PartialError(
+    `Failed to start ${failed.length} of ${services.length} services\n${reasons.join('\n')}`,
+    details,
+  );
 }
 
 async function lastLines(client: SupervisorClient, service: string): Promise<string[]> {

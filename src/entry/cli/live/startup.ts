@@ -48,7 +48,8 @@ export function phasesFrom(env: NodeJS.ProcessEnv): Phase[] {
     const value: unknown = JSON.parse(env['SYSTEMPROMPT_PHASES'] ?? '[]');
     if (!Array.isArray(value)) return [];
     return value.filter(
-      (phase): phase is Phase => typeof phase?.name === 'string' && typeof phase?.ms === 'number' && phase.name.length < 40,
+      (phase): phase is Phase =>
+        typeof phase?.name === 'string' && typeof phase?.ms === 'number' && phase.name.length < 40,
     );
   } catch {
     return [];

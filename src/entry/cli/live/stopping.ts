@@ -3,7 +3,11 @@ import type { Output } from '../output/output.ts';
 import { eventLine } from './plain.ts';
 
 /** Runs a shutdown and tells on standard error what ends meanwhile. */
-export async function showUntilStopped(client: SupervisorClient, output: Output, shutdown: () => Promise<void>): Promise<void> {
+export async function showUntilStopped(
+  client: SupervisorClient,
+  output: Output,
+  shutdown: () => Promise<void>,
+): Promise<void> {
   const since = new Date().toISOString();
   const ended = new AbortController();
   const showing = (async () => {

@@ -2,8 +2,8 @@ import { Box, type Instance, render, Text } from 'ink';
 import { createElement as h, type ReactElement } from 'react';
 import type { ServiceStatus } from '../../../lib/app/supervisor/status.ts';
 import { formatDuration } from '../../../lib/shared/text/cells.ts';
-import { stateColour } from '../output/style.ts';
 import { harmless, truncate } from '../../../lib/shared/text/width.ts';
+import { stateColour } from '../output/style.ts';
 import type { OutputStream } from '../session.ts';
 import type { StartupView } from './startup.ts';
 

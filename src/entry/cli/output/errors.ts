@@ -1,7 +1,7 @@
 import type { AppError } from '../../../lib/shared/errors.ts';
+import { harmless } from '../../../lib/shared/text/width.ts';
 import { type CliSession, suggestion } from '../session.ts';
 import { style } from './style.ts';
-import { harmless } from '../../../lib/shared/text/width.ts';
 
 /** The `error` of the JSON envelope: named fields only, and small whatever the error carries. */
 export interface ErrorEnvelope {

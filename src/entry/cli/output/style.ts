@@ -6,7 +6,14 @@ export interface Style extends Paint {
 }
 
 // Select Graphic Rendition pairs (ECMA-48, 8.3.117): switch on, switch off.
-const pairs = { bold: [1, 22], dim: [2, 22], red: [31, 39], green: [32, 39], yellow: [33, 39], cyan: [36, 39] } as const;
+const pairs = {
+  bold: [1, 22],
+  dim: [2, 22],
+  red: [31, 39],
+  green: [32, 39],
+  yellow: [33, 39],
+  cyan: [36, 39],
+} as const;
 
 type Mark = keyof typeof pairs;
 

@@ -40,9 +40,15 @@ export function auditCard(entry: AuditEntry): PresentationCardArtifact {
     title: `${entry.server} ${entry.tool}: ${entry.status}`,
     subtitle: entry.executionId,
     sections: [
-      { heading: 'Caller', content: `${entry.userName} (${entry.userId})${entry.client ? `, client ${entry.client}` : ''}\nsession ${entry.sessionId}` },
+      {
+        heading: 'Caller',
+        content: `${entry.userName} (${entry.userId})${entry.client ? `, client ${entry.client}` : ''}\nsession ${entry.sessionId}`,
+      },
       { heading: 'Right', content: `${entry.decision}: held ${list(entry.scopes)}, asked for ${list(entry.required)}` },
-      { heading: 'Time', content: `${formatDate(entry.startedAt.toISOString())}, took ${ms(entry.latencyUs)} (server ${ms(entry.upstreamUs)})` },
+      {
+        heading: 'Time',
+        content: `${formatDate(entry.startedAt.toISOString())}, took ${ms(entry.latencyUs)} (server ${ms(entry.upstreamUs)})`,
+      },
       { heading: 'Input (redacted)', content: indented(JSON.stringify(entry.input, undefined, 2) ?? 'null') },
       ...(entry.error === undefined ? [] : [{ heading: 'Error', content: entry.error }]),
       ...(entry.outputBytes === undefined

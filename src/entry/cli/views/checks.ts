@@ -1,7 +1,10 @@
 import type { CheckResult } from '../../../lib/app/doctor/checks.ts';
 import type { TableArtifact } from '../../../lib/shared/artifact.ts';
 
-/** The findings of the doctor; `fix` is a command as the user can run it. */
+/**
+ * The findings of the doctor. `fix`, a command as the user can run it, is data and no column: cut short it would be of no
+ * use, and the commands that mend what failed are told below the table.
+ */
 export function checksTable(results: readonly CheckResult[], runnable: (command: string) => string): TableArtifact {
   return {
     type: 'table',
@@ -9,7 +12,6 @@ export function checksTable(results: readonly CheckResult[], runnable: (command:
       { name: 'check', column_type: 'string' },
       { name: 'state', column_type: 'string' },
       { name: 'detail', column_type: 'string' },
-      { name: 'fix', column_type: 'string' },
     ],
     items: results.map((result) => ({
       check: result.name,

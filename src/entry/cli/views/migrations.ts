@@ -1,20 +1,29 @@
-import type { SchemaReport, SchemaStatus } from '../../../lib/app/schema.ts';
+import type { DatabaseStatus } from '../../../lib/app/database-admin.ts';
 import type { TableArtifact } from '../../../lib/shared/artifact.ts';
+import { formatBytes } from '../../../lib/shared/text/cells.ts';
 
 /** Every migration with its state, in the order in which they are applied. */
-export function migrationsTable(status: SchemaStatus): TableArtifact {
-  const items = [
-    ...status.applied.map((migration) => ({
-      extension: migration.extension,
+export function migrationsTable(status: DatabaseStatus): TableArtifact {
+  const items = status.extensions.flatMap((extension) => [
+    ...extension.applied.map((migration) => ({
+      extension: extension.id,
       name: migration.name,
       state: 'applied',
       applied_at: migration.appliedAt.toISOString(),
       took: migration.ms,
     })),
-    ...status.pending.map(({ extension, name }) => ({ extension, name, state: 'pending', applied_at: null, took: null })),
-  ];
+    ...extension.pending.map((name) => ({
+      extension: extension.id,
+      name,
+      state: 'pending',
+      applied_at: null,
+      took: null,
+    })),
+  ]);
+  const server = `PostgreSQL ${status.serverVersion}${status.embedded ? ' (embedded)' : ''}`;
   return {
     type: 'table',
+    title: `${server}, database ${status.database}, ${formatBytes(status.sizeBytes)}`,
     columns: [
       { name: 'extension', column_type: 'string' },
       { name: 'name', label: 'MIGRATION', column_type: 'string' },
@@ -28,8 +37,12 @@ export function migrationsTable(status: SchemaStatus): TableArtifact {
   };
 }
 
+interface Applied {
+  readonly applied: readonly { readonly extension: string; readonly name: string; readonly ms: number }[];
+}
+
 /** What a run applied. */
-export function appliedTable(report: SchemaReport): TableArtifact {
+export function appliedTable(report: Applied): TableArtifact {
   return {
     type: 'table',
     columns: [

@@ -1,4 +1,4 @@
-import type { InstanceStatus, ServicesResult, ServiceStatus } from '../../../lib/app/supervisor/status.ts';
+import type { InstanceStatus, ServiceStatus, ServicesResult } from '../../../lib/app/supervisor/status.ts';
 import type { TableArtifact } from '../../../lib/shared/artifact.ts';
 import { PartialError } from '../../../lib/shared/errors.ts';
 
@@ -31,7 +31,16 @@ export function stoppedTable(names: readonly string[], title: string): TableArti
     type: 'table',
     title,
     columns,
-    items: names.map((name) => ({ name, state: 'stopped', pid: null, port: null, ready_in: null, since: null, restarts: 0, error: null })),
+    items: names.map((name) => ({
+      name,
+      state: 'stopped',
+      pid: null,
+      port: null,
+      ready_in: null,
+      since: null,
+      restarts: 0,
+      error: null,
+    })),
     count: names.length,
     empty: 'No services found.',
   };
@@ -55,7 +64,11 @@ function serviceRow(service: ServiceStatus): TableArtifact['items'][number] {
  *
  * @throws PartialError naming those that did not
  */
-export function changedTable(verb: 'stop' | 'restart' | 'start', names: readonly string[], result: ServicesResult): TableArtifact {
+export function changedTable(
+  verb: 'stop' | 'restart' | 'start',
+  names: readonly string[],
+  result: ServicesResult,
+): TableArtifact {
   if (result.failed.length > 0) {
     const reasons = result.failed.map((name) => {
       const error = result.services.find((service) => service.name === name)?.lastError;
@@ -67,6 +80,7 @@ export function changedTable(verb: 'stop' | 'restart' | 'start', names: readonly
       data: { failed: result.failed },
     });
   }
-  const shown = names.length === 0 ? result.services : result.services.filter((service) => names.includes(service.name));
+  const shown =
+    names.length === 0 ? result.services : result.services.filter((service) => names.includes(service.name));
   return { type: 'table', columns, items: shown.map(serviceRow), count: shown.length, empty: 'No services found.' };
 }

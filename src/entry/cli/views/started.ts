@@ -17,11 +17,16 @@ const tokenVariable = 'TOKEN';
 /** What to do next once everything runs: sign in, the MCP URL, how to add it to a client, how to stop. */
 export function startedCard(facts: StartedFacts): PresentationCardArtifact {
   const { status, runnable } = facts;
-  const servers = status.services.filter((service) => service.kind === 'mcp').map((service) => service.name.slice('mcp:'.length));
+  const servers = status.services
+    .filter((service) => service.kind === 'mcp')
+    .map((service) => service.name.slice('mcp:'.length));
   const server = servers.includes('systemprompt') ? 'systemprompt' : servers[0];
   const stop = runnable('infra services stop');
   const sections: { heading: string; content: string }[] = [];
-  const data: Record<string, unknown> = { url: status.url, services: status.services.map(({ name, state }) => ({ name, state })) };
+  const data: Record<string, unknown> = {
+    url: status.url,
+    services: status.services.map(({ name, state }) => ({ name, state })),
+  };
   if (server !== undefined) {
     const url = mcpUrl(status.url, server);
     const signIn = runnable(`admin session login --server ${server} --token-only`);
@@ -29,7 +34,10 @@ export function startedCard(facts: StartedFacts): PresentationCardArtifact {
     sections.push(
       { heading: 'Sign in (prints a token for this server, valid for an hour)', content: `  ${signIn}` },
       { heading: 'MCP server', content: `  ${url}` },
-      { heading: 'Add it to an MCP client', content: `  ${add}\n\nOr, as configuration:\n\n${clientConfig(server, url)}` },
+      {
+        heading: 'Add it to an MCP client',
+        content: `  ${add}\n\nOr, as configuration:\n\n${clientConfig(server, url)}`,
+      },
     );
     Object.assign(data, { mcp_url: url, sign_in: signIn, add_to_client: add });
   }

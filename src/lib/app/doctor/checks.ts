@@ -1,7 +1,14 @@
 import { AppError } from '../../shared/errors.ts';
 import type { CommandContext } from '../command-context.ts';
 import { checkConfiguration, checkInstance, checkKeys, checkManifest, checkRuntime } from './machine-checks.ts';
-import { checkApi, checkDatabase, checkMigrations, checkPort, checkServices, checkSupervisor } from './running-checks.ts';
+import {
+  checkApi,
+  checkDatabase,
+  checkMigrations,
+  checkPort,
+  checkServices,
+  checkSupervisor,
+} from './running-checks.ts';
 
 export type CheckState = 'ok' | 'warn' | 'fail';
 

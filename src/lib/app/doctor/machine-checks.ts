@@ -33,7 +33,10 @@ export async function checkManifest(): Promise<Finding> {
   if (text === undefined) return { state: 'warn', detail: 'not built: the index of commands is missing' };
   const { version } = JSON.parse(text) as { version?: string };
   if (version !== packageVersion()) {
-    return { state: 'fail', detail: `the index of commands is of version ${version}, the package of ${packageVersion()}: build again` };
+    return {
+      state: 'fail',
+      detail: `the index of commands is of version ${version}, the package of ${packageVersion()}: build again`,
+    };
   }
   return { state: 'ok', detail: `version ${version}` };
 }
@@ -59,5 +62,8 @@ export async function checkKeys(context: CommandContext): Promise<Finding> {
 
 export async function checkConfiguration(context: CommandContext): Promise<Finding> {
   const [profile, servers] = await Promise.all([context.profile(), context.mcpServers()]);
-  return { state: 'ok', detail: `profile ${profile.name}, ${servers.length} MCP ${servers.length === 1 ? 'server' : 'servers'}` };
+  return {
+    state: 'ok',
+    detail: `profile ${profile.name}, ${servers.length} MCP ${servers.length === 1 ? 'server' : 'servers'}`,
+  };
 }

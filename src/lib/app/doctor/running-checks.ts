@@ -10,9 +10,14 @@ export async function checkSupervisor(context: CommandContext): Promise<Finding>
     const { packageVersion } = await import('../../infra/config/package-root.ts');
     const detail = `pid ${supervisor.pid}, version ${supervisor.version}`;
     if (supervisor.version !== packageVersion()) {
-      return { state: 'fail', detail: `${detail}, and this is ${packageVersion()}: stop and start again`, fix: 'infra services stop' };
+      return {
+        state: 'fail',
+        detail: `${detail}, and this is ${packageVersion()}: stop and start again`,
+        fix: 'infra services stop',
+      };
     }
-    if (!supervisor.acting) return { state: 'fail', detail: `${detail}; it waits for the database`, fix: 'infra services logs supervisor' };
+    if (!supervisor.acting)
+      return { state: 'fail', detail: `${detail}; it waits for the database`, fix: 'infra services logs supervisor' };
     return { state: 'ok', detail };
   } catch (error) {
     if (!isNotRunning(error)) throw error;
@@ -29,7 +34,9 @@ export async function checkPort(context: CommandContext): Promise<Finding> {
   const own = await ownPids(context);
   const { pid, command } = holder;
   if (pid !== undefined && own.includes(pid)) return { state: 'ok', detail: `${port} is served by pid ${pid}` };
-  const who = [pid === undefined ? 'a process of another user' : `pid ${pid}`, command].filter((part) => part !== undefined);
+  const who = [pid === undefined ? 'a process of another user' : `pid ${pid}`, command].filter(
+    (part) => part !== undefined,
+  );
   const running = own.length > 0;
   return {
     state: running ? 'warn' : 'fail',
@@ -57,7 +64,8 @@ export async function checkDatabase(context: CommandContext): Promise<Finding> {
 export async function checkMigrations(context: CommandContext): Promise<Finding> {
   const { schemaStatus } = await import('../schema.ts');
   const { applied, pending } = await schemaStatus(context);
-  if (pending.length > 0) return { state: 'fail', detail: `${pending.length} are not applied`, fix: 'infra db migrate' };
+  if (pending.length > 0)
+    return { state: 'fail', detail: `${pending.length} are not applied`, fix: 'infra db migrate' };
   return { state: 'ok', detail: `${applied.length} applied` };
 }
 
@@ -82,7 +90,9 @@ export async function checkServices(context: CommandContext): Promise<Finding> {
   const broken = bad.find((service) => service.state === 'failed' || service.state === 'unhealthy');
   return {
     state: broken === undefined ? 'warn' : 'fail',
-    detail: bad.map((service) => `${service.name} is ${service.state}${service.lastError ? ` (${service.lastError})` : ''}`).join(', '),
+    detail: bad
+      .map((service) => `${service.name} is ${service.state}${service.lastError ? ` (${service.lastError})` : ''}`)
+      .join(', '),
     fix: broken === undefined ? 'infra services start' : `infra services logs ${broken.name}`,
   };
 }
