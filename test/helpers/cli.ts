@@ -70,7 +70,7 @@ export interface CliLoop extends AsyncDisposable {
 /** One process that runs many command lines, a few milliseconds each: the built CLI, with streams of the test's own. */
 export function openCliLoop(): CliLoop {
   const fixture = runFixture(
-    'cli/main-loop.mjs',
+    'programs/cli-loop.mjs',
     [packageRoot, `${packageRoot}dist/entry/cli/main.js`],
     cliEnvironment({ SYSTEMPROMPT_INVOKED_AS: 'systemprompt' }),
   );

@@ -2,7 +2,7 @@ import type { McpServerConfig } from '../domain/mcp/index.ts';
 import type { Instance } from '../infra/config/instance.ts';
 import type { Profile } from '../infra/config/profile.ts';
 import type { SecretStore } from '../infra/config/secrets.ts';
-import type { ConnectionConfig, Database } from '../infra/database/connection.ts';
+import type { Database } from '../infra/database/connection.ts';
 import type { Actor } from '../shared/actor.ts';
 import type { SupervisorClient } from './supervisor/client.ts';
 
@@ -88,12 +88,6 @@ export class CommandContext implements AsyncDisposable {
   async mcpServers(): Promise<readonly McpServerConfig[]> {
     const { loadMcpServers } = await import('../domain/mcp/index.ts');
     return await loadMcpServers((await this.instance()).servicesDir);
-  }
-
-  /** The database as its owner, for migrations. */
-  async ownerConnection(): Promise<ConnectionConfig> {
-    const { connectionFor } = await import('../infra/database/connections.ts');
-    return await connectionFor(await this.instance(), await this.profile(), await this.secrets(), 'owner');
   }
 
   /**
