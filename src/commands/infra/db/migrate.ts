@@ -11,7 +11,10 @@ export default class DbMigrate extends BaseCommand<typeof DbMigrate> {
   static override declaration: CommandDeclaration = { effect: 'write', permission: 'admin', needs: 'database' };
 
   protected async execute(): Promise<Artifact> {
-    const { migrateSchema } = await import('../../../lib/app/schema.ts');
-    return appliedTable(await migrateSchema(this.context));
+    const { migrateInstance } = await import('../../../lib/app/database-admin.ts');
+    const { context } = this;
+    return appliedTable(
+      await migrateInstance(await context.instance(), await context.profile(), await context.secrets()),
+    );
   }
 }

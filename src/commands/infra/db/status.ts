@@ -9,7 +9,10 @@ export default class DbStatus extends BaseCommand<typeof DbStatus> {
   static override declaration: CommandDeclaration = { effect: 'read', permission: 'user', needs: 'database' };
 
   protected async execute(): Promise<Artifact> {
-    const { schemaStatus } = await import('../../../lib/app/schema.ts');
-    return migrationsTable(await schemaStatus(this.context));
+    const { databaseStatus } = await import('../../../lib/app/database-admin.ts');
+    const { context } = this;
+    return migrationsTable(
+      await databaseStatus(await context.instance(), await context.profile(), await context.secrets()),
+    );
   }
 }

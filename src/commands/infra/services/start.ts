@@ -79,7 +79,7 @@ export default class Start extends BaseCommand<typeof Start> {
       client.shutdown(count > 1).catch(() => {});
     });
     try {
-      await launchSupervisor(instance, profile ?? profileName(env));
+      await launchSupervisor(instance, profile ?? profileName(env), env);
       const { SupervisorClient } = await import('../../../lib/app/supervisor/client.ts');
       client = await SupervisorClient.connect(instance.controlSocket);
       const { signal } = interrupts;

@@ -1,4 +1,5 @@
 import type { CommandContext } from '../command-context.ts';
+import type { DatabaseStatus } from '../database-admin.ts';
 import { isNotRunning } from '../supervisor/running.ts';
 import type { Finding } from './checks.ts';
 
@@ -56,17 +57,21 @@ async function ownPids(context: CommandContext): Promise<number[]> {
 }
 
 export async function checkDatabase(context: CommandContext): Promise<Finding> {
-  const database = await context.database();
-  const [row] = await database.query<{ version: string }>('SHOW server_version', []);
-  return { state: 'ok', detail: `PostgreSQL ${Object.values(row ?? {})[0] ?? '?'}` };
+  const { serverVersion, embedded, host, port } = await readDatabase(context);
+  return { state: 'ok', detail: `PostgreSQL ${serverVersion}, ${embedded ? 'embedded' : `${host}:${port}`}` };
 }
 
 export async function checkMigrations(context: CommandContext): Promise<Finding> {
-  const { schemaStatus } = await import('../schema.ts');
-  const { applied, pending } = await schemaStatus(context);
-  if (pending.length > 0)
-    return { state: 'fail', detail: `${pending.length} are not applied`, fix: 'infra db migrate' };
-  return { state: 'ok', detail: `${applied.length} applied` };
+  const { extensions } = await readDatabase(context);
+  const pending = extensions.reduce((sum, extension) => sum + extension.pending.length, 0);
+  if (pending > 0) return { state: 'fail', detail: `${pending} are not applied`, fix: 'infra db migrate' };
+  return { state: 'ok', detail: `${extensions.reduce((sum, extension) => sum + extension.applied.length, 0)} applied` };
+}
+
+async function readDatabase(context: CommandContext): Promise<DatabaseStatus> {
+  const { databaseStatus } = await import('../database-admin.ts');
+  const [instance, profile, secrets] = await Promise.all([context.instance(), context.profile(), context.secrets()]);
+  return await databaseStatus(instance, profile, secrets);
 }
 
 export async function checkApi(context: CommandContext): Promise<Finding> {
