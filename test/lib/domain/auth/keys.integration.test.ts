@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { mcpAudience } from '../../../../src/lib/app/identity.ts';
 import { KeyService, TokenVerifier } from '../../../../src/lib/domain/auth/index.ts';
 import type { User } from '../../../../src/lib/domain/users/index.ts';
@@ -209,5 +209,18 @@ describe('requirement 53: without the database', () => {
     // What is known goes on being served for the bounded time.
     expect(await refusalOf(verifier.verify(token, audience))).toBe('accepted');
     await verifier.close();
+  });
+
+  it('nobody is let in once revocations could not be read for a minute, remembered tokens included', async () => {
+    const { token } = await signIn();
+    await test.identity.verifier.verify(token, audience);
+    const later = performance.now() + 61_000;
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(later);
+    try {
+      await expect(test.identity.verifier.verify(token, audience)).rejects.toThrow(DatabaseUnavailableError);
+    } finally {
+      clock.mockRestore();
+    }
+    expect(await refusalOf(test.identity.verifier.verify(token, audience))).toBe('accepted');
   });
 });
