@@ -47,14 +47,15 @@ async function answer(api: ControlApi, request: IncomingMessage, response: Serve
   const url = new URL(request.url ?? '/', 'http://control');
   const query = Object.fromEntries(url.searchParams);
   const stream = request.method === 'GET' ? api.streams.find(({ path }) => path === url.pathname) : undefined;
-  if (stream !== undefined) return sendStream(response, stream, checked(stream.input, query));
+  if (stream !== undefined) return sendStream(response, stream, checkedInput(stream.input, query));
   const route = api.routes.find(({ method, path }) => method === request.method && path === url.pathname);
   if (route === undefined) throw new NotFoundError(`The control API has no ${request.method} ${url.pathname}.`);
   const input = route.method === 'GET' ? query : await bodyOf(request);
-  sendJson(response, 200, (await route.handle(checked(route.input, input))) ?? null);
+  sendJson(response, 200, (await route.handle(checkedInput(route.input, input))) ?? null);
 }
 
-function checked(schema: z.ZodType, input: unknown): unknown {
+/** @throws UsageError naming every finding */
+export function checkedInput(schema: z.ZodType, input: unknown): unknown {
   const result = schema.safeParse(input);
   if (result.success) return result.data;
   throw new UsageError(z.prettifyError(result.error));

@@ -24,8 +24,8 @@ export interface SupervisorOptions {
   readonly installation: Installation;
   readonly runDir: string;
   readonly version: string;
-  /** Where the API is reached. */
-  readonly url: string;
+  /** Where the API is reached; empty until the profile is read. */
+  readonly url: () => string;
   readonly policy: SupervisionPolicy;
   readonly journal: Journal;
   readonly log: SupervisorLog;
@@ -241,7 +241,7 @@ export class Supervisor implements BootHost {
         rss: process.memoryUsage.rss(),
         acting: this.fence.state === 'held',
       },
-      url: this.#options.url,
+      url: this.#options.url(),
       services: this.services.map((service) => service.status()),
       phases: this.#phases,
     };

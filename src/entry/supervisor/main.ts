@@ -1,0 +1,128 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { createControlServer } from '../../lib/app/supervisor/control.ts';
+import { supervisorRoutes, supervisorStreams } from '../../lib/app/supervisor/control-routes.ts';
+import { Journal } from '../../lib/app/supervisor/journal.ts';
+import { bindControlSocket } from '../../lib/app/supervisor/lock.ts';
+import { defaultPolicy } from '../../lib/app/supervisor/policy.ts';
+import { configurationExitCode } from '../../lib/app/supervisor/restarts.ts';
+import { Supervisor } from '../../lib/app/supervisor/supervisor.ts';
+import { writeFileAtomic } from '../../lib/infra/config/atomic-file.ts';
+import { type Instance, requireInstance } from '../../lib/infra/config/instance.ts';
+import { packageVersion } from '../../lib/infra/config/package-root.ts';
+import { profileName } from '../../lib/infra/config/profile.ts';
+import { ensureRuntimeDir } from '../../lib/infra/config/runtime-dir.ts';
+import { createLogger, type Logger } from '../../lib/infra/logging/logger.ts';
+import { type SupervisorFile, supervisorFile } from '../../lib/infra/process/launch.ts';
+import { ConfigInvalidError, toAppError } from '../../lib/shared/errors.ts';
+import { errorToWire } from '../../lib/shared/wire.ts';
+import { bootSteps, Composition } from './composition.ts';
+
+// The supervisor of one instance: SYSTEMPROMPT_ROOT and SYSTEMPROMPT_PROFILE say which. Its output is its log.
+
+/** How long a caller who waits for the start gets to read why there is none. */
+const lastWordsMs = 3_000;
+
+async function main(): Promise<number> {
+  const log = createLogger({ service: 'supervisor' });
+  process.on('uncaughtException', (error) => fault(log, error));
+  process.on('unhandledRejection', (error) => fault(log, error));
+  let instance: Instance | undefined;
+  try {
+    instance = await requireInstance(process.cwd(), process.env);
+    await ensureRuntimeDir(instance);
+    return await supervise(instance, log);
+  } catch (error) {
+    const known = toAppError(error);
+    log.fatal({ err: known }, known.message);
+    // Not when another supervisor runs: the file is about that one.
+    if (instance !== undefined && known.code !== 'CONFLICT') await leave(instance, 'failed', known);
+    return exitCodeOf(known);
+  }
+}
+
+async function supervise(instance: Instance, log: Logger): Promise<number> {
+  const profile = profileName();
+  const journal = new Journal();
+  const composition = new Composition(instance, profile);
+  const supervisor = new Supervisor({
+    installation: { id: instance.id, root: instance.root, logsDir: instance.logsDir, profile },
+    runDir: instance.runDir,
+    version: packageVersion(),
+    url: () => composition.url,
+    policy: defaultPolicy,
+    journal,
+    log,
+  });
+  const told = Promise.withResolvers<void>();
+  const over = Promise.withResolvers<void>();
+  const stop = (now: boolean): void => {
+    supervisor.shutdown(now).then(over.resolve, over.reject);
+  };
+  const server = createControlServer({
+    routes: [...supervisorRoutes(supervisor, stop), ...composition.routes()],
+    streams: supervisorStreams(supervisor, told.resolve),
+    onFault: (error) => log.error({ err: error }, 'a request on the control socket failed'),
+  });
+  const lock = await bindControlSocket(server, instance.controlSocket);
+  try {
+    await leave(instance, 'booting');
+    let signals = 0;
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        signals += 1;
+        log.info({ signal }, signals === 1 ? 'stopping' : 'stopping at once');
+        stop(signals > 1);
+      });
+    }
+    supervisor.fence.onChange((state) => {
+      // Another supervisor acts now. What runs is its to decide on: end, and touch nothing.
+      if (state === 'lost') stop(false);
+    });
+    const failure = await supervisor.boot(bootSteps(composition)).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    if (failure === undefined) {
+      await leave(instance, 'running');
+    } else if (!supervisor.closing.aborted) {
+      const known = toAppError(failure);
+      log.fatal({ err: known }, known.message);
+      await leave(instance, 'failed', known);
+      stop(false);
+      await over.promise;
+      await Promise.race([told.promise, delay(lastWordsMs)]);
+      return exitCodeOf(known);
+    }
+    await over.promise;
+    await leave(instance, 'stopped');
+    log.info('stopped');
+    return supervisor.fence.state === 'lost' ? 1 : 0;
+  } finally {
+    await composition.close();
+    await lock.release();
+  }
+}
+
+/** For those who come when this process is gone. */
+async function leave(instance: Instance, state: SupervisorFile['state'], error?: unknown): Promise<void> {
+  const file: SupervisorFile = {
+    pid: process.pid,
+    version: packageVersion(),
+    startedAt: new Date(Date.now() - process.uptime() * 1000).toISOString(),
+    state,
+    ...(error === undefined ? {} : { error: errorToWire(error) }),
+  };
+  await writeFileAtomic(supervisorFile(instance), `${JSON.stringify(file)}\n`, 0o600);
+}
+
+function exitCodeOf(error: unknown): number {
+  return error instanceof ConfigInvalidError ? configurationExitCode : 1;
+}
+
+/** A fault of ours: end at once. The services go on, and the next supervisor adopts them. */
+function fault(log: Logger, error: unknown): never {
+  log.fatal({ err: error }, 'the supervisor ends by a fault; the services go on');
+  process.exit(1);
+}
+
+process.exit(await main());

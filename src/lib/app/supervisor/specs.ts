@@ -1,0 +1,169 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import type { McpServerConfig } from '../../domain/mcp/index.ts';
+import type { Instance } from '../../infra/config/instance.ts';
+import type { Profile } from '../../infra/config/profile.ts';
+import { resolveSecretReference, type SecretStore } from '../../infra/config/secrets.ts';
+import { mcpConnectionUrl } from '../../infra/database/connections.ts';
+import { httpHealth } from '../../infra/process/health.ts';
+import type { ServiceSpec } from '../../infra/process/spec.ts';
+import { ConfigInvalidError, PreconditionError } from '../../shared/errors.ts';
+
+/** What the processes of an installation are made from. */
+export interface SpecSource {
+  readonly instance: Instance;
+  readonly profile: Profile;
+  readonly secrets: SecretStore;
+  readonly servers: readonly McpServerConfig[];
+  readonly packageRoot: string;
+  /** The supervisor's environment, of which its children get what {@link handedOn} names. */
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** What every child gets of the environment: how to find programs, folders, time zone, proxies and authorities. */
+const handedOn = [
+  'PATH',
+  'HOME',
+  'USER',
+  'LOGNAME',
+  'LANG',
+  'LC_ALL',
+  'TZ',
+  'TMPDIR',
+  'XDG_CACHE_HOME',
+  'XDG_RUNTIME_DIR',
+  'NODE_EXTRA_CA_CERTS',
+  'NODE_OPTIONS',
+  'HTTP_PROXY',
+  'HTTPS_PROXY',
+  'NO_PROXY',
+] as const;
+
+const drainMs = 10_000;
+const startMs = 30_000;
+const loopback = new Set(['localhost', '127.0.0.1', '::1', '0.0.0.0', '::']);
+
+/** Name of the service that runs an MCP server. */
+export function mcpServiceName(server: string): string {
+  return `mcp:${server}`;
+}
+
+/**
+ * The services of an installation beside its database.
+ * @param dependsOn what each of them needs first: the database, unless it is somebody else's
+ * @throws ConfigInvalidError naming every module that is missing; PreconditionError when the package is not built
+ */
+export function serviceSpecs(source: SpecSource, dependsOn: readonly string[]): ServiceSpec[] {
+  const enabled = source.servers.filter((server) => server.enabled);
+  const modules = new Map(enabled.map((server) => [server.name, findModule(source, server)]));
+  const issues = enabled
+    .filter((server) => modules.get(server.name) === undefined)
+    .map((server) => ({
+      file: join(source.instance.servicesDir, 'mcp'),
+      line: 1,
+      column: 1,
+      message: `the module ${server.module} of ${server.name} does not exist`,
+      hint: 'write the path of its built module, relative to the project folder',
+    }));
+  if (issues.length > 0) throw new ConfigInvalidError(issues);
+  const mcp = enabled.map((server) => mcpSpec(source, server, modules.get(server.name) ?? '', dependsOn));
+  return [apiSpec(source, dependsOn), ...mcp];
+}
+
+function apiSpec(source: SpecSource, dependsOn: readonly string[]): ServiceSpec {
+  const { profile, instance, packageRoot, env } = source;
+  const main = builtMain(packageRoot, 'api');
+  const { host, port } = profile.server;
+  return {
+    name: 'api',
+    kind: 'api',
+    dependsOn,
+    port: { preferred: port },
+    artefactHash: hashOf(readFileSync(main)),
+    configHash: hashOf(JSON.stringify([profile, source.servers.map(plainServer)])),
+    command: async () => ({
+      file: process.execPath,
+      args: [main],
+      env: { ...pick(env, handedOn), SYSTEMPROMPT_SERVER_PORT: String(port), SYSTEMPROMPT_LOG_LEVEL: profile.runtime.log_level },
+      cwd: instance.root,
+    }),
+    probe: (context) => httpHealth(context, loopback.has(host) ? '127.0.0.1' : host),
+    stop: { signal: 'SIGTERM', graceMs: drainMs },
+    readyTimeoutMs: startMs,
+  };
+}
+
+function mcpSpec(source: SpecSource, server: McpServerConfig, module: string, dependsOn: readonly string[]): ServiceSpec {
+  const { profile, instance, packageRoot, secrets, env } = source;
+  const main = builtMain(packageRoot, 'mcp');
+  return {
+    name: mcpServiceName(server.name),
+    kind: 'mcp',
+    dependsOn,
+    // A declared port is a preference: a stranger there is stepped around, the row says where the server went.
+    port: { preferred: server.port, range: profile.ports.mcp },
+    artefactHash: hashOf(readFileSync(main), readFileSync(module)),
+    configHash: hashOf(JSON.stringify([plainServer(server), profile.database, profile.server.external_url, profile.runtime])),
+    command: async ({ instanceId, port }) => {
+      const { deriveIdentityKey } = await import('../../infra/security/identity-header.ts');
+      const root = Buffer.from(await secrets.require('identity.root'), 'base64url');
+      const declared = await Promise.all(
+        Object.entries(server.env).map(async ([name, value]) => [name, await resolveSecretReference(value, secrets)] as const),
+      );
+      return {
+        file: process.execPath,
+        args: [main],
+        env: {
+          ...pick(env, [...handedOn, ...server.inheritedEnv]),
+          ...Object.fromEntries(declared),
+          MCP_SERVICE_ID: server.name,
+          MCP_PORT: String(port),
+          DATABASE_URL: await mcpConnectionUrl(instance, profile, secrets, server.name),
+          SYSTEMPROMPT_IDENTITY_KEY: Buffer.from(deriveIdentityKey(root, instanceId)).toString('base64url'),
+          SYSTEMPROMPT_EXTENSION: module,
+          SYSTEMPROMPT_LOG_LEVEL: profile.runtime.log_level,
+        },
+        cwd: instance.root,
+      };
+    },
+    probe: (context) => httpHealth(context),
+    stop: { signal: 'SIGTERM', graceMs: drainMs },
+    readyTimeoutMs: startMs,
+  };
+}
+
+/** The main of a child process in the built package; the chunks it loads are named in it by their content. */
+function builtMain(packageRoot: string, name: 'api' | 'mcp'): string {
+  const file = join(packageRoot, 'dist', 'entry', name, 'main.js');
+  if (existsSync(file)) return file;
+  throw new PreconditionError(`The package is not built: ${file} is missing.`, { hint: 'Build it: npm run build' });
+}
+
+/** An extension's built module: the path itself, or its index, in the project or in the package; built ones in `dist/` first. */
+function findModule({ instance, packageRoot }: SpecSource, server: McpServerConfig): string | undefined {
+  const roots = [...new Set([instance.root, packageRoot])];
+  const inRoots = roots.flatMap((root) => [join(root, 'dist', server.module), join(root, server.module)]);
+  const bases = isAbsolute(server.module) ? [server.module] : inRoots;
+  return bases.flatMap((base) => [base, join(base, 'index.js'), join(base, 'dist', 'index.js')]).find(isFile);
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+}
+
+function hashOf(...parts: readonly (string | Uint8Array)[]): string {
+  const hash = createHash('sha256').update(process.version);
+  for (const part of parts) hash.update('\0').update(part);
+  return hash.digest('hex');
+}
+
+/** Maps and sets as JSON shows them. */
+function plainServer({ tools, ...server }: McpServerConfig): object {
+  return { ...server, tools: [...tools].map(([name, tool]) => [name, { ...tool, secret: [...tool.secret] }]) };
+}
+
+function pick(env: NodeJS.ProcessEnv, names: readonly string[]): Record<string, string> {
+  const found = names.map((name) => [name, env[name]] as const);
+  return Object.fromEntries(found.filter((pair): pair is [string, string] => pair[1] !== undefined));
+}
