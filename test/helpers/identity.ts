@@ -59,7 +59,11 @@ export async function openTestIdentity(issuer = externalUrl): Promise<TestIdenti
 }
 
 /** Waits until a condition holds; fails with what it was waiting for. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>, deadlineMs = 5000): Promise<void> {
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  deadlineMs = 5000,
+): Promise<void> {
   const end = performance.now() + deadlineMs;
   while (!(await condition())) {
     if (performance.now() > end) throw new Error(`Waited ${deadlineMs} ms in vain until ${what}`);

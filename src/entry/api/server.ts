@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import helmet from '@fastify/helmet';
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import { NotFoundError } from '../../lib/shared/errors.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { createGuard } from './guard.ts';
@@ -22,7 +22,7 @@ const probes = new Set(['/healthz', '/readyz']);
 export async function createApi(deps: ApiDependencies): Promise<FastifyInstance> {
   const app = fastify({
     loggerInstance: deps.logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: bodyLimitBytes,
     genReqId: requestIdOf,
     routerOptions: { maxParamLength: 100 },

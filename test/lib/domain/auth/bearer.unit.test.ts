@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { challengeFor, insufficientScope, type ProtectedResource, readBearer } from '../../../../src/lib/domain/auth/index.ts';
+import {
+  challengeFor,
+  insufficientScope,
+  type ProtectedResource,
+  readBearer,
+} from '../../../../src/lib/domain/auth/index.ts';
 import { type AppError, NotFoundError, UnauthenticatedError, UsageError } from '../../../../src/lib/shared/errors.ts';
 
 const resource: ProtectedResource = {
@@ -36,18 +41,28 @@ describe('bearer token of a request', () => {
     expect(read(['authorization', value])).toEqual({ token });
   });
 
-  it.each([[[]], [['Authorization', '']], [['Authorization', 'Basic YTpi']], [['Authorization', 'Bearerabc']], [['X-Authorization', 'Bearer abc']]])(
-    'is missing in %j',
-    (headers) => expect(refused(headers).data.reason).toBe('missing'),
-  );
+  it.each([
+    [[]],
+    [['Authorization', '']],
+    [['Authorization', 'Basic YTpi']],
+    [['Authorization', 'Bearerabc']],
+    [['X-Authorization', 'Bearer abc']],
+  ])('is missing in %j', (headers) => expect(refused(headers).data.reason).toBe('missing'));
 
-  it.each(['Bearer', 'Bearer a b', 'Bearer a,b', 'Bearer a, Bearer b', 'Bearer =', 'Bearer "a"', 'Bearer\ta', 'Bearer ä', 'Bearer a=b'])(
-    'is malformed in %j',
-    (value) => {
-      const error = refused(['Authorization', value]);
-      expect([error.code, error.data.reason]).toEqual(['UNAUTHENTICATED', 'malformed']);
-    },
-  );
+  it.each([
+    'Bearer',
+    'Bearer a b',
+    'Bearer a,b',
+    'Bearer a, Bearer b',
+    'Bearer =',
+    'Bearer "a"',
+    'Bearer\ta',
+    'Bearer ä',
+    'Bearer a=b',
+  ])('is malformed in %j', (value) => {
+    const error = refused(['Authorization', value]);
+    expect([error.code, error.data.reason]).toEqual(['UNAUTHENTICATED', 'malformed']);
+  });
 
   it('requirement 14: comes from the Authorization header alone, and once', () => {
     for (const url of ['/x?access_token=abc', '/x?a=1&access_token=abc', '/x?ACCESS_TOKEN=abc']) {
@@ -59,7 +74,11 @@ describe('bearer token of a request', () => {
   });
 
   it('requirement 53: any header is accepted or refused, never a fault', () => {
-    const value = fc.oneof(fc.string(), fc.string().map((text) => `Bearer ${text}`), fc.string({ unit: 'binary' }));
+    const value = fc.oneof(
+      fc.string(),
+      fc.string().map((text) => `Bearer ${text}`),
+      fc.string({ unit: 'binary' }),
+    );
     const header = fc.tuple(fc.constantFrom('Authorization', 'AUTHORIZATION', 'Host', ''), value);
     fc.assert(
       fc.property(fc.array(header, { maxLength: 4 }), fc.webPath(), (headers, url) => {
@@ -97,7 +116,9 @@ describe('requirement 32: the challenge', () => {
   });
 
   it('of a token sent in two ways is 400', () => {
-    expect(challengeFor(refused(['Authorization', 'Bearer a'], '/?access_token=a'), resource)).toMatchObject({ status: 400 });
+    expect(challengeFor(refused(['Authorization', 'Bearer a'], '/?access_token=a'), resource)).toMatchObject({
+      status: 400,
+    });
   });
 
   it('cannot be broken out of, and is for refusals only', () => {

@@ -5,7 +5,14 @@ import type { User } from '../../../../src/lib/domain/users/index.ts';
 import { openDatabase } from '../../../../src/lib/infra/database/connection.ts';
 import { DatabaseUnavailableError, NotFoundError } from '../../../../src/lib/shared/errors.ts';
 import { newId, type SessionId } from '../../../../src/lib/shared/ids.ts';
-import { externalUrl, maxTtlSeconds, openTestIdentity, refusalOf, type TestIdentity, until } from '../../../helpers/identity.ts';
+import {
+  externalUrl,
+  maxTtlSeconds,
+  openTestIdentity,
+  refusalOf,
+  type TestIdentity,
+  until,
+} from '../../../helpers/identity.ts';
 
 const audience = mcpAudience(externalUrl, 'alpha');
 let test: TestIdentity;
@@ -88,7 +95,10 @@ describe('signing keys', () => {
     await test.identity.keys.rotate();
     expect(await refusalOf(test.identity.verifier.verify(token, audience))).toBe('accepted');
     const ago = maxTtlSeconds + 61;
-    await test.owner.query("UPDATE signing_keys SET retired_at = now() - make_interval(secs => $1) WHERE kid = $2", [ago, kid]);
+    await test.owner.query('UPDATE signing_keys SET retired_at = now() - make_interval(secs => $1) WHERE kid = $2', [
+      ago,
+      kid,
+    ]);
     await until('the verifier heard of it', async () => {
       return (await refusalOf(test.identity.verifier.verify(token, audience))) === 'unknown_key';
     });
@@ -194,7 +204,12 @@ describe('requirement 53: without the database', () => {
       },
       listen: { value: test.database.listen.bind(test.database) },
     });
-    const verifier = await TokenVerifier.open({ database: watched, keys: test.identity.keys, issuer: externalUrl, maxTtlSeconds });
+    const verifier = await TokenVerifier.open({
+      database: watched,
+      keys: test.identity.keys,
+      issuer: externalUrl,
+      maxTtlSeconds,
+    });
     const { token } = await signIn();
     const [, payload, signature] = token.split('.');
     const header = Buffer.from(JSON.stringify({ alg: 'ES256', typ: 'at+jwt', kid: 'stranger' })).toString('base64url');

@@ -1,12 +1,27 @@
 import { createHmac, randomUUID } from 'node:crypto';
-import { type CryptoKey, exportSPKI, generateKeyPair, importJWK, type JWK, type JWTPayload, SignJWT, UnsecuredJWT } from 'jose';
+import {
+  type CryptoKey,
+  exportSPKI,
+  generateKeyPair,
+  importJWK,
+  type JWK,
+  type JWTPayload,
+  SignJWT,
+  UnsecuredJWT,
+} from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mcpAudience } from '../../../../src/lib/app/identity.ts';
 import type { Claims, IssueRequest } from '../../../../src/lib/domain/auth/index.ts';
 import type { User } from '../../../../src/lib/domain/users/index.ts';
 import { ForbiddenError, UsageError } from '../../../../src/lib/shared/errors.ts';
 import type { SessionId } from '../../../../src/lib/shared/ids.ts';
-import { externalUrl, maxTtlSeconds, openTestIdentity, refusalOf, type TestIdentity } from '../../../helpers/identity.ts';
+import {
+  externalUrl,
+  maxTtlSeconds,
+  openTestIdentity,
+  refusalOf,
+  type TestIdentity,
+} from '../../../helpers/identity.ts';
 
 const audience = mcpAudience(externalUrl, 'alpha');
 const now = () => Math.floor(Date.now() / 1000);
@@ -76,7 +91,13 @@ describe('access tokens', () => {
     expect(payload.aud).toBe(audience);
     expect(issued.scopes).toEqual(['admin', 'tools:read']);
     const claims = await verify(issued.token);
-    expect(claims).toMatchObject({ sub: owner.id, name: 'owner', aud: audience, client: 'test', scopes: issued.scopes });
+    expect(claims).toMatchObject({
+      sub: owner.id,
+      name: 'owner',
+      aud: audience,
+      client: 'test',
+      scopes: issued.scopes,
+    });
     expect(new Date(claims.exp * 1000)).toEqual(issued.expiresAt);
   });
 
@@ -120,9 +141,13 @@ describe('access tokens', () => {
       const thief = await generateKeyPair('ES256', { extractable: true });
       const { kid, publicJwk } = await ownKey();
       const sign = (header: object) =>
-        new SignJWT(goodClaims()).setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid, ...header }).sign(thief.privateKey);
+        new SignJWT(goodClaims())
+          .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid, ...header })
+          .sign(thief.privateKey);
       expect(await refusalOf(verify(await sign({})))).toBe('signature');
-      expect(await refusalOf(verify(await sign({ jwk: publicJwk, jku: 'https://evil.example/jwks' })))).toBe('signature');
+      expect(await refusalOf(verify(await sign({ jwk: publicJwk, jku: 'https://evil.example/jwks' })))).toBe(
+        'signature',
+      );
     });
 
     it('HS256 with the public key as its secret', async () => {

@@ -1,0 +1,108 @@
+import { connect } from 'node:net';
+import { Writable } from 'node:stream';
+import pino from 'pino';
+import type { ApiDependencies } from '../../src/entry/api/dependencies.ts';
+import { HttpEndpoint, type ListenOptions } from '../../src/entry/api/listen.ts';
+import { createApi } from '../../src/entry/api/server.ts';
+import { mcpAudience, resourceMetadataUrl } from '../../src/lib/app/identity.ts';
+import { authenticate, challengeFor } from '../../src/lib/domain/auth/index.ts';
+import { toAppError } from '../../src/lib/shared/errors.ts';
+import { externalUrl } from './identity.ts';
+
+export interface TestApi {
+  readonly endpoint: HttpEndpoint;
+  readonly url: string;
+  /** Everything that was logged. */
+  readonly log: () => string;
+  close(): Promise<void>;
+}
+
+const alpha = { displayName: 'Alpha', scopes: ['user'] };
+
+/** The API in this process on a free port; its MCP handler signs the caller in and says who it was. */
+export async function startTestApi(
+  verifier: ApiDependencies['verifier'],
+  change: Partial<ApiDependencies> = {},
+  listen: Partial<ListenOptions> = {},
+): Promise<TestApi> {
+  const lines: string[] = [];
+  const sink = new Writable({
+    write: (chunk, _encoding, done) => {
+      lines.push(String(chunk));
+      done();
+    },
+  });
+  let endpoint: HttpEndpoint | undefined;
+  const app = await createApi({
+    instanceId: '00000000-0000-4000-8000-000000000001',
+    version: '9.9.9',
+    externalUrl,
+    issuer: externalUrl,
+    logger: pino({ level: 'trace' }, sink),
+    verifier,
+    mcpServer: (name) => (name === 'alpha' ? alpha : undefined),
+    registry: (details) => [
+      {
+        name: 'alpha',
+        display_name: 'Alpha',
+        description: 'Test',
+        endpoint: mcpAudience(externalUrl, 'alpha'),
+        oauth: {
+          required: true,
+          scopes: ['user'],
+          resource_metadata: resourceMetadataUrl(mcpAudience(externalUrl, 'alpha')),
+        },
+        ...(details ? { status: 'ready', port: 5000 } : {}),
+      },
+    ],
+    mcp: { handle: (request, response, server) => whoAreYou(verifier, request, response, server) },
+    readiness: {},
+    draining: () => endpoint?.draining ?? false,
+    ...change,
+  });
+  const listening = await HttpEndpoint.listen((request, response) => app.routing(request, response), {
+    host: 'localhost',
+    port: 0,
+    ...listen,
+  });
+  endpoint = listening;
+  return {
+    endpoint: listening,
+    url: `http://127.0.0.1:${listening.port}`,
+    log: () => lines.join(''),
+    close: async () => {
+      await listening.drain({ deadlineMs: 500 });
+      await app.close();
+    },
+  };
+}
+
+const whoAreYou = async (
+  verifier: ApiDependencies['verifier'],
+  ...[request, response, server]: Parameters<ApiDependencies['mcp']['handle']>
+): Promise<void> => {
+  const audience = mcpAudience(externalUrl, server);
+  try {
+    const claims = await authenticate(verifier, request, audience);
+    let bytes = 0;
+    for await (const chunk of request) bytes += (chunk as Buffer).length;
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ user: claims.name, bytes }));
+  } catch (thrown) {
+    const resource = { audience, metadataUrl: resourceMetadataUrl(audience), scopes: alpha.scopes };
+    const challenge = challengeFor(toAppError(thrown), resource);
+    if (challenge === undefined) throw thrown;
+    response.writeHead(challenge.status, { 'www-authenticate': challenge.header }).end();
+  }
+};
+
+/** Sends bytes as they are and gives back all that came until the other side closed. */
+export function sendRaw(port: number, text: string): Promise<string> {
+  return new Promise((done, fail) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(text));
+    let received = '';
+    socket.setEncoding('latin1').on('data', (chunk: string) => {
+      received += chunk;
+    });
+    socket.on('close', () => done(received)).on('error', fail);
+  });
+}
