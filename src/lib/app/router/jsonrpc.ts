@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+
 /**
  * Reading one JSON-RPC message of MCP (schema revisions 2024-11-05 to 2026-07-28). By hand and without a schema
  * library on purpose: this runs for every request, and only the envelope concerns the router. What `params` must look
@@ -30,6 +32,8 @@ export const invalidParams = -32602;
 const maxDepth = 128;
 
 export function parseMessage(body: Buffer): Message {
+  // Replacement characters would let the router read another text than the server gets.
+  if (!isUtf8(body)) return malformed(parseError, 'The body is not UTF-8.');
   const text = body.toString('utf8');
   const flaw = findFlaw(text);
   if (flaw !== undefined) return malformed(invalidRequest, flaw);

@@ -84,6 +84,10 @@ describe('parseMessage', () => {
     expect(flaw(text)).toMatchObject({ code: -32600, message: expect.stringMatching(/repeated|must be written/) as string });
   });
 
+  it('refuses what is not UTF-8', () => {
+    expect(parseMessage(Buffer.from([0x22, 0xff, 0x22]))).toMatchObject({ kind: 'malformed', code: -32700 });
+  });
+
   it('lets members repeat where they are the arguments’ own affair', () => {
     expect(parse('{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"name":"b","x":{"method":1}}}}').kind).toBe('call');
     expect(parse('{"jsonrpc":"2.0","id":1,"result":{"name":1,"Name":2}}').kind).toBe('response');

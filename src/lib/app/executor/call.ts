@@ -1,0 +1,57 @@
+import type { Claims } from '../../domain/auth/index.ts';
+import type { McpServerConfig } from '../../domain/mcp/index.ts';
+import type { ExecutionId } from '../../shared/ids.ts';
+
+/** One tool call as it came in, its caller known. */
+export interface ToolCall {
+  readonly server: McpServerConfig;
+  readonly tool: string;
+  /** The arguments, a value from `JSON.parse` of bounded depth. */
+  readonly input: unknown;
+  readonly claims: Claims;
+  /** When it arrived, by `performance.now()`. */
+  readonly arrivedAt: number;
+  readonly cancellation: Cancellation;
+}
+
+/** What a server answered, judged. */
+export interface Verdict {
+  readonly status: 'success' | 'tool_error' | 'failed';
+  /** What went wrong, as the server says it. */
+  readonly error?: string;
+  /** The answer's message, as bytes. */
+  readonly payload: Buffer;
+}
+
+/** A call that is on its way to a server. */
+export interface RunningCall<A extends Verdict> {
+  /** Rejects with an AppError when there is no answer that could be given. */
+  readonly answer: Promise<A>;
+  /** Breaks the call off; `answer` rejects with the reason. */
+  abort(reason: Error): void;
+}
+
+/** Sends the call; only ever called after its intent is durable. */
+export type Dispatch<A extends Verdict> = (executionId: ExecutionId) => RunningCall<A>;
+
+/** The caller's way to take the call back. Lighter than an AbortSignal, of which each would cost as much as a signature. */
+export class Cancellation {
+  #cancelled = false;
+  #listener: (() => void) | undefined;
+
+  get cancelled(): boolean {
+    return this.#cancelled;
+  }
+
+  cancel(): void {
+    if (this.#cancelled) return;
+    this.#cancelled = true;
+    this.#listener?.();
+  }
+
+  /** One listener: the executor's. Called at once when it is cancelled already. */
+  onCancel(listener: () => void): void {
+    this.#listener = listener;
+    if (this.#cancelled) listener();
+  }
+}

@@ -1,0 +1,242 @@
+import { hash } from 'node:crypto';
+import { insufficientScope } from '../../domain/auth/index.ts';
+import {
+  type AuditedInput,
+  type AuditWriter,
+  auditInput,
+  type IntentRow,
+  newExecutionId,
+  type OutcomeRow,
+  type OutcomeStatus,
+  redactText,
+} from '../../domain/governance/index.ts';
+import type { McpServerConfig } from '../../domain/mcp/index.ts';
+import { type AppError, CancelledError, ForbiddenError, TimeoutError, toAppError } from '../../shared/errors.ts';
+import type { ExecutionId } from '../../shared/ids.ts';
+import { missingScopes } from '../../shared/permission.ts';
+import type { Dispatch, RunningCall, ToolCall, Verdict } from './call.ts';
+
+export interface ExecutorOptions {
+  readonly audit: Pick<AuditWriter, 'intent' | 'attempt' | 'outcome'>;
+  /** How long a call may take unless its tool says otherwise, in ms. */
+  readonly callTimeoutMs: number;
+}
+
+/** A call that was made and recorded; its answer may be given now. */
+export interface Executed<A extends Verdict> {
+  readonly executionId: ExecutionId;
+  readonly answer: A;
+}
+
+/** An error of a call that has rows, with the id that finds them. */
+export interface Recorded {
+  readonly error: AppError;
+  readonly executionId: ExecutionId;
+}
+
+/** Longest tool name that is recorded, in characters. */
+const maxToolName = 256;
+
+/**
+ * The one path of every tool call: authorise, commit the intent, make the call, commit its outcome, give the answer.
+ * Without a durable intent there is no call, without a durable outcome no answer; a refusal is recorded the same way.
+ */
+export class Executor {
+  readonly #audit: ExecutorOptions['audit'];
+  readonly #callTimeoutMs: number;
+
+  constructor(options: ExecutorOptions) {
+    this.#audit = options.audit;
+    this.#callTimeoutMs = options.callTimeoutMs;
+  }
+
+  /**
+   * Makes a call.
+   * @throws ExecutionError around ForbiddenError (refused), AuditUnavailableError (not made), UpstreamFailedError,
+   *   UpstreamUnavailableError, TooLargeError, TimeoutError, CancelledError (made, and recorded as such)
+   */
+  async execute<A extends Verdict>(call: ToolCall, dispatch: Dispatch<A>): Promise<Executed<A>> {
+    const executionId = newExecutionId();
+    const required = requiredScopes(call.server, call.tool);
+    const input = auditInput(call.input, secretNames(call.server, call.tool));
+    const refusal = refusalOf(call, required);
+    if (refusal !== undefined) return this.#attempt(call, executionId, required, input, refusal, 'refused');
+    await this.#audit.intent(intentOf(call, executionId, required, input, 'allowed')).catch((error: unknown) => {
+      throw new ExecutionError(toAppError(error), executionId);
+    });
+    return this.#run(call, executionId, input, dispatch);
+  }
+
+  /**
+   * Records a call that can't be made: its message is not valid, or there is no server to send it to.
+   * @throws ExecutionError around the given error, or around what speaks against the caller, or AuditUnavailableError
+   */
+  async reject(call: ToolCall, error: AppError, status: 'refused' | 'failed'): Promise<never> {
+    const required = requiredScopes(call.server, call.tool);
+    const input = auditInput(call.input, secretNames(call.server, call.tool));
+    const refusal = refusalOf(call, required);
+    return this.#attempt(call, newExecutionId(), required, input, refusal ?? error, refusal === undefined ? status : 'refused');
+  }
+
+  async #attempt(
+    call: ToolCall,
+    executionId: ExecutionId,
+    required: readonly string[],
+    input: AuditedInput,
+    error: AppError,
+    status: 'refused' | 'failed',
+  ): Promise<never> {
+    const outcome = { executionId, status, error: redactText(error.message, input.secrets), latencyUs: micros(call.arrivedAt) };
+    const decision = status === 'refused' ? 'refused' : 'allowed';
+    try {
+      await this.#audit.attempt(intentOf(call, executionId, required, input, decision), outcome);
+    } catch (unrecorded) {
+      throw new ExecutionError(toAppError(unrecorded), executionId);
+    }
+    throw new ExecutionError(error, executionId);
+  }
+
+  async #run<A extends Verdict>(
+    call: ToolCall,
+    executionId: ExecutionId,
+    input: AuditedInput,
+    dispatch: Dispatch<A>,
+  ): Promise<Executed<A>> {
+    const sentAt = performance.now();
+    let answer: A | undefined;
+    let failure: AppError | undefined;
+    try {
+      if (call.cancellation.cancelled) throw cancelled();
+      answer = await this.#await(call, dispatch(executionId));
+    } catch (error) {
+      failure = toAppError(error);
+    }
+    const outcome = outcomeOf(executionId, answer, failure, input.secrets, micros(sentAt), micros(call.arrivedAt));
+    try {
+      await this.#audit.outcome(outcome);
+    } catch (unrecorded) {
+      throw new ExecutionError(toAppError(unrecorded), executionId);
+    }
+    if (answer === undefined) throw new ExecutionError(failure ?? toAppError(undefined), executionId);
+    return { executionId, answer };
+  }
+
+  async #await<A extends Verdict>(call: ToolCall, running: RunningCall<A>): Promise<A> {
+    const ms = call.server.tools.get(call.tool)?.timeoutMs ?? this.#callTimeoutMs;
+    const timer = setTimeout(() => running.abort(timedOut(call, ms)), ms);
+    call.cancellation.onCancel(() => running.abort(cancelled()));
+    try {
+      return await running.answer;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** Why a call has no answer, and the id under which that is recorded (if the audit could be reached). */
+export class ExecutionError extends Error implements Recorded {
+  readonly error: AppError;
+  readonly executionId: ExecutionId;
+
+  constructor(error: AppError, executionId: ExecutionId) {
+    super(error.message, { cause: error });
+    this.name = 'ExecutionError';
+    this.error = error;
+    this.executionId = executionId;
+  }
+}
+
+/** What speaks against the caller: the scopes of server and tool, or a client that is not the server's. */
+export function refusalOf(call: Pick<ToolCall, 'server' | 'claims'>, required: readonly string[]): ForbiddenError | undefined {
+  const { claims, server } = call;
+  if (missingScopes(claims.scopes, required).length > 0) return insufficientScope(claims.scopes, required);
+  const { clientId } = server.oauth;
+  if (clientId === undefined || clientId === claims.client) return undefined;
+  return new ForbiddenError('This server takes the tokens of one client only', { data: { reason: 'client' } });
+}
+
+const noScopes: readonly string[] = [];
+const merged = new WeakMap<object, readonly string[]>();
+
+/** What server and tool ask for together. */
+export function requiredScopes(server: McpServerConfig, tool: string | undefined): readonly string[] {
+  const config = tool === undefined ? undefined : server.tools.get(tool);
+  if (config === undefined || config.scopes.length === 0) return server.oauth.scopes;
+  let all = merged.get(config);
+  if (all === undefined) {
+    all = [...new Set([...server.oauth.scopes, ...(config.scopes ?? noScopes)])];
+    merged.set(config, all);
+  }
+  return all;
+}
+
+function secretNames(server: McpServerConfig, tool: string): ReadonlySet<string> | undefined {
+  const names = server.tools.get(tool)?.secret;
+  return names === undefined || names.size === 0 ? undefined : names;
+}
+
+function intentOf(
+  call: ToolCall,
+  executionId: ExecutionId,
+  required: readonly string[],
+  input: AuditedInput,
+  decision: IntentRow['decision'],
+): IntentRow {
+  const { claims } = call;
+  return {
+    executionId,
+    server: call.server.name,
+    tool: redactText(call.tool, undefined, maxToolName),
+    userId: claims.sub,
+    userName: claims.name,
+    sessionId: claims.sid,
+    client: claims.client,
+    scopes: claims.scopes,
+    required,
+    inputDigest: input.digest,
+    inputJson: input.json,
+    decision,
+    startedAt: Date.now(),
+  };
+}
+
+function outcomeOf(
+  executionId: ExecutionId,
+  answer: Verdict | undefined,
+  failure: AppError | undefined,
+  secrets: readonly string[],
+  upstreamUs: number,
+  latencyUs: number,
+): OutcomeRow {
+  const error = failure?.message ?? answer?.error;
+  return {
+    executionId,
+    status: answer?.status ?? statusOf(failure),
+    latencyUs,
+    upstreamUs,
+    ...(error === undefined ? {} : { error: redactText(error, secrets) }),
+    ...(answer === undefined
+      ? {}
+      : { outputDigest: hash('sha256', answer.payload, 'hex'), outputBytes: answer.payload.length }),
+  };
+}
+
+function statusOf(failure: AppError | undefined): OutcomeStatus {
+  if (failure?.code === 'TIMEOUT') return 'timeout';
+  return failure?.code === 'CANCELLED' ? 'cancelled' : 'failed';
+}
+
+function micros(since: number): number {
+  return Math.round((performance.now() - since) * 1_000);
+}
+
+function cancelled(): CancelledError {
+  return new CancelledError('The caller took the call back.');
+}
+
+function timedOut(call: ToolCall, ms: number): TimeoutError {
+  return new TimeoutError(`The tool ${redactText(call.tool, undefined, maxToolName)} did not answer within ${ms} ms.`, {
+    hint: 'The call was broken off; whether it had an effect is for the tool to say.',
+    data: { timeoutMs: ms },
+  });
+}

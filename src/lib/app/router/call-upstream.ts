@@ -1,0 +1,180 @@
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import type { Dispatcher } from 'undici';
+import { TooLargeError, UpstreamFailedError } from '../../shared/errors.ts';
+import type { RunningCall, Verdict } from '../executor/call.ts';
+import { mediaType } from './headers.ts';
+import type { RequestId } from './jsonrpc.ts';
+import { eventData, SseSplitter } from './sse.ts';
+import { toUpstreamError } from './upstream-errors.ts';
+import { judge, judgeFailure } from './verdict.ts';
+
+/** The answer of a server, held back until its outcome is durable. */
+export interface HeldAnswer extends Verdict {
+  readonly httpStatus: number;
+  readonly headers: IncomingHttpHeaders;
+  /** The event that the answer came as, when the server streams. */
+  readonly event?: Buffer;
+}
+
+export interface CallClient {
+  readonly res: ServerResponse;
+  /** Sends the head of an event stream, once, before the first event. */
+  beginStream(headers: IncomingHttpHeaders): void;
+}
+
+/** How long a server may leave its stream open after its answer before the connection is given up, in ms. */
+const lingerMs = 1_000;
+
+/**
+ * A tools/call at a server. A JSON answer is taken whole; of an event stream everything before the answer (progress,
+ * notifications, requests of the server) passes at once. The answer itself is judged and held.
+ */
+export class CallUpstream implements Dispatcher.DispatchHandler, RunningCall<HeldAnswer> {
+  readonly answer: Promise<HeldAnswer>;
+  readonly #id: RequestId;
+  readonly #client: CallClient;
+  readonly #limit: number;
+  #resolve!: (answer: HeldAnswer) => void;
+  #reject!: (error: Error) => void;
+  #controller: Dispatcher.DispatchController | undefined;
+  #aborted: Error | undefined;
+  #settled = false;
+  #ended = false;
+  #status = 0;
+  #headers: IncomingHttpHeaders = {};
+  #splitter: SseSplitter | undefined;
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+
+  constructor(id: RequestId, client: CallClient, limit: number) {
+    this.#id = id;
+    this.#client = client;
+    this.#limit = limit;
+    this.answer = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  abort(reason: Error): void {
+    this.#fail(reason);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#aborted !== undefined) controller.abort(this.#aborted);
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+    // 1xx are followed by the response itself.
+    if (status < 200) return;
+    this.#status = status;
+    this.#headers = headers;
+    if (status === 200 && mediaType(headers) === 'text/event-stream') {
+      this.#splitter = new SseSplitter(this.#limit);
+    } else if (Number(headers['content-length'] ?? 0) > this.#limit) {
+      this.#fail(this.#tooLarge());
+    }
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#settled) return;
+    if (this.#splitter !== undefined) {
+      this.#onStream(controller, this.#splitter, chunk);
+      return;
+    }
+    this.#bytes += chunk.length;
+    if (this.#bytes > this.#limit) this.#fail(this.#tooLarge());
+    else this.#chunks.push(chunk);
+  }
+
+  onResponseEnd(): void {
+    this.#ended = true;
+    if (this.#settled) return;
+    if (this.#splitter !== undefined) {
+      this.#fail(new UpstreamFailedError('The server ended its stream without an answer.'));
+      return;
+    }
+    try {
+      this.#onBody(this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks, this.#bytes));
+    } catch (error) {
+      this.#fail(error as Error);
+    }
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    this.#ended = true;
+    if (!this.#settled) this.#fail(toUpstreamError(error));
+  }
+
+  #onBody(payload: Buffer): void {
+    if (mediaType(this.#headers) !== 'application/json') {
+      throw new UpstreamFailedError(`The server answered with status ${this.#status} and no JSON.`);
+    }
+    const text = payload.toString('utf8');
+    if (this.#status === 200) {
+      const judged = judge(text, this.#id);
+      if (judged.kind === 'other') throw new UpstreamFailedError('The server sent a request where its answer was due.');
+      this.#settle({ ...judged.verdict, payload, httpStatus: 200, headers: this.#headers });
+      return;
+    }
+    // 401 and 403 would be about the router's own identity: no affair of the client, and no challenge for it.
+    if (this.#status < 400 || this.#status >= 500 || this.#status === 401 || this.#status === 403) {
+      throw new UpstreamFailedError(`The server answered with status ${this.#status}.`);
+    }
+    this.#settle({ ...judgeFailure(text, this.#id), payload, httpStatus: this.#status, headers: this.#headers });
+  }
+
+  #onStream(controller: Dispatcher.DispatchController, splitter: SseSplitter, chunk: Buffer): void {
+    try {
+      for (const event of splitter.push(chunk)) {
+        this.#onEvent(controller, event);
+        // What follows the answer is dropped: a call has one.
+        if (this.#settled) return;
+      }
+    } catch (error) {
+      this.#fail(error instanceof RangeError ? this.#tooLarge() : (error as Error));
+    }
+  }
+
+  #onEvent(controller: Dispatcher.DispatchController, event: Buffer): void {
+    const data = eventData(event);
+    // A comment or a priming event has no data.
+    const judged = data === '' ? undefined : judge(data, this.#id);
+    if (judged?.kind === 'answer') {
+      this.#settle({ ...judged.verdict, payload: Buffer.from(data), httpStatus: 200, headers: this.#headers, event });
+      if (!this.#ended) setTimeout(() => this.#letGo(), lingerMs).unref();
+      return;
+    }
+    const { res } = this.#client;
+    if (res.destroyed) return;
+    this.#client.beginStream(this.#headers);
+    if (!res.write(event)) {
+      controller.pause();
+      res.once('drain', () => controller.resume());
+    }
+  }
+
+  #settle(answer: HeldAnswer): void {
+    this.#settled = true;
+    this.#resolve(answer);
+  }
+
+  #fail(error: Error): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#aborted = error;
+    this.#chunks = [];
+    this.#reject(error);
+    this.#letGo();
+  }
+
+  /** Gives the connection up, unless the exchange on it is complete. */
+  #letGo(): void {
+    if (!this.#ended) this.#controller?.abort(this.#aborted ?? new Error('The stream went on after its answer.'));
+  }
+
+  #tooLarge(): TooLargeError {
+    return new TooLargeError(`The answer is larger than ${this.#limit} bytes.`, { data: { limit: this.#limit } });
+  }
+}

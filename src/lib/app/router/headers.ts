@@ -1,0 +1,80 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { Claims } from '../../domain/auth/index.ts';
+import type { ExecutionId } from '../../shared/ids.ts';
+import { identityHeaderName, signIdentity } from '../../infra/security/identity-header.ts';
+import { tokenHeaderName } from './delegation.ts';
+import type { Upstream } from './upstreams.ts';
+
+const sessionHeader = 'mcp-session-id';
+const identitySeconds = 60;
+
+export interface OnBehalf {
+  readonly claims: Claims;
+  /** The session id as the server knows it. */
+  readonly session: string | undefined;
+  /** A token of the caller, for a server that may act for them. */
+  readonly token: string | undefined;
+}
+
+/**
+ * The headers of a request to a server, names and values in turn. A list of what goes along, not of what is left out:
+ * nothing that authenticates the client here (Authorization, cookies) or belongs to its connection gets through, nor
+ * Last-Event-ID, since an answer that was cut off must not come back past the audit.
+ */
+export function upstreamHeaders(req: IncomingMessage, upstream: Upstream, on: OnBehalf, exec?: ExecutionId): string[] {
+  const { claims } = on;
+  const iat = Math.floor(Date.now() / 1_000);
+  const identity = {
+    aud: upstream.instanceId,
+    sub: claims.sub,
+    name: claims.name,
+    sid: claims.sid,
+    scopes: claims.scopes,
+    iat,
+    exp: iat + identitySeconds,
+  };
+  const headers = [
+    'accept',
+    req.method === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream',
+    identityHeaderName,
+    signIdentity(upstream.identityKey, exec === undefined ? identity : { ...identity, exec }),
+  ];
+  if (req.method === 'POST') headers.push('content-type', 'application/json');
+  if (on.token !== undefined) headers.push(tokenHeaderName, on.token);
+  if (on.session !== undefined) headers.push(sessionHeader, on.session);
+  for (const name in req.headers) {
+    // Mcp-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Param-*; W3C trace context.
+    const goes = name.startsWith('mcp-') ? name !== sessionHeader : name === 'traceparent' || name === 'tracestate';
+    if (!goes) continue;
+    const value = req.headers[name];
+    if (typeof value === 'string') headers.push(name, value);
+  }
+  return headers;
+}
+
+/** The headers of a server's answer that the client gets, beside its type. */
+export function downstreamHeaders(
+  headers: IncomingHttpHeaders,
+  bindSession: (sessionId: string) => string,
+): Record<string, string> {
+  const result: Record<string, string> = {};
+  for (const name in headers) {
+    const goes = name.startsWith('mcp-') || name === 'allow' || name === 'retry-after';
+    const value = headers[name];
+    if (goes && typeof value === 'string') result[name] = name === sessionHeader ? bindSession(value) : value;
+  }
+  return result;
+}
+
+export function sessionOf(req: IncomingMessage): string | undefined {
+  const value = req.headers[sessionHeader];
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** The media type of a message, without parameters. */
+export function mediaType(headers: IncomingHttpHeaders): string {
+  const value = headers['content-type'];
+  if (typeof value !== 'string') return '';
+  const end = value.indexOf(';');
+  return (end === -1 ? value : value.slice(0, end)).trim().toLowerCase();
+}

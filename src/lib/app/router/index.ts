@@ -1,0 +1,3 @@
+export { Delegation } from './delegation.ts';
+export { type RegistryServer, type RegistrySource, registryView } from './registry-view.ts';
+export { createMcpRouter, type McpRouter, type McpRouterDeps } from './router.ts';

@@ -1,0 +1,54 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { challengeFor, type ProtectedResource } from '../../domain/auth/index.ts';
+import { ApiUnavailableError, NotFoundError, UsageError } from '../../shared/errors.ts';
+import { type ErrorAnswer, sendError } from './answers.ts';
+import { endUnread } from './body.ts';
+import { mediaType } from './headers.ts';
+
+/**
+ * Answers with an error, with a challenge where the error asks for one, and lets go of a client that is still sending.
+ */
+export function refuse(req: IncomingMessage, res: ServerResponse, resource: ProtectedResource, answer: ErrorAnswer): void {
+  const challenge = res.headersSent ? undefined : challengeFor(answer.error, resource);
+  const unread = !req.complete;
+  sendError(res, {
+    ...answer,
+    ...(challenge === undefined ? {} : { status: challenge.status }),
+    headers: {
+      ...answer.headers,
+      ...(unread ? { connection: 'close' } : {}),
+      ...(challenge === undefined ? {} : { 'www-authenticate': challenge.header }),
+    },
+  });
+  if (unread) endUnread(req, res);
+}
+
+/** MCP 2025-11-25, Streamable HTTP: what a POST must be and must be able to take. */
+export function checkPostHeaders(req: IncomingMessage): ErrorAnswer | undefined {
+  if (mediaType(req.headers) !== 'application/json') {
+    return { error: new UsageError('A message is sent as Content-Type: application/json.'), status: 415 };
+  }
+  const { accept } = req.headers;
+  if (accept === undefined || accepts(accept, 'application/json', 'text/event-stream')) return undefined;
+  return { error: new UsageError('The answer may be application/json or text/event-stream: accept both.'), status: 406 };
+}
+
+export const methodNotAllowed: ErrorAnswer = {
+  error: new UsageError('This address takes POST, GET and DELETE.'),
+  status: 405,
+  headers: { allow: 'POST, GET, DELETE' },
+};
+
+/** To its client a session of somebody else does not exist: 404 makes it begin a new one (MCP 2025-11-25). */
+export function unknownSession(): NotFoundError {
+  return new NotFoundError('There is no such session.', { hint: 'Begin a new one with initialize.' });
+}
+
+export function shuttingDown(): ApiUnavailableError {
+  return new ApiUnavailableError('The API is shutting down.', { hint: 'Try again in a moment.' });
+}
+
+function accepts(accept: string, ...types: readonly string[]): boolean {
+  const ranges = accept.toLowerCase();
+  return types.every((type) => ranges.includes(type) || ranges.includes('*/*') || ranges.includes(`${type.split('/')[0]}/*`));
+}

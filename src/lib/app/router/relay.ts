@@ -1,0 +1,114 @@
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import type { Dispatcher } from 'undici';
+import { type AppError, CancelledError, TimeoutError, UpstreamFailedError } from '../../shared/errors.ts';
+import { mediaType } from './headers.ts';
+import { toUpstreamError } from './upstream-errors.ts';
+
+export interface RelayOptions {
+  readonly res: ServerResponse;
+  /** Response headers for the client, from the server's. */
+  readonly headers: (headers: IncomingHttpHeaders) => Record<string, string>;
+  /** How long an answer that is no stream may take, in ms. */
+  readonly timeoutMs: number;
+  /** Answers for a server that did not. */
+  readonly onError: (error: AppError) => void;
+}
+
+/** Anything but a tools/call: the answer's bytes pass as they come, no faster than the client takes them. */
+export class Relay implements Dispatcher.DispatchHandler {
+  /** Settles when the exchange is over, however it ended. */
+  readonly done: Promise<void>;
+  readonly #options: RelayOptions;
+  readonly #timer: NodeJS.Timeout;
+  #finish!: () => void;
+  #controller: Dispatcher.DispatchController | undefined;
+  #reason: AppError | undefined;
+  #ended = false;
+
+  constructor(options: RelayOptions) {
+    this.#options = options;
+    this.done = new Promise((resolve) => {
+      this.#finish = resolve;
+    });
+    this.#timer = setTimeout(() => {
+      this.abort(new TimeoutError(`The server did not answer within ${options.timeoutMs} ms.`));
+    }, options.timeoutMs);
+    options.res.once('close', () => {
+      if (!this.#ended) this.abort(new CancelledError('The client left.'));
+    });
+  }
+
+  /** Breaks the exchange off on both sides. */
+  abort(reason: AppError): void {
+    if (this.#ended || this.#reason !== undefined) return;
+    this.#reason = reason;
+    this.#end();
+    this.#controller?.abort(reason);
+  }
+
+  /** Ends a stream as if the server had, and any other exchange with an error. */
+  stop(reason: AppError): void {
+    const { res } = this.#options;
+    if (!this.#ended && res.headersSent) res.end();
+    this.abort(reason);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#reason !== undefined) controller.abort(this.#reason);
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+    if (status < 200 || this.#ended) return;
+    const { res } = this.#options;
+    const type = headers['content-type'];
+    // A stream lasts as long as both sides want.
+    if (mediaType(headers) === 'text/event-stream') clearTimeout(this.#timer);
+    // 401 and 403 would be about the router's own identity: no affair of the client, and no challenge for it.
+    if (status >= 500 || status === 401 || status === 403 || (status >= 300 && status < 400)) {
+      this.abort(new UpstreamFailedError(`The server answered with status ${status}.`));
+      return;
+    }
+    const length = headers['content-length'];
+    res.writeHead(status, {
+      ...(typeof type === 'string' ? { 'content-type': type } : {}),
+      ...(typeof length === 'string' ? { 'content-length': length } : {}),
+      'cache-control': 'no-store',
+      ...this.#options.headers(headers),
+    });
+    res.flushHeaders();
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const { res } = this.#options;
+    if (this.#ended || res.destroyed) return;
+    if (!res.write(chunk)) {
+      controller.pause();
+      res.once('drain', () => controller.resume());
+    }
+  }
+
+  onResponseEnd(): void {
+    if (this.#ended) return;
+    this.#options.res.end();
+    this.#end();
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    if (this.#ended) return;
+    this.#reason = toUpstreamError(error);
+    this.#end();
+  }
+
+  #end(): void {
+    this.#ended = true;
+    clearTimeout(this.#timer);
+    const { res, onError } = this.#options;
+    if (this.#reason !== undefined && !res.destroyed) {
+      // A body that breaks off must look broken: cut the connection rather than end the body as if it were whole.
+      if (res.headersSent && !res.writableEnded) res.destroy();
+      else if (!res.headersSent) onError(this.#reason);
+    }
+    this.#finish();
+  }
+}

@@ -1,0 +1,133 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { authenticate, type TokenVerifier } from '../../domain/auth/index.ts';
+import type { McpServerConfig } from '../../domain/mcp/index.ts';
+import type { Logger } from '../../infra/logging/logger.ts';
+import { toAppError } from '../../shared/errors.ts';
+import type { Executor } from '../executor/executor.ts';
+import { mcpAudience, resourceMetadataUrl, signInServer, unknownServer } from '../identity.ts';
+import { readBody } from './body.ts';
+import { Calls, malformedAnswer } from './calls.ts';
+import type { Delegation } from './delegation.ts';
+import { type Exchange, Passage, type Route } from './exchange.ts';
+import { parseMessage } from './jsonrpc.ts';
+import { checkPostHeaders, methodNotAllowed, refuse } from './refusals.ts';
+import { Relays } from './relays.ts';
+import { SessionBinding } from './session-binding.ts';
+import { type Directory, Upstreams } from './upstreams.ts';
+
+export interface McpRouterDeps {
+  readonly servers: readonly McpServerConfig[];
+  /** The address under which clients reach the API, without a slash at its end. */
+  readonly externalUrl: string;
+  readonly verifier: Pick<TokenVerifier, 'verify'>;
+  readonly directory: Directory;
+  readonly executor: Executor;
+  /** 32 bytes; the identity of callers is signed with keys derived from it. */
+  readonly identityRoot: Uint8Array;
+  /** Tokens for servers with `delegate: true`. */
+  readonly delegation: Pick<Delegation, 'token'>;
+  readonly log: Logger;
+  readonly limits: {
+    /** Largest request and largest answer of a call, in bytes. */
+    readonly bodyBytes: number;
+    /** How long a request's body may take to arrive, in ms; 30 s unless told. */
+    readonly bodyTimeoutMs?: number;
+    /** How long a server may take for what is no tool call, in ms. */
+    readonly callTimeoutMs: number;
+  };
+}
+
+/** The way to the MCP servers: `/api/v1/mcp/<server>/mcp`, Streamable HTTP. */
+export interface McpRouter {
+  /**
+   * Answers one request whose body nobody has read; settles when the exchange is over.
+   * @throws NotFoundError, unanswered, for a server that is not there
+   */
+  handle(req: IncomingMessage, res: ServerResponse, serverName: string): Promise<void>;
+  /** Ends streams, lets running calls come to their end for `graceMs`, then breaks them off. */
+  close(graceMs?: number): Promise<void>;
+}
+
+export function createMcpRouter(deps: McpRouterDeps): McpRouter {
+  return new Router(deps);
+}
+
+class Router implements McpRouter {
+  readonly #verifier: McpRouterDeps['verifier'];
+  readonly #bodyLimits: { readonly bytes: number; readonly timeoutMs: number };
+  readonly #routes = new Map<string, Route>();
+  readonly #upstreams: Upstreams;
+  readonly #calls: Calls;
+  readonly #relays: Relays;
+
+  constructor(deps: McpRouterDeps) {
+    const { limits, executor, log } = deps;
+    this.#verifier = deps.verifier;
+    this.#bodyLimits = { bytes: limits.bodyBytes, timeoutMs: limits.bodyTimeoutMs ?? 30_000 };
+    const upstreams = new Upstreams(deps.directory, deps.identityRoot);
+    const passage = new Passage(new SessionBinding(deps.identityRoot), deps.delegation);
+    this.#upstreams = upstreams;
+    this.#calls = new Calls({ executor, upstreams, passage, log, answerBytes: limits.bodyBytes });
+    this.#relays = new Relays({ upstreams, passage, timeoutMs: limits.callTimeoutMs });
+    for (const config of deps.servers) {
+      if (!config.enabled) continue;
+      const audience = mcpAudience(deps.externalUrl, config.name);
+      const resource = { audience, metadataUrl: resourceMetadataUrl(audience), scopes: signInServer(config).scopes };
+      this.#routes.set(config.name, { config, resource });
+    }
+  }
+
+  async handle(req: IncomingMessage, res: ServerResponse, serverName: string): Promise<void> {
+    const arrivedAt = performance.now();
+    const route = this.#routes.get(serverName);
+    if (route === undefined) throw unknownServer(serverName);
+    let exchange: Exchange;
+    try {
+      const claims = await authenticate(this.#verifier, req, route.resource.audience);
+      exchange = { req, res, route, claims, arrivedAt };
+    } catch (error) {
+      refuse(req, res, route.resource, { error: toAppError(error) });
+      return;
+    }
+    if (req.method === 'POST') await this.#post(exchange);
+    else if (req.method === 'GET' || req.method === 'DELETE') await this.#relays.handle(exchange, null, null);
+    else refuse(req, res, route.resource, methodNotAllowed);
+  }
+
+  async close(graceMs = 10_000): Promise<void> {
+    this.#relays.close();
+    await this.#calls.close(graceMs);
+    await this.#upstreams.close();
+  }
+
+  async #post(exchange: Exchange): Promise<void> {
+    const { req, res, route } = exchange;
+    const unacceptable = checkPostHeaders(req);
+    if (unacceptable !== undefined) {
+      refuse(req, res, route.resource, unacceptable);
+      return;
+    }
+    let body: Buffer;
+    try {
+      body = await readBody(req, this.#bodyLimits);
+    } catch (thrown) {
+      const error = toAppError(thrown);
+      // 408 (RFC 9110 §15.5.9): it is the client that was slow.
+      refuse(req, res, route.resource, error.code === 'TIMEOUT' ? { error, status: 408 } : { error });
+      return;
+    }
+    const message = parseMessage(body);
+    switch (message.kind) {
+      case 'call':
+        return this.#calls.handle(exchange, message, body);
+      case 'malformed':
+        if (message.tool !== undefined) return this.#calls.malformed(exchange, message);
+        return refuse(req, res, route.resource, malformedAnswer(message));
+      case 'notification':
+        if (message.cancels !== undefined) this.#calls.cancel(exchange, message.cancels);
+        return this.#relays.handle(exchange, body, null);
+      default:
+        return this.#relays.handle(exchange, body, message.kind === 'request' ? message.id : null);
+    }
+  }
+}

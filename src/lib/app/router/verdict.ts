@@ -1,0 +1,68 @@
+import { UpstreamFailedError } from '../../shared/errors.ts';
+import type { Verdict } from '../executor/call.ts';
+import { isRecord, type RequestId } from './jsonrpc.ts';
+
+/** What one message of a server means to the call that waits: its answer, or something on the way to it. */
+export type Judged = { readonly kind: 'answer'; readonly verdict: Pick<Verdict, 'status' | 'error'> } | { readonly kind: 'other' };
+
+const other: Judged = { kind: 'other' };
+
+/**
+ * Reads a message that a server sent while a call was running.
+ * @throws UpstreamFailedError when it is not JSON-RPC, or answers another request
+ */
+export function judge(text: string, id: RequestId): Judged {
+  const message = parse(text);
+  if (message['jsonrpc'] !== '2.0') throw garbage('what is not JSON-RPC 2.0');
+  const { result, error } = message;
+  if (typeof message['method'] === 'string') {
+    if (result !== undefined || error !== undefined) throw garbage('a message that is a request and a response');
+    return other;
+  }
+  if (message['id'] !== id) throw garbage('an answer to another request');
+  return { kind: 'answer', verdict: judgeAnswer(result, error) };
+}
+
+/** Reads the body of an error status: an error of JSON-RPC whose id may be null, since not every server gets that far. */
+export function judgeFailure(text: string, id: RequestId): Pick<Verdict, 'status' | 'error'> {
+  const message = parse(text);
+  if (message['jsonrpc'] !== '2.0' || !isRecord(message['error']) || message['result'] !== undefined) {
+    throw garbage('an error status without a JSON-RPC error');
+  }
+  if (message['id'] !== id && message['id'] !== null && message['id'] !== undefined) throw garbage('an answer to another request');
+  return judgeAnswer(undefined, message['error']);
+}
+
+function parse(text: string): Readonly<Record<string, unknown>> {
+  let message: unknown;
+  try {
+    message = JSON.parse(text);
+  } catch {
+    throw garbage('what is not JSON');
+  }
+  if (!isRecord(message)) throw garbage('what is not one JSON-RPC message');
+  return message;
+}
+
+function judgeAnswer(result: unknown, error: unknown): Pick<Verdict, 'status' | 'error'> {
+  if (error !== undefined) {
+    if (result !== undefined || !isRecord(error) || typeof error['message'] !== 'string') throw garbage('a malformed error');
+    return { status: 'failed', error: error['message'] };
+  }
+  if (!isRecord(result)) throw garbage('an answer without a result');
+  if (result['isError'] !== true) return { status: 'success' };
+  return { status: 'tool_error', error: firstText(result['content']) };
+}
+
+/** The text of a tool's own error, which MCP puts into the result's content. */
+function firstText(content: unknown): string {
+  const items: readonly unknown[] = Array.isArray(content) ? content : [];
+  for (const item of items) {
+    if (isRecord(item) && typeof item['text'] === 'string') return item['text'];
+  }
+  return 'The tool reported an error without a text.';
+}
+
+function garbage(what: string): UpstreamFailedError {
+  return new UpstreamFailedError(`The server sent ${what}.`, { hint: 'The server is at fault; its log may say more.' });
+}
