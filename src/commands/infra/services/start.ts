@@ -13,7 +13,7 @@ import type { InstanceStatus } from '../../../lib/app/supervisor/status.ts';
 import type { Instance } from '../../../lib/infra/config/instance.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
-import { CancelledError } from '../../../lib/shared/errors.ts';
+import { CancelledError, TimeoutError } from '../../../lib/shared/errors.ts';
 
 export default class Start extends BaseCommand<typeof Start> {
   static override summary = 'Start the database, the API and the MCP servers';
@@ -46,8 +46,16 @@ export default class Start extends BaseCommand<typeof Start> {
   protected async execute(): Promise<Artifact> {
     const instance = await this.#instance();
     const running = await connectIfRunning(instance);
-    if (running !== undefined) return await this.#alreadyRunning(running);
-    return await this.#start(instance);
+    if (running === undefined) return await this.#start(instance, true);
+    try {
+      const { state } = (await running.status()).supervisor;
+      if (state === 'running') return await this.#alreadyRunning(running);
+      // One that is about to end must be gone before the next can come; one that is booting is ours to watch.
+      if (state !== 'booting') await untilEnded(running, this.flags.timeout * 1000);
+      return await this.#start(instance, state !== 'booting');
+    } finally {
+      running.close();
+    }
   }
 
   async #instance(): Promise<Instance> {
@@ -62,7 +70,7 @@ export default class Start extends BaseCommand<typeof Start> {
     return created;
   }
 
-  async #start(instance: Instance): Promise<Artifact> {
+  async #start(instance: Instance, launch: boolean): Promise<Artifact> {
     const { output, flags } = this;
     const { env, profile } = this.context.options;
     // A flag reaches the configuration as environment (config.loadProfile): it outranks the profile's file.
@@ -72,32 +80,45 @@ export default class Start extends BaseCommand<typeof Start> {
     const before = phasesFrom(env);
     const reporter = await openReporter(output, before);
     let client: SupervisorClient | undefined;
-    using interrupts = new Interrupts((count, signal) => {
-      if (client === undefined || !flags.foreground) return;
-      if (count === 1) output.note(signal === 'SIGINT' ? 'Stopping; Ctrl-C again stops at once' : 'Stopping');
+    let seen = 0;
+    const stop = (now: boolean): void => {
       // The stream of events tells the outcome; an answer that can't come any more is none.
-      client.shutdown(count > 1).catch(() => {});
+      client?.shutdown(now).catch(() => {});
+    };
+    using interrupts = new Interrupts((count, signal) => {
+      if (!flags.foreground) return;
+      if (count === 1) output.note(signal === 'SIGINT' ? 'Stopping; Ctrl-C again stops at once' : 'Stopping');
+      stop(count > 1);
     });
     try {
-      await launchSupervisor(instance, profile ?? profileName(env), env);
+      if (launch) await launchSupervisor(instance, profile ?? profileName(env), env);
       const { SupervisorClient } = await import('../../../lib/app/supervisor/client.ts');
       client = await SupervisorClient.connect(instance.controlSocket);
-      const { signal } = interrupts;
-      const { status, seq } = await followStart(client, reporter, { signal, timeoutMs: flags.timeout * 1000 });
+      if (flags.foreground && interrupts.first !== undefined) stop(false);
+      const status = await followStart(client, reporter, {
+        signal: interrupts.signal,
+        timeoutMs: flags.timeout * 1000,
+        seen: (seq) => {
+          seen = seq;
+        },
+      });
       await reporter.close();
       const card = this.#card(status, 'systemprompt is running', [...before, ...status.phases]);
       if (!flags.foreground) return card;
       output.artifactLine(card);
-      const artifact = await stayAttached(client, output, seq, interrupts);
+      const artifact = await stayAttached(client, output, seen, interrupts);
       this.exitStatus = interrupts.exitCode;
       return artifact;
     } catch (error) {
       await reporter.close();
       if (!(error instanceof CancelledError)) throw error;
-      if (flags.foreground && client !== undefined) await stayAttached(client, output, 0, interrupts);
+      if (flags.foreground && client !== undefined) await stayAttached(client, output, seen, interrupts);
+      const goesOn = {
+        hint: 'The services go on starting in the background',
+        next: ['infra services status', 'infra services stop'],
+      };
       throw new CancelledError('Interrupted', {
-        ...(flags.foreground ? {} : { hint: 'The services go on starting in the background' }),
-        ...(flags.foreground ? {} : { next: ['infra services status', 'infra services stop'] }),
+        ...(flags.foreground ? {} : goesOn),
         data: { signal: interrupts.first },
         cause: error,
       });
@@ -107,13 +128,9 @@ export default class Start extends BaseCommand<typeof Start> {
   }
 
   async #alreadyRunning(client: SupervisorClient): Promise<Artifact> {
-    try {
-      const stopped = (await client.status()).services.filter((service) => service.state === 'stopped');
-      if (stopped.length > 0) await client.start();
-      return this.#card(await client.status(), 'systemprompt is running already', []);
-    } finally {
-      client.close();
-    }
+    const stopped = (await client.status()).services.filter((service) => service.state === 'stopped');
+    if (stopped.length > 0) await client.start();
+    return this.#card(await client.status(), 'systemprompt is running already', []);
   }
 
   #card(status: InstanceStatus, title: string, phases: readonly { name: string; ms: number }[]): Artifact {
@@ -136,4 +153,14 @@ async function connectIfRunning(instance: Instance): Promise<SupervisorClient | 
     if (!isNotRunning(error)) throw error;
     return undefined;
   }
+}
+
+/** @throws TimeoutError when it has not ended in time */
+async function untilEnded(client: SupervisorClient, timeoutMs: number): Promise<void> {
+  const timeout = AbortSignal.timeout(timeoutMs);
+  for await (const event of client.events(timeout)) if (event.type === 'stopped') return;
+  if (!timeout.aborted) return;
+  throw new TimeoutError(`The supervisor is stopping and has not ended within ${Math.round(timeoutMs / 1000)} s`, {
+    next: ['infra services status', 'infra services stop --now'],
+  });
 }

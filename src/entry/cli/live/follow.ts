@@ -18,17 +18,14 @@ export interface FollowOptions {
   /** Ends the wait, not the start. */
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
-}
-
-/** A start that came to its end: how things are, and the number of the last event that was seen. */
-export interface FollowedStart {
-  readonly status: InstanceStatus;
-  readonly seq: number;
+  /** Hears the number of each event that was shown. */
+  readonly seen: (seq: number) => void;
 }
 
 /**
  * Shows a boot until every service has come to rest.
  *
+ * @returns how things are then
  * @throws the reason of the boot's failure with the last lines of the log; PartialError when only some services are
  *   ready; TimeoutError when the wait ended first; CancelledError when it was interrupted
  */
@@ -36,18 +33,19 @@ export async function followStart(
   client: SupervisorClient,
   reporter: Reporter,
   options: FollowOptions,
-): Promise<FollowedStart> {
+): Promise<InstanceStatus> {
   const timeout = AbortSignal.timeout(options.timeoutMs);
   const refresh = reporter.drawn ? setInterval(() => void refreshOnce(client, reporter), refreshMs) : undefined;
   try {
     for await (const event of client.events(AbortSignal.any([options.signal, timeout]))) {
       reporter.event(event);
+      options.seen(event.seq);
       if (event.type === 'boot_failed') throw await withLog(client, errorFromWire(event.error));
       if (event.type !== 'ready') continue;
       const status = await client.status();
       reporter.refresh(status.services);
       if (event.failed.length > 0) throw await partlyStarted(client, status.services, event.failed);
-      return { status, seq: event.seq };
+      return status;
     }
   } finally {
     clearInterval(refresh);
