@@ -53,9 +53,9 @@ export function isBuilt() {
 function coreEntries() {
   const entries = filesUnder('src/commands', isSource);
   entries.push(...filesUnder('src/entry', (file) => /^src\/entry\/[^/]+\/main\.tsx?$/.test(file)));
-  // What bin/run.js loads without the rest: the root help.
-  entries.push(...filesUnder('src/entry', (file) => isSource(file) && /^src\/entry\/cli\/root-help\.ts$/.test(file)));
-  for (const face of ['src/index.ts', 'src/mcp.ts']) if (existsSync(join(root, face))) entries.push(face);
+  // The faces, and what bin/run.js loads without the rest.
+  const single = ['src/index.ts', 'src/mcp.ts', 'src/entry/cli/root-help.ts'];
+  entries.push(...single.filter((file) => existsSync(join(root, file))));
   return entries;
 }
 
