@@ -13,7 +13,7 @@ import type { InstanceStatus } from '../../../lib/app/supervisor/status.ts';
 import type { Instance } from '../../../lib/infra/config/instance.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
-import { CancelledError, TimeoutError } from '../../../lib/shared/errors.ts';
+import { CancelledError, PartialError, TimeoutError } from '../../../lib/shared/errors.ts';
 
 export default class Start extends BaseCommand<typeof Start> {
   static override summary = 'Start the database, the API and the MCP servers';
@@ -98,6 +98,7 @@ export default class Start extends BaseCommand<typeof Start> {
       const status = await followStart(client, reporter, {
         signal: interrupts.signal,
         timeoutMs: flags.timeout * 1000,
+        keepPartial: !flags.foreground,
         seen: (seq) => {
           seen = seq;
         },
@@ -111,17 +112,10 @@ export default class Start extends BaseCommand<typeof Start> {
       return artifact;
     } catch (error) {
       await reporter.close();
-      if (!(error instanceof CancelledError)) throw error;
-      if (flags.foreground && client !== undefined) await stayAttached(client, output, seen, interrupts);
-      const goesOn = {
-        hint: 'The services go on starting in the background',
-        next: ['infra services status', 'infra services stop'],
-      };
-      throw new CancelledError('Interrupted', {
-        ...(flags.foreground ? {} : goesOn),
-        data: { signal: interrupts.first },
-        cause: error,
-      });
+      const stops = error instanceof CancelledError || error instanceof PartialError;
+      if (error instanceof PartialError && flags.foreground) stop(false);
+      if (stops && flags.foreground && client !== undefined) await stayAttached(client, output, seen, interrupts);
+      throw error instanceof CancelledError ? interrupted(error, flags.foreground, interrupts.first) : error;
     } finally {
       client?.close();
     }
@@ -162,5 +156,15 @@ async function untilEnded(client: SupervisorClient, timeoutMs: number): Promise<
   if (!timeout.aborted) return;
   throw new TimeoutError(`The supervisor is stopping and has not ended within ${Math.round(timeoutMs / 1000)} s`, {
     next: ['infra services status', 'infra services stop --now'],
+  });
+}
+
+function interrupted(error: CancelledError, foreground: boolean, signal: string | undefined): CancelledError {
+  if (foreground) return new CancelledError('Interrupted', { data: { signal }, cause: error });
+  return new CancelledError('Interrupted', {
+    hint: 'The services go on starting in the background',
+    next: ['infra services status', 'infra services stop'],
+    data: { signal },
+    cause: error,
   });
 }

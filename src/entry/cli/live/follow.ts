@@ -18,6 +18,8 @@ export interface FollowOptions {
   /** Ends the wait, not the start. */
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
+  /** Whether what is ready goes on when something else is not. */
+  readonly keepPartial: boolean;
   /** Hears the number of each event that was shown. */
   readonly seen: (seq: number) => void;
 }
@@ -44,7 +46,8 @@ export async function followStart(
       if (event.type !== 'ready') continue;
       const status = await client.status();
       reporter.refresh(status.services);
-      if (event.failed.length > 0) throw await partlyStarted(client, status.services, event.failed);
+      if (event.failed.length > 0)
+        throw await partlyStarted(client, status.services, event.failed, options.keepPartial);
       return status;
     }
   } finally {
@@ -89,6 +92,7 @@ async function partlyStarted(
   client: SupervisorClient,
   services: readonly ServiceStatus[],
   failed: readonly string[],
+  kept: boolean,
 ): Promise<AppError> {
   const reasons = failed.map((name) => {
     const service = services.find((candidate) => candidate.name === name);
@@ -97,8 +101,8 @@ async function partlyStarted(
   const [first = ''] = failed;
   const log = (await Promise.all(failed.slice(0, 3).map((name) => lastLines(client, name)))).flat();
   const details: ErrorDetails = {
-    hint: 'The other services are running',
-    next: [`infra services logs ${first}`, 'infra services status', 'infra services stop'],
+    hint: kept ? 'The other services are running' : 'Everything was stopped again',
+    next: kept ? [`infra services logs ${first}`, 'infra services status', 'infra services stop'] : ['doctor'],
     data: { failed, log: log.slice(-logLines) },
   };
   return new PartialError(

@@ -43,8 +43,7 @@ async function acquire(lockFile: string, deadline: number): Promise<() => Promis
     for (let attempt = 0; ; attempt += 1) {
       if (await linked(draft, lockFile)) return () => rm(lockFile, { force: true });
       const holder = await readHolder(lockFile);
-      if (holder === undefined) continue;
-      if (isDead(holder)) {
+      if (holder !== undefined && isDead(holder)) {
         await removeDead(lockFile, holder, deadline);
         continue;
       }
@@ -116,9 +115,11 @@ function startOf(pid: number): string | undefined {
   }
 }
 
-function stillHeld(lockFile: string, holder: Holder): TimeoutError {
-  return new TimeoutError(`${lockFile} is held by the process ${holder.pid} on ${holder.host}.`, {
-    hint: 'Wait for it to end, then try again.',
-    data: { lockFile, pid: holder.pid, host: holder.host },
+function stillHeld(lockFile: string, holder: Holder | undefined): TimeoutError {
+  const who =
+    holder === undefined ? 'something that is no lock of ours' : `the process ${holder.pid} on ${holder.host}`;
+  return new TimeoutError(`${lockFile} is held by ${who}.`, {
+    hint: holder === undefined ? 'Look at it, and remove it.' : 'Wait for it to end, then try again.',
+    data: { lockFile, ...(holder === undefined ? {} : { pid: holder.pid, host: holder.host }) },
   });
 }

@@ -58,7 +58,7 @@ export async function openDedicated(
     // With a callback instead of a promise: the driver wraps the latter once more, and this is a hot path.
     run: ({ name, text }, values) =>
       new Promise((resolve, reject) => {
-        client.query({ name, text, values: values as unknown[] }, (error: Error | null, result) => {
+        void client.query({ name, text, values: values as unknown[] }, (error: Error | null, result) => {
           if (error === null || error === undefined) resolve(result.rowCount ?? 0);
           else reject(toStatementError(error, target));
         });

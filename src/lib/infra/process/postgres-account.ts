@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { PreconditionError } from '../../shared/errors.ts';
+import { withFileLock } from '../config/file-lock.ts';
 import { hasCode } from './identity.ts';
 
 const run = promisify(execFile);
@@ -16,27 +18,31 @@ export interface Account {
 /** As whom PostgreSQL runs when we are root, which it refuses to be. */
 export const accountName = 'systemprompt';
 
-const ATTEMPTS = 5;
+/** Home of the account: everything of PostgreSQL's that root starts lies below. */
+export const accountHome = '/var/lib/systemprompt';
 
 /**
  * The account of that name, made when there is none.
  * @throws PreconditionError when it can't be made
  */
-export async function ensureAccount(name = accountName, home = '/var/lib/systemprompt'): Promise<Account> {
-  let failure: unknown;
-  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-    const account = await findAccount(name);
-    if (account !== undefined) return account;
-    try {
-      await createAccount(name, home);
-    } catch (error) {
-      // Another start may hold the lock of /etc/passwd, or have been first: look again.
-      failure = error;
+export async function ensureAccount(name = accountName, home = accountHome): Promise<Account> {
+  const existing = await findAccount(name);
+  if (existing !== undefined) return existing;
+  // Of two useradd at once the second replaces the first one's account by its own, with another number (seen).
+  await mkdir(accountHome, { recursive: true, mode: 0o755 });
+  return withFileLock(join(accountHome, 'account.lock'), async () => {
+    let failure: unknown;
+    if ((await findAccount(name)) === undefined) {
+      await createAccount(name, home).catch((error: unknown) => {
+        failure = error;
+      });
     }
-  }
-  throw new PreconditionError(`PostgreSQL refuses to run as root, and the account ${name} for it can't be made.`, {
-    hint: `Make it yourself (useradd --system ${name}), start as an ordinary user, or set database.url in the profile to a server of your own.`,
-    cause: failure,
+    const made = await findAccount(name);
+    if (made !== undefined) return made;
+    throw new PreconditionError(`PostgreSQL refuses to run as root, and the account ${name} for it can't be made.`, {
+      hint: `Make it yourself (useradd --system ${name}), start as an ordinary user, or set database.url in the profile to a server of your own.`,
+      cause: failure,
+    });
   });
 }
 

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { access, chmod, constants, cp, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { access, chmod, constants, cp, mkdir, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
@@ -19,6 +19,9 @@ export interface PostgresPackage {
   /** Symlinks that npm packages can't hold: link and what it points to, relative to `native`. */
   readonly links: readonly { readonly link: string; readonly target: string }[];
 }
+
+const DRAFT_SUFFIX = '.copy';
+const DRAFT_AGE_MS = 3_600_000;
 
 const linksSchema = z.array(z.object({ source: z.string(), target: z.string() }));
 
@@ -89,8 +92,8 @@ export async function copyBinaries(pkg: PostgresPackage, parent: string): Promis
   const target = join(parent, `postgres-${pkg.digest.slice(0, 16)}`);
   if (existsSync(target)) return target;
   await mkdir(parent, { recursive: true, mode: 0o755 });
-  const draft = `${target}.${process.pid}.tmp`;
-  await rm(draft, { recursive: true, force: true });
+  await removeOldDrafts(parent);
+  const draft = `${target}.${randomUUID()}${DRAFT_SUFFIX}`;
   try {
     // Static libraries and headers' helpers are a fifth of it, and only for building against PostgreSQL.
     await cp(pkg.native, draft, {
@@ -110,4 +113,14 @@ export async function copyBinaries(pkg: PostgresPackage, parent: string): Promis
     if (!hasCode(error, 'ENOTEMPTY', 'EEXIST')) throw error;
   }
   return target;
+}
+
+/** What copies left behind that were killed: a copy takes seconds, so an hour is long enough ago. */
+async function removeOldDrafts(parent: string): Promise<void> {
+  for (const name of await readdir(parent)) {
+    if (!name.endsWith(DRAFT_SUFFIX)) continue;
+    const found = await stat(join(parent, name)).catch(() => undefined); // its maker was just done with it
+    if (found !== undefined && Date.now() - found.mtimeMs > DRAFT_AGE_MS)
+      await rm(join(parent, name), { recursive: true, force: true });
+  }
 }

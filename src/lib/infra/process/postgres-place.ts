@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { PreconditionError } from '../../shared/errors.ts';
 import type { Instance } from '../config/instance.ts';
 import { ensureRuntimeDir } from '../config/runtime-dir.ts';
-import { type Account, accountOf, ensureAccount } from './postgres-account.ts';
+import { type Account, accountHome, accountOf, ensureAccount } from './postgres-account.ts';
 import { copyBinaries, type PostgresPackage, runsInPlace } from './postgres-binaries.ts';
 import { checkVersion } from './postgres-cluster.ts';
 import type { PostgresState } from './postgres-state.ts';
@@ -29,7 +29,7 @@ export interface PostgresPlace {
  * Where things go when root starts us: PostgreSQL runs as an account of its own then, and that must be able to reach
  * binaries, data and socket, which under root's home it can't.
  */
-const rootHome = '/var/lib/systemprompt';
+const rootHome = accountHome;
 
 /** Folder of one instance below the root home. */
 export function rootInstanceDir(instanceId: string): string {

@@ -1,0 +1,40 @@
+import { fileURLToPath } from 'node:url';
+import { httpHealth } from '../../src/lib/infra/process/health.ts';
+import type { ServiceKind, ServiceSpec } from '../../src/lib/infra/process/spec.ts';
+
+/** A service of a test: a program of test/fixtures/services, as data. */
+export interface FixtureService {
+  readonly name: string;
+  /** `good`, `ignores-term`, … */
+  readonly program: string;
+  readonly kind?: ServiceKind;
+  readonly port: number;
+  readonly range?: readonly [number, number];
+  readonly dependsOn?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly graceMs?: number;
+  readonly readyTimeoutMs?: number;
+  readonly artefactHash?: string;
+}
+
+/** The spec of a fixture, as the composition root would make one. */
+export function fixtureSpec(service: FixtureService): ServiceSpec {
+  const file = fileURLToPath(new URL(`../fixtures/services/${service.program}.mjs`, import.meta.url));
+  return {
+    name: service.name,
+    kind: service.kind ?? 'mcp',
+    dependsOn: service.dependsOn ?? [],
+    port: { preferred: service.port, ...(service.range === undefined ? {} : { range: service.range }) },
+    artefactHash: service.artefactHash ?? '1',
+    configHash: '1',
+    command: async ({ port }) => ({
+      file: process.execPath,
+      args: [file],
+      env: { ...service.env, PATH: process.env['PATH'] ?? '', PORT: String(port) },
+      cwd: process.cwd(),
+    }),
+    probe: (context) => httpHealth(context),
+    stop: { signal: 'SIGTERM', graceMs: service.graceMs ?? 5_000 },
+    readyTimeoutMs: service.readyTimeoutMs ?? 10_000,
+  };
+}
