@@ -141,6 +141,11 @@ export class Supervised {
   async stop(client: SupervisorClient): Promise<void> {
     await client.shutdown();
     client.close();
+    await this.ended();
+  }
+
+  /** Waits until no supervisor runs. */
+  async ended(): Promise<void> {
     await Promise.all([...this.#running].map((child) => (child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined)));
     this.#running.clear();
   }
