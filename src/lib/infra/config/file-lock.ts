@@ -116,10 +116,14 @@ function startOf(pid: number): string | undefined {
 }
 
 function stillHeld(lockFile: string, holder: Holder | undefined): TimeoutError {
-  const who =
-    holder === undefined ? 'something that is no lock of ours' : `the process ${holder.pid} on ${holder.host}`;
-  return new TimeoutError(`${lockFile} is held by ${who}.`, {
-    hint: holder === undefined ? 'Look at it, and remove it.' : 'Wait for it to end, then try again.',
-    data: { lockFile, ...(holder === undefined ? {} : { pid: holder.pid, host: holder.host }) },
+  const data = { lockFile, ...(holder === undefined ? {} : { pid: holder.pid, host: holder.host }) };
+  if (holder === undefined) {
+    const hint = 'Look at it, and remove it.';
+    return new TimeoutError(`${lockFile} stands in the way and is no lock of ours.`, { hint, data });
+  }
+  const elsewhere = holder.host !== hostname();
+  return new TimeoutError(`${lockFile} is held by the process ${holder.pid} on ${holder.host}.`, {
+    hint: elsewhere ? 'If that machine or container is gone, remove the file.' : 'Wait for it to end, then try again.',
+    data,
   });
 }
