@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { PortTakenError, PreconditionError, TimeoutError, TooLargeError, UsageError } from '../../lib/shared/errors.ts';
 import { problemContentType, toProblem } from './problem.ts';
 
@@ -25,6 +26,8 @@ const maxHeaderBytes = 16 * 1024;
 /** Longer than the 60 s after which proxies usually drop their side, so that they never reuse one we just closed. */
 const keepAliveMs = 72_000;
 const checkEveryMs = 500;
+/** How long connections that wait to be accepted may hold up the closing of the listener. */
+const acceptMs = 50;
 /** Between closing the listener and closing idle connections: a request may be on its way on a just-accepted one. */
 const idleGraceMs = 250;
 const idleSweepMs = 100;
@@ -38,6 +41,7 @@ export class HttpEndpoint {
   readonly #sockets = new Set<Socket>();
   #draining: Promise<number> | undefined;
   #port = 0;
+  #accepted = 0;
 
   private constructor() {}
 
@@ -89,6 +93,7 @@ export class HttpEndpoint {
   }
 
   #trackSocket(socket: Socket): void {
+    this.#accepted += 1;
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
   }
@@ -105,6 +110,7 @@ export class HttpEndpoint {
 
   async #drain(deadlineMs: number): Promise<number> {
     let cut = 0;
+    await this.#acceptWaiting();
     // http.Server.close() would close idle connections at once, just-accepted ones with an unread request among them,
     // and the client would see a reset: net.Server's own close stops listening and nothing else.
     const closed = this.#servers.map(
@@ -138,6 +144,19 @@ export class HttpEndpoint {
     const answering = [...this.#open].some((response) => response.socket === socket && response.headersSent);
     if (answering || error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
     else answerBrokenRequest(error.code, socket);
+  }
+
+  /**
+   * Waits for a turn of the event loop in which nobody connected: the kernel resets connections that wait to be accepted
+   * when the listener closes. What still comes in between would be refused a moment later anyway.
+   */
+  async #acceptWaiting(): Promise<void> {
+    const deadline = performance.now() + acceptMs;
+    let before: number;
+    do {
+      before = this.#accepted;
+      await nextTurn();
+    } while (this.#accepted !== before && performance.now() < deadline);
   }
 
   #closeIdle(drainingSince: number): void {

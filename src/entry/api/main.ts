@@ -1,0 +1,87 @@
+import { openApiContext, readApiConfiguration } from '../../lib/app/context.ts';
+import { signInServer } from '../../lib/app/identity.ts';
+import { packageVersion } from '../../lib/infra/config/package-root.ts';
+import { createLogger, type Logger } from '../../lib/infra/logging/logger.ts';
+import { type ErrorCode, PreconditionError, toAppError } from '../../lib/shared/errors.ts';
+import { HttpEndpoint } from './listen.ts';
+import { createApi } from './server.ts';
+
+// One API process, started by the supervisor: SYSTEMPROMPT_ROOT and SYSTEMPROMPT_PROFILE say of what,
+// SYSTEMPROMPT_SERVICE_INSTANCE which run of it this is.
+
+/** sysexits.h EX_CONFIG: the supervisor does not try again until something was changed. */
+const configurationExitCode = 78;
+const configurationErrors: ReadonlySet<ErrorCode> = new Set(['CONFIG_INVALID', 'PRECONDITION', 'USAGE', 'NOT_FOUND']);
+const instanceForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** How long running requests get to end by themselves, and then once they are told to, in ms; the supervisor's grace is 10 s. */
+const drainMs = 6000;
+const endMs = 1500;
+
+async function main(log: Logger): Promise<void> {
+  const instanceId = process.env.SYSTEMPROMPT_SERVICE_INSTANCE ?? '';
+  if (!instanceForm.test(instanceId)) {
+    throw new PreconditionError('SYSTEMPROMPT_SERVICE_INSTANCE is not set: the supervisor starts this process', {
+      next: ['infra services start'],
+    });
+  }
+  const configuration = await readApiConfiguration(process.cwd(), process.env);
+  const { profile } = configuration;
+  const context = await openApiContext(configuration, instanceId, log);
+  const published = new Map(
+    context.servers
+      .filter((server) => server.enabled)
+      .map((server) => [server.name, { displayName: server.displayName, scopes: signInServer(server).scopes }]),
+  );
+  let endpoint: HttpEndpoint | undefined;
+  const app = await createApi({
+    instanceId,
+    version: packageVersion(),
+    externalUrl: profile.server.external_url,
+    issuer: profile.security.issuer,
+    logger: log,
+    verifier: context.identity.verifier,
+    mcpServer: (name) => published.get(name),
+    registry: (details) => context.registry(details),
+    mcp: context.router,
+    readiness: context.readiness,
+    draining: () => endpoint?.draining ?? false,
+  });
+  const listening = await HttpEndpoint.listen((request, response) => app.routing(request, response), profile.server);
+  endpoint = listening;
+  log.info({ host: profile.server.host, port: listening.port, url: profile.server.external_url }, 'Listening');
+
+  const stop = async (signal: NodeJS.Signals): Promise<void> => {
+    if (listening.draining) return;
+    log.info({ signal, connections: listening.connections }, 'Stopping');
+    // Streams and calls that last are told to end when the others had their time.
+    const ending = setTimeout(() => void context.router.close(endMs / 2).catch(fault(log)), drainMs);
+    const cut = await listening.drain({ deadlineMs: drainMs + endMs });
+    clearTimeout(ending);
+    await app.close();
+    await context.close();
+    log.info({ cut }, 'Stopped');
+    process.exit(0);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal).catch(fault(log)));
+}
+
+/** A fault leaves a state that nobody knows: the supervisor starts a fresh process. */
+function fault(log: Logger): (error: unknown) => never {
+  return (error) => {
+    log.fatal({ err: error }, 'Ended by a fault');
+    process.exit(1);
+  };
+}
+
+const level = process.env.SYSTEMPROMPT_LOG_LEVEL;
+const log = createLogger({
+  service: process.env.SYSTEMPROMPT_SERVICE ?? 'api',
+  ...(level === undefined || level === '' ? {} : { level }),
+});
+process.on('uncaughtException', fault(log));
+process.on('unhandledRejection', fault(log));
+main(log).catch((thrown: unknown) => {
+  const error = toAppError(thrown);
+  log.fatal({ err: thrown, code: error.code, hint: error.hint }, error.message);
+  process.exit(configurationErrors.has(error.code) ? configurationExitCode : 1);
+});

@@ -1,0 +1,120 @@
+import { AuditWriter } from '../domain/governance/index.ts';
+import { loadMcpServers, type McpServerConfig } from '../domain/mcp/index.ts';
+import { requireInstance } from '../infra/config/instance.ts';
+import { loadProfile, type Profile, profileName } from '../infra/config/profile.ts';
+import { openSecretStore } from '../infra/config/secrets.ts';
+import { openDatabase } from '../infra/database/connection.ts';
+import { connectionFor } from '../infra/database/connections.ts';
+import { openDedicated } from '../infra/database/dedicated.ts';
+import type { Logger } from '../infra/logging/logger.ts';
+import { AuditUnavailableError, PreconditionError } from '../shared/errors.ts';
+import { Executor } from './executor/executor.ts';
+import { type Identity, instanceAudience, openIdentity } from './identity.ts';
+import { Delegation } from './router/delegation.ts';
+import { type RegistryServer, registryView } from './router/registry-view.ts';
+import { createMcpRouter, type McpRouter } from './router/router.ts';
+import { ServiceDirectory } from './supervisor/directory.ts';
+
+const connectTimeoutMs = 5000;
+
+/** Everything that an API process is made of, wired once. */
+export interface ApiContext {
+  readonly identity: Identity;
+  readonly servers: readonly McpServerConfig[];
+  readonly router: McpRouter;
+  registry(details: boolean): RegistryServer[];
+  /** What must hold before requests are taken; each throws when it does not. */
+  readonly readiness: Readonly<Record<string, () => void | Promise<void>>>;
+  /** Ends what the router still runs, then everything else, in reverse order. */
+  close(): Promise<void>;
+}
+
+/** What the configuration on disk says, before anything is opened. */
+export interface ApiConfiguration {
+  readonly instance: Awaited<ReturnType<typeof requireInstance>>;
+  readonly profile: Profile;
+  readonly secrets: Awaited<ReturnType<typeof openSecretStore>>;
+  readonly servers: readonly McpServerConfig[];
+}
+
+/**
+ * Reads the configuration of the instance that the environment names.
+ * @throws ConfigInvalidError, PreconditionError, UsageError or NotFoundError when it does not hold
+ */
+export async function readApiConfiguration(cwd: string, env: NodeJS.ProcessEnv): Promise<ApiConfiguration> {
+  const instance = await requireInstance(cwd, env);
+  const profile = await loadProfile(instance, profileName(env), env);
+  const servers = await loadMcpServers(instance.servicesDir, { portRange: profile.ports.mcp });
+  return { instance, profile, servers, secrets: await openSecretStore(instance) };
+}
+
+/**
+ * Opens what an API process stands on, in the order in which it stands on each other.
+ * @param apiInstance this run of the process: its audit rows carry the id
+ * @throws DatabaseUnavailableError
+ */
+export async function openApiContext(
+  configuration: ApiConfiguration,
+  apiInstance: string,
+  log: Logger,
+): Promise<ApiContext> {
+  const { instance, profile, secrets, servers } = configuration;
+  const closers: (() => Promise<void>)[] = [];
+  const close = async () => {
+    while (closers.length > 0) await closers.pop()?.();
+  };
+  try {
+    const [app, audit] = await Promise.all([
+      connectionFor(instance, profile, secrets, 'app'),
+      connectionFor(instance, profile, secrets, 'audit'),
+    ]);
+    const database = openDatabase(app, { applicationName: 'systemprompt api', connectTimeoutMs });
+    closers.push(() => database.close());
+    database.onError((error) => log.warn({ err: error }, 'A connection to the database was lost'));
+
+    const identity = await openIdentity({ database, secrets, profile });
+    closers.push(() => identity.close());
+    const directory = await ServiceDirectory.open(database, instance.id);
+    closers.push(() => directory.close());
+
+    const auditOptions = { applicationName: 'systemprompt audit', connectTimeoutMs };
+    const writer = new AuditWriter({ connect: () => openDedicated(audit, auditOptions), instance: apiInstance, log });
+    closers.push(() => writer.close());
+    const executor = new Executor({ audit: writer, callTimeoutMs: profile.limits.call_timeout_ms });
+    const externalUrl = profile.server.external_url;
+    const router = createMcpRouter({
+      servers,
+      externalUrl,
+      verifier: identity.verifier,
+      directory,
+      executor,
+      identityRoot: Buffer.from(await secrets.require('identity.root'), 'base64url'),
+      delegation: new Delegation(identity.issuer, instanceAudience(externalUrl)),
+      log,
+      limits: { bodyBytes: profile.limits.body_bytes, callTimeoutMs: profile.limits.call_timeout_ms },
+    });
+    closers.push(() => router.close(0));
+    return {
+      identity,
+      servers,
+      router,
+      registry: (details) => registryView({ servers, externalUrl, directory }, details),
+      readiness: {
+        database: async () => {
+          await database.query('SELECT 1');
+        },
+        keys: () => {
+          identity.verifier.assertFresh();
+          if (identity.verifier.jwks.keys.length === 0) throw new PreconditionError('There is no signing key');
+        },
+        audit: () => {
+          if (!writer.available) throw new AuditUnavailableError('The audit store is away');
+        },
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
