@@ -7,7 +7,7 @@ import { resolveRuntimeDir } from './runtime-dir.ts';
 
 // On the hot path of `infra services status`: node's own modules only, no zod, no YAML, no cryptography.
 
-export const INSTANCE_FOLDER = '.systemprompt';
+const INSTANCE_FOLDER = '.systemprompt';
 const INSTANCE_FILE = 'instance.json';
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 

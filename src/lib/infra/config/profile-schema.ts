@@ -117,7 +117,7 @@ const limits = z
   .prefault({})
   .describe('Bounds of what a caller can ask for.');
 
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 
 const runtime = z
   .strictObject({

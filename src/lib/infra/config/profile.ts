@@ -20,7 +20,7 @@ export interface Profile extends Omit<ProfileFile, 'name' | 'server' | 'database
   readonly security: Omit<ProfileFile['security'], 'issuer'> & { readonly issuer: string };
 }
 
-export const DEFAULT_PROFILE = 'local';
+const DEFAULT_PROFILE = 'local';
 const NAME = /^[a-z0-9][a-z0-9-]{0,49}$/;
 
 /** The profile that a command means when no flag says so: `SYSTEMPROMPT_PROFILE`, else `local`. */

@@ -3,7 +3,7 @@ import { isAbsolute, relative, resolve } from 'node:path';
 import type { ConfigIssue } from '../../shared/errors.ts';
 
 /** A configuration file is written by people: what is larger than this is something else. */
-export const YAML_BYTES_MAX = 1024 * 1024;
+const YAML_BYTES_MAX = 1024 * 1024;
 
 /** The path as a user reads it best: relative to where they stand when it is below, else absolute. */
 export function displayPath(file: string, cwd: string = process.cwd()): string {
