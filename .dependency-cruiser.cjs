@@ -30,7 +30,20 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/lib/shared/' },
       to: {
-        path: builtin('fs', 'net', 'tls', 'http', 'https', 'http2', 'dgram', 'dns', 'readline', 'worker_threads', 'process', 'os'),
+        path: builtin(
+          'fs',
+          'net',
+          'tls',
+          'http',
+          'https',
+          'http2',
+          'dgram',
+          'dns',
+          'readline',
+          'worker_threads',
+          'process',
+          'os',
+        ),
       },
     },
     {
@@ -70,7 +83,8 @@ module.exports = {
     },
     {
       name: 'entries-apart',
-      comment: 'Each kind of process stands on app/, none on another (the CLI loads no server, the server no terminal).',
+      comment:
+        'Each kind of process stands on app/, none on another (the CLI loads no server, the server no terminal).',
       severity: 'error',
       from: { path: '^src/entry/([^/]+)/' },
       to: { path: '^src/entry/', pathNot: '^src/entry/$1/' },
@@ -98,7 +112,8 @@ module.exports = {
     },
     {
       name: 'only-api-knows-fastify',
-      comment: 'Routes are data (method, path, schema, permission, handler); only entry/api turns them into Fastify routes.',
+      comment:
+        'Routes are data (method, path, schema, permission, handler); only entry/api turns them into Fastify routes.',
       severity: 'error',
       from: { path: '^(src|extensions)/', pathNot: '^src/entry/api/' },
       to: { path: inPackage('fastify', '@fastify/[^/]+') },
