@@ -28,6 +28,8 @@ export class LiveView {
     this.#ink = render(h(View, { view: first, width: this.#columns() }), {
       stdout: stream as unknown as NodeJS.WriteStream,
       exitOnCtrlC: false,
+      // Whether to draw at all is decided before (reporter.ts).
+      interactive: true,
       patchConsole: false,
     });
   }

@@ -11,6 +11,8 @@ interface Column {
   readonly name: string;
   readonly label: string;
   readonly right: boolean;
+  /** Half a word can be guessed, half a number or date is a wrong one. */
+  readonly narrows: boolean;
   readonly cells: readonly string[];
   width: number;
 }
@@ -33,18 +35,26 @@ export function renderTable(table: TableArtifact, layout: TableLayout): string[]
     const cells = table.items.map((item) => harmless(formatCell(item[column.name], column.column_type)));
     const label = column.label ?? column.name.replaceAll('_', ' ').toUpperCase();
     const widest = Math.max(displayWidth(label), ...cells.map(displayWidth));
-    return { name: column.name, label, right: rightAligned.has(column.column_type), cells, width: widest };
+    const { column_type: type } = column;
+    return {
+      name: column.name,
+      label,
+      right: rightAligned.has(type),
+      narrows: type === 'string' || type === 'link',
+      cells,
+      width: widest,
+    };
   });
   const filled = columns.filter((column) => column.cells.some((cell) => cell !== '–'));
   if (!fit(filled, layout)) return renderRecords(filled, table.items.length, layout);
-  const header = filled.map((column) => paint.bold(pad(column.label, column.width, side(column)))).join(gap);
+  const header = filled.map((column) => pad(column.label, column.width, side(column))).join(gap);
   const rows = table.items.map((_, row) =>
     filled
       .map((column) => cellText(column, row, paint))
       .join(gap)
       .trimEnd(),
   );
-  return [header.trimEnd(), ...rows];
+  return [paint.bold(header.trimEnd()), ...rows];
 }
 
 function cellText(column: Column, row: number, paint: Paint): string {
@@ -57,7 +67,7 @@ function fit(columns: Column[], { width, whole }: TableLayout): boolean {
   const total = (): number => columns.reduce((sum, column) => sum + column.width, gap.length * (columns.length - 1));
   if (whole) return total() <= width;
   for (let excess = total() - width; excess > 0; excess = total() - width) {
-    const [widest, second] = [...columns].sort((a, b) => b.width - a.width);
+    const [widest, second] = columns.filter((column) => column.narrows).sort((a, b) => b.width - a.width);
     if (widest === undefined || widest.width <= narrowest) return false;
     const target = Math.max(narrowest, widest.width - excess, Math.min(second?.width ?? narrowest, widest.width - 1));
     if (target < Math.min(displayWidth(widest.label), widest.width)) return false;

@@ -1,0 +1,72 @@
+import { once } from 'node:events';
+import { Writable } from 'node:stream';
+import { stripVTControlCharacters } from 'node:util';
+import { expect, it } from 'vitest';
+import { emptyView, refreshed } from '../../../../src/entry/cli/live/startup.ts';
+import { LiveView } from '../../../../src/entry/cli/live/view.ts';
+import type { ServiceStatus } from '../../../../src/lib/app/supervisor/status.ts';
+
+/** A terminal that remembers what was drawn on it. */
+class FakeTerminal extends Writable {
+  readonly isTTY = true;
+  readonly columns: number;
+  text = '';
+
+  constructor(columns: number) {
+    super();
+    this.columns = columns;
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.text += chunk.toString();
+    this.emit('drawn');
+    done();
+  }
+
+  async until(expected: string): Promise<string[]> {
+    while (!this.lines().join('\n').includes(expected))
+      await once(this, 'drawn', { signal: AbortSignal.timeout(5000) });
+    return this.lines();
+  }
+
+  lines(): string[] {
+    return stripVTControlCharacters(this.text).split('\n');
+  }
+}
+
+const services: ServiceStatus[] = [
+  {
+    name: 'database',
+    kind: 'database',
+    state: 'ready',
+    pid: 101,
+    port: 5433,
+    readyMs: 812,
+    generation: 1,
+    restarts: 0,
+    lastLog: 'database system is ready to accept connections',
+  },
+  {
+    name: 'api',
+    kind: 'api',
+    state: 'failed',
+    generation: 1,
+    restarts: 5,
+    lastError: `port 8080 is taken\u001B[2J by ${'x'.repeat(200)}`,
+  },
+];
+
+it.each([80, 120])('draws a row a service, no wider than %d columns', async (columns) => {
+  const terminal = new FakeTerminal(columns);
+  const first = emptyView([{ name: 'install', ms: 1234 }]);
+  const live = new LiveView(terminal as never, first);
+  live.show(refreshed({ ...first, message: 'starting as the user postgres' }, services));
+  const lines = await terminal.until('starting as the user postgres');
+  await live.close();
+  const database = lines.find((line) => line.includes('database'));
+  expect(database).toMatch(/● database {2}ready {5}pid 101 {5}port 5433 {2}812 ms/);
+  expect(lines.find((line) => line.includes('✗ api'))).toMatch(/failed .*port 8080/);
+  expect(lines.some((line) => line.includes('install 1.23 s'))).toBe(true);
+  expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(columns);
+  expect(terminal.text).not.toContain('\u001B[2J by');
+});
