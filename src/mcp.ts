@@ -10,7 +10,6 @@ export type {
   CliRunOptions,
 } from './lib/shared/cli-port.ts';
 export type {
-  JsonSchema,
   McpServerDefinition,
   McpServerOptions,
   ToolAnnotations,
@@ -20,3 +19,4 @@ export type {
   ToolOptions,
 } from './lib/shared/mcp-server.ts';
 export { defineMcpServer, defineTool } from './lib/shared/mcp-server.ts';
+export type { JsonSchema } from './lib/shared/portable-schema.ts';

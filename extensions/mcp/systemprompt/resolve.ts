@@ -54,12 +54,9 @@ function unknown(words: readonly string[], manifest: CliManifest): UsageError {
   const names = manifest.commands.map((command) => command.name);
   const typed = words.join(' ');
   const last = words.at(-1) ?? '';
-  const close = [
-    ...nearest(typed, names),
-    ...names.filter((name) => name.endsWith(` ${last}`)),
-    ...names.filter((name) => name.startsWith(`${words.slice(0, -1).join(' ')} `)),
-  ];
-  const found = [...new Set(close)].slice(0, 3);
+  const spelled = [...nearest(typed, names), ...names.filter((name) => name.endsWith(` ${last}`))];
+  const siblings = names.filter((name) => name.startsWith(`${words.slice(0, -1).join(' ')} `));
+  const found = [...new Set(spelled.length > 0 ? spelled : siblings)].slice(0, 3);
   return new UsageError(`There is no command '${typed.slice(0, 80)}'`, {
     hint: found.length > 0 ? `Did you mean: ${found.join(', ')}?` : "The tool 'commands' lists all that there are",
     next: found,

@@ -82,12 +82,17 @@ async function callTool(tool: ToolDefinition, input: unknown, protocol: ServerCo
       const output = await tool.handler(input, context);
       return successResult(await checkedOutput(tool, output), executionId);
     } catch (error) {
-      // A mistake of the caller is the caller's to know; a fault is ours to look into.
-      const level = isRaisedOnPurpose(error) || signal.aborted ? 'info' : 'error';
-      deps.logger[level]({ tool: tool.name, execution: executionId, err: error }, 'tool failed');
+      logFailure(deps.logger.child({ tool: tool.name, execution: executionId }), error, signal.aborted);
       return failureResult(failureOf(error, signal.aborted, executionId), executionId);
     }
   });
+}
+
+/** A refusal is the caller's to know, and one word here; a fault is ours to look into. */
+function logFailure(logger: Logger, error: unknown, cancelled: boolean): void {
+  if (isRaisedOnPurpose(error)) logger.info({ code: error.code }, 'tool refused');
+  else if (cancelled) logger.info('tool cancelled');
+  else logger.error({ err: error }, 'tool failed');
 }
 
 async function checkedOutput(tool: ToolDefinition, output: unknown): Promise<Record<string, unknown>> {

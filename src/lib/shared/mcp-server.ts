@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { CliPort } from './cli-port.ts';
 import type { ExecutionId, ServiceInstanceId, SessionId, UserId } from './ids.ts';
+import { type JsonSchema, portableSchema } from './portable-schema.ts';
 
 /** Hints for clients, as the MCP specification defines them (schema `ToolAnnotations`); they are promises, so keep them. */
 export interface ToolAnnotations {
@@ -40,8 +41,6 @@ export interface ToolContext {
   /** Where the server's own schema in the database is, if it has one. A secret: don't log it. */
   readonly databaseUrl: string | undefined;
 }
-
-export type JsonSchema = Readonly<Record<string, unknown>>;
 
 /** A tool as `defineTool` made it. */
 export interface ToolDefinition {
@@ -173,8 +172,8 @@ interface JsonSchemaSource {
 }
 
 /** By the Standard JSON Schema interface, so that an author's zod may be another copy than ours. */
-function jsonSchemaOf(tool: string, schema: z.ZodType, io: 'input' | 'output'): Record<string, unknown> {
+function jsonSchemaOf(tool: string, schema: z.ZodType, io: 'input' | 'output'): JsonSchema {
   const { jsonSchema } = (schema as { '~standard'?: JsonSchemaSource })['~standard'] ?? {};
   if (jsonSchema === undefined) throw new TypeError(`Tool ${tool}: schemas must be of zod 4.2 or newer`);
-  return jsonSchema[io]({ target: 'draft-2020-12' });
+  return portableSchema(jsonSchema[io]({ target: 'draft-2020-12' }));
 }

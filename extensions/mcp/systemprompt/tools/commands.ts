@@ -1,4 +1,4 @@
-import { type Artifact, artifactSchema, covers, NotFoundError, nearest } from 'systemprompt';
+import { covers, type ListArtifact, listArtifact, NotFoundError, nearest } from 'systemprompt';
 import {
   type CliArgument,
   type CliCommand,
@@ -28,7 +28,7 @@ export function commandsTool(): ToolDefinition {
     title: 'Describe systemprompt commands',
     description,
     input,
-    output: artifactSchema,
+    output: listArtifact,
     annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
     async handler({ topic }, context) {
       const manifest = await cliOf(context).manifest();
@@ -40,18 +40,19 @@ export function commandsTool(): ToolDefinition {
 }
 
 /** The topics that hold commands themselves, each with what it is for and what its commands are called. */
-function topics(commands: readonly CliCommand[], manifest: CliManifest): Artifact {
+function topics(commands: readonly CliCommand[], manifest: CliManifest): ListArtifact {
   const groups = Map.groupBy(commands, ({ name }) => name.split(' ').slice(0, -1).join(' ') || name);
   const items = [...groups].map(([topic, members]) => {
     const about = manifest.topics[topic] ?? (members[0]?.name === topic ? members[0].summary : '');
     const names = members.map(({ name }) => name.split(' ').at(-1)).join(', ');
     return { id: topic, title: topic, summary: members[0]?.name === topic ? about : `${about} (${names})`.trim() };
   });
+  items.sort((a, b) => (a.id < b.id ? -1 : 1));
   return { type: 'list', title: 'Topics; give one as topic to see its commands', items, count: items.length };
 }
 
 /** @throws NotFoundError with the nearest topics */
-function topicCommands(topic: string, commands: readonly CliCommand[], scopes: readonly string[]): Artifact {
+function topicCommands(topic: string, commands: readonly CliCommand[], scopes: readonly string[]): ListArtifact {
   const found = commands.filter(({ name }) => name === topic || name.startsWith(`${topic} `));
   if (found.length === 0) {
     const known = [...new Set(commands.flatMap(({ name }) => [name, name.split(' ').slice(0, -1).join(' ')]))];
