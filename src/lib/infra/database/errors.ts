@@ -167,9 +167,15 @@ function mapped(error: unknown, target: Target, signingIn: boolean): unknown {
   });
 }
 
+/** Why there is no connection, when that is what the error is about. */
+export function reasonOf(error: unknown): UnavailableReason | undefined {
+  return error instanceof DatabaseUnavailableError ? (error.data.reason as UnavailableReason | undefined) : undefined;
+}
+
 /** Whether another try may succeed without anybody doing something. */
 export function isPassing(error: unknown): boolean {
-  return error instanceof DatabaseUnavailableError && passing.has(error.data.reason as UnavailableReason);
+  const reason = reasonOf(error);
+  return reason !== undefined && passing.has(reason);
 }
 
 /** The SQLSTATE of an error that PostgreSQL reported, else undefined. */

@@ -10,22 +10,32 @@ export type NotificationHandler = (payload: string, reconnected: boolean) => voi
 
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 5000;
+/** A peer that vanished without a word (a cut cable, a dropped NAT entry) is noticed within twice this time. */
+const HEARTBEAT_MS = 15_000;
 
 /** One connection that only listens, shared by all channels of a database; it comes back after every loss. */
 export class Listener {
   readonly #config: pg.ClientConfig;
   readonly #target: Target;
   readonly #onError: (error: unknown) => void;
+  readonly #heartbeatMs: number;
   readonly #channels = new Map<string, Set<NotificationHandler>>();
   #client: pg.Client | undefined;
   #connecting: Promise<pg.Client> | undefined;
   #retry: NodeJS.Timeout | undefined;
+  #heartbeat: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(config: pg.ClientConfig, target: Target, onError: (error: unknown) => void) {
+  constructor(
+    config: pg.ClientConfig,
+    target: Target,
+    onError: (error: unknown) => void,
+    heartbeatMs: number = HEARTBEAT_MS,
+  ) {
     this.#config = config;
     this.#target = target;
     this.#onError = onError;
+    this.#heartbeatMs = heartbeatMs;
   }
 
   /** @throws DatabaseUnavailableError when the first connection can't be made */
@@ -55,6 +65,7 @@ export class Listener {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#retry);
+    clearInterval(this.#heartbeat);
     await this.#connecting?.catch(() => undefined); // its error went to whoever asked
     const client = this.#client;
     this.#client = undefined;
@@ -89,7 +100,18 @@ export class Listener {
       throw error;
     }
     this.#client = client;
+    this.#heartbeat = setInterval(() => this.#beat(client), this.#heartbeatMs).unref();
     return client;
+  }
+
+  /** Only a connection that is written to tells that it is dead: one that merely listens would wait for ever. */
+  #beat(client: pg.Client): void {
+    const cut = () => client.connection.stream.destroy(new Error('Connection terminated'));
+    const giveUp = setTimeout(cut, this.#heartbeatMs);
+    void client
+      .query('SELECT 1')
+      .catch((error: unknown) => this.#onError(error))
+      .finally(() => clearTimeout(giveUp));
   }
 
   #deliver(channel: string, payload: string, reconnected: boolean): void {
@@ -105,6 +127,7 @@ export class Listener {
   #lost(client: pg.Client, error: Error): void {
     if (this.#client !== client) return;
     this.#client = undefined;
+    clearInterval(this.#heartbeat);
     if (this.#closed) return;
     this.#onError(error);
     this.#reconnectAfter(FIRST_RETRY_MS);

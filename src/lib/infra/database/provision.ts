@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { PreconditionError } from '../../shared/errors.ts';
 import type { ConnectionConfig } from './connection.ts';
-import { sqlState } from './errors.ts';
+import { reasonOf, sqlState } from './errors.ts';
 import { quoteIdentifier as id } from './identifiers.ts';
 import { missingRight, requireRights } from './provision-rights.ts';
 import { ensureLoginRole, type RoleWish } from './provision-roles.ts';
@@ -49,16 +49,22 @@ export async function provision(admin: ConnectionConfig, request: ProvisionReque
     ...(request.signal === undefined ? {} : { signal: request.signal }),
   };
   const { database } = request;
-  await repeated(admin, () =>
-    withSession(admin, options, async (session) => {
-      await session.query(`SELECT pg_advisory_lock(${LOCK_KEY})`);
-      const rights = await requireRights(session, database);
-      for (const group of [appGroup, auditGroup]) await ensureGroup(session, group);
-      if (!rights.databaseExists)
-        await session.query(`CREATE DATABASE ${id(database)} TEMPLATE template0 ENCODING 'UTF8'`);
-      for (const role of databaseRoles) await ensureLoginRole(session, wishFor(request, role), rights.superuser);
-    }),
-  );
+  const prepare = (from: ConnectionConfig) =>
+    repeated(from, () =>
+      withSession(from, options, async (session) => {
+        await session.query(`SELECT pg_advisory_lock(${LOCK_KEY})`);
+        const rights = await requireRights(session, database);
+        for (const group of [appGroup, auditGroup]) await ensureGroup(session, group);
+        if (!rights.databaseExists) {
+          await session.query(`CREATE DATABASE ${id(database)} TEMPLATE template0 ENCODING 'UTF8'`);
+        }
+        for (const role of databaseRoles) await ensureLoginRole(session, wishFor(request, role), rights.superuser);
+      }),
+    );
+  await prepare(admin).catch((error: unknown) => {
+    if (reasonOf(error) !== 'no_database') throw error;
+    return prepare({ ...admin, database: 'postgres' }); // every server has it, to make others from
+  });
   await repeated(admin, () =>
     withSession({ ...admin, database }, options, async (session) => {
       await session.query(`SELECT pg_advisory_lock(${LOCK_KEY})`);

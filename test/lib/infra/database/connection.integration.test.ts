@@ -1,8 +1,15 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { clientConfig } from '../../../../src/lib/infra/database/client-config.ts';
 import { type Database, openDatabase } from '../../../../src/lib/infra/database/connection.ts';
+import { Listener } from '../../../../src/lib/infra/database/listener.ts';
 import { createTestDatabase, type TestDatabase } from '../../../helpers/database.ts';
 
 type Tables = Record<'things', { id: number; name: string }>;
+
+/** Polls until it holds; the default second is too short for a busy machine. */
+const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 10_000 });
 
 describe('a database', () => {
   let made: TestDatabase;
@@ -74,7 +81,7 @@ describe('a database', () => {
     const seen = vi.fn();
     database.onError(seen);
     await cutAll();
-    await expect.poll(() => seen.mock.calls.length).toBeGreaterThan(0);
+    await eventually(() => seen.mock.calls.length).toBeGreaterThan(0);
     expect(seen.mock.calls[0]?.[0]).toMatchObject({ code: 'DATABASE_UNAVAILABLE' });
     expect(await database.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
   });
@@ -124,10 +131,10 @@ describe('a database', () => {
       const stop = await database.listen('Channel one', one);
       await database.listen('two', two);
       await admin.query('SELECT pg_notify($1, $2)', ['Channel one', 'first']);
-      await expect.poll(() => one.mock.calls).toEqual([['first', false]]);
+      await eventually(() => one.mock.calls).toEqual([['first', false]]);
       await stop();
       await admin.query("SELECT pg_notify('Channel one', 'second'), pg_notify('two', 'mark')");
-      await expect.poll(() => two.mock.calls).toEqual([['mark', false]]);
+      await eventually(() => two.mock.calls).toEqual([['mark', false]]);
       expect(one.mock.calls).toHaveLength(1);
     });
 
@@ -137,11 +144,34 @@ describe('a database', () => {
       await database.listen('one', handlers[1]);
       await database.listen('two', handlers[2]);
       await cutAll();
-      for (const handler of handlers)
-        await expect.poll(() => handler.mock.calls, { timeout: 5000 }).toEqual([['', true]]);
+      for (const handler of handlers) await eventually(() => handler.mock.calls).toEqual([['', true]]);
       await admin.query("SELECT pg_notify('one', 'again')");
       for (const handler of handlers.slice(0, 2))
-        await expect.poll(() => handler.mock.lastCall).toEqual(['again', false]);
+        await eventually(() => handler.mock.lastCall).toEqual(['again', false]);
+    });
+
+    test('a connection that goes silent without being closed is noticed and replaced', async () => {
+      const pairs: Socket[] = [];
+      // A proxy in place of the network: what it stops to carry is not closed, only silent.
+      const proxy = createServer((near) => {
+        const far = connect(made.owner.port, '127.0.0.1');
+        pairs.push(near, far);
+        near.pipe(far).on('error', () => {});
+        far.pipe(near).on('error', () => {});
+      }).listen(0, '127.0.0.1');
+      await once(proxy, 'listening');
+      const place = { ...made.owner, host: '127.0.0.1', port: (proxy.address() as AddressInfo).port };
+      const listener = new Listener(clientConfig(place, 'silent', 1000), place, () => {}, 50);
+      try {
+        const handler = vi.fn();
+        await listener.listen('one', handler);
+        for (const socket of pairs.splice(0)) socket.unpipe().pause();
+        await eventually(() => handler.mock.calls).toEqual([['', true]]);
+      } finally {
+        await listener.close();
+        for (const socket of pairs) socket.destroy();
+        proxy.close();
+      }
     });
 
     test('a handler that throws harms no other', async () => {
@@ -153,7 +183,7 @@ describe('a database', () => {
       });
       await database.listen('one', good);
       await admin.query("SELECT pg_notify('one', 'x')");
-      await expect.poll(() => good.mock.calls).toEqual([['x', false]]);
+      await eventually(() => good.mock.calls).toEqual([['x', false]]);
       expect(seen.mock.calls[0]?.[0]).toMatchObject({ message: 'mine alone' });
     });
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -11,6 +11,9 @@ import { isPortFree } from '../../../../src/lib/infra/process/ports.ts';
 import { readPostgresState } from '../../../../src/lib/infra/process/postgres-state.ts';
 import { listProcesses } from '../../../../src/lib/infra/process/table.ts';
 import { EmbeddedFixture } from '../../../helpers/embedded.ts';
+
+/** Polls until it holds; the default second is too short for a busy machine. */
+const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 10_000 });
 
 describe('embedded PostgreSQL', () => {
   let fixture: EmbeddedFixture;
@@ -170,7 +173,6 @@ describe('embedded PostgreSQL', () => {
     const first = await fixture.start();
     await fixture.stop(first.child);
     const { dataDir } = await state();
-    const { rename } = await import('node:fs/promises');
     await rename(dataDir, `${dataDir}.moved`);
     await expect(fixture.start()).rejects.toMatchObject({
       code: 'PRECONDITION',
@@ -184,7 +186,6 @@ describe('embedded PostgreSQL', () => {
     const first = await fixture.start();
     await fixture.stop(first.child);
     const { dataDir } = await state();
-    const { rm } = await import('node:fs/promises');
     await rm(dataDir, { recursive: true });
     await rm(join(fixture.instance.runDir, 'postgres.json'));
     const draft = join(dirname(dataDir), 'data.init-of-a-killed-start');
