@@ -88,16 +88,11 @@ describe('a database', () => {
 
   test('a connection that is cut under a statement or inside a transaction rejects with the reason', async () => {
     const sleeping = database.query('SELECT pg_sleep(30)').catch((error: unknown) => error);
-    await expect
-      .poll(
-        async () =>
-          (
-            await admin.query(
-              "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()",
-            )
-          ).length,
-      )
-      .toBe(1);
+    await eventually(
+      async () =>
+        (await admin.query("SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()"))
+          .length,
+    ).toBe(1);
     await cutAll();
     expect(await sleeping).toMatchObject({ code: 'DATABASE_UNAVAILABLE', data: { reason: 'stopping' } });
 

@@ -94,16 +94,14 @@ describe('embedded PostgreSQL', () => {
     const computing = busy
       .query('SELECT count(*) FROM generate_series(1, 1000000000) g')
       .catch((error: unknown) => error);
-    await expect
-      .poll(async () => {
-        const rows = await withSession(admin, {}, (session) =>
-          session.query(
-            "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%generate_series%' AND state = 'active' AND pid <> pg_backend_pid()",
-          ),
-        );
-        return rows.length;
-      })
-      .toBe(1);
+    await eventually(async () => {
+      const rows = await withSession(admin, {}, (session) =>
+        session.query(
+          "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%generate_series%' AND state = 'active' AND pid <> pg_backend_pid()",
+        ),
+      );
+      return rows.length;
+    }).toBe(1);
     await fixture.stop(first.child, 'SIGKILL');
     const { dataDir } = await state();
     expect(existsSync(join(dataDir, 'postmaster.pid'))).toBe(true);
