@@ -73,7 +73,11 @@ async function exitCode(process: ChildProcess): Promise<number | null> {
 }
 
 const url = (path: string) => `http://localhost:${port}${path}`;
-const status = (path: string) => fetch(url(path)).then((response) => response.status, () => 0);
+const status = (path: string) =>
+  fetch(url(path)).then(
+    (response) => response.status,
+    () => 0,
+  );
 
 describe('the API process', () => {
   it('serves what it was started as, in the memory that it may have, and stops with 0', async () => {

@@ -5,7 +5,14 @@ import type { ControlRoute } from '../../../src/lib/app/supervisor/control.ts';
 import type { Actor } from '../../../src/lib/shared/actor.ts';
 import { ForbiddenError, NotFoundError, UnauthenticatedError, UsageError } from '../../../src/lib/shared/errors.ts';
 import { newId } from '../../../src/lib/shared/ids.ts';
-import { externalUrl, maxTtlSeconds, openTestIdentity, refusalOf, type TestIdentity, until } from '../../helpers/identity.ts';
+import {
+  externalUrl,
+  maxTtlSeconds,
+  openTestIdentity,
+  refusalOf,
+  type TestIdentity,
+  until,
+} from '../../helpers/identity.ts';
 
 let test: TestIdentity;
 let routes: ControlRoute[];
@@ -28,14 +35,20 @@ async function call<T>(path: string, input: unknown = {}): Promise<T> {
   return (await route.handle(checked.data)) as T;
 }
 
-const sessions = async () => (await test.owner.query<{ n: number }>('SELECT count(*)::int AS n FROM user_sessions'))[0]?.n;
+const sessions = async () =>
+  (await test.owner.query<{ n: number }>('SELECT count(*)::int AS n FROM user_sessions'))[0]?.n;
 
 describe('sign-in of the local owner', () => {
   it('gives a token of the instance with the roles of the owner', async () => {
     const login = await call<LocalLogin>('/v1/session/login');
     expect(login).toMatchObject({ user: 'owner', audience: instanceAudience(externalUrl), scopes: ['admin'] });
     const actor = await call<Actor>('/v1/actor', { token: login.token });
-    expect(actor).toMatchObject({ userName: 'owner', sessionId: login.sessionId, scopes: ['admin'], permission: 'admin' });
+    expect(actor).toMatchObject({
+      userName: 'owner',
+      sessionId: login.sessionId,
+      scopes: ['admin'],
+      permission: 'admin',
+    });
     expect(Date.parse(login.expiresAt) - Date.now()).toBeGreaterThan((maxTtlSeconds - 10) * 1000);
     // JSON on the socket carries all of it.
     expect(JSON.parse(JSON.stringify(login))).toEqual(login);
@@ -85,7 +98,7 @@ describe('sign-in of the local owner', () => {
 
   it('of two at once is one owner', async () => {
     await Promise.all(Array.from({ length: 8 }, () => call('/v1/session/login')));
-    expect(await test.owner.query("SELECT name FROM users")).toEqual([{ name: 'owner' }]);
+    expect(await test.owner.query('SELECT name FROM users')).toEqual([{ name: 'owner' }]);
   });
 
   it('rotates and shows the keys', async () => {
