@@ -24,9 +24,11 @@ export interface TestDatabase {
 /** The folder of the core's migrations. */
 export const migrationsRoot = join(packageRoot(), 'migrations');
 
-/** A database of its own on the run's cluster, provisioned, and migrated with the core's extensions unless told not to. */
-export async function createTestDatabase(options: { readonly migrated?: boolean } = {}): Promise<TestDatabase> {
-  const cluster = inject('postgres');
+/** A database of its own on the run's cluster (or another), provisioned, and migrated with the core's extensions unless told not to. */
+export async function createTestDatabase(
+  options: { readonly migrated?: boolean; readonly cluster?: ConnectionConfig } = {},
+): Promise<TestDatabase> {
+  const cluster = options.cluster ?? inject('postgres');
   const name = `t_${randomBytes(6).toString('hex')}`;
   const password = randomBytes(12).toString('base64url');
   const passwords = { owner: password, app: password, audit: password };

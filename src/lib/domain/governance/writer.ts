@@ -68,6 +68,11 @@ export class AuditWriter {
     return !this.#closing && !this.#stalled && this.#lanes.some((lane) => lane.up);
   }
 
+  /** @throws AuditUnavailableError when a call would not be let through now */
+  assertAvailable(): void {
+    if (!this.available) throw unavailable('The audit store is away, so no call is made.');
+  }
+
   /**
    * Resolves when the intent is durable.
    * @throws AuditUnavailableError when it is not: do not make the call

@@ -1,0 +1,68 @@
+import { AuditWriter } from '../../domain/governance/index.ts';
+import type { McpServerConfig } from '../../domain/mcp/index.ts';
+import type { ConnectionConfig } from '../../infra/database/connection.ts';
+import { openDedicated } from '../../infra/database/dedicated.ts';
+import type { Logger } from '../../infra/logging/logger.ts';
+import { PreconditionError } from '../../shared/errors.ts';
+import { Executor } from '../executor/executor.ts';
+import { type Identity, instanceAudience } from '../identity.ts';
+import { Delegation } from './delegation.ts';
+import { createMcpRouter, type McpRouter } from './router.ts';
+import type { Directory } from './upstreams.ts';
+
+export interface McpGatewayOptions {
+  readonly servers: readonly McpServerConfig[];
+  readonly identity: Pick<Identity, 'addresses' | 'issuer' | 'verifier'>;
+  readonly directory: Directory;
+  /** The database in the audit role. */
+  readonly audit: ConnectionConfig;
+  /** Secret `identity.root`: 32 bytes in base64url. */
+  readonly identityRoot: string;
+  /** Id of this API process (uuid), as the supervisor spawned it. */
+  readonly apiInstance: string;
+  /** `limits` of the profile. */
+  readonly limits: { readonly body_bytes: number; readonly call_timeout_ms: number };
+  readonly log: Logger;
+}
+
+/** The MCP router with everything behind it. */
+export interface McpGateway {
+  readonly router: McpRouter;
+  /** @throws AuditUnavailableError while calls would be refused for want of the audit */
+  assertReady(): void;
+  /** Lets running calls come to their end for `graceMs`, writes the last rows, ends all connections. */
+  close(graceMs?: number): Promise<void>;
+}
+
+const connectTimeoutMs = 3_000;
+
+/** Wires audit, executor and router; the audit connects by itself, and calls are refused until it has. */
+export function openMcpGateway(options: McpGatewayOptions): McpGateway {
+  const { identity, limits, log } = options;
+  const identityRoot = new Uint8Array(Buffer.from(options.identityRoot, 'base64url'));
+  if (identityRoot.length !== 32) throw new PreconditionError('The secret identity.root is not 32 bytes in base64url.');
+  const audit = new AuditWriter({
+    connect: () => openDedicated(options.audit, { applicationName: 'systemprompt-audit', connectTimeoutMs }),
+    instance: options.apiInstance,
+    log,
+  });
+  const router = createMcpRouter({
+    servers: options.servers,
+    externalUrl: identity.addresses.externalUrl,
+    verifier: identity.verifier,
+    directory: options.directory,
+    executor: new Executor({ audit, callTimeoutMs: limits.call_timeout_ms }),
+    identityRoot,
+    delegation: new Delegation(identity.issuer, instanceAudience(identity.addresses.externalUrl)),
+    log,
+    limits: { bodyBytes: limits.body_bytes, callTimeoutMs: limits.call_timeout_ms },
+  });
+  return {
+    router,
+    assertReady: () => audit.assertAvailable(),
+    close: async (graceMs) => {
+      await router.close(graceMs);
+      await audit.close();
+    },
+  };
+}
