@@ -1,0 +1,68 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createLocalInstance, type Instance } from '../../src/lib/infra/config/instance.ts';
+import { type CliRun, runCli } from './cli.ts';
+import { type Footprint, footprint } from './leaks.ts';
+
+/** A whole system of a test's own: an instance in a temporary folder, started and driven by the built CLI. */
+export interface RunningSystem extends AsyncDisposable {
+  readonly instance: Instance;
+  readonly url: string;
+  readonly mcpUrl: string;
+  run(...argv: string[]): Promise<CliRun>;
+  /** Runs with `--json` and gives the artifact. @throws when the command fails */
+  artifact<T>(...argv: string[]): Promise<T>;
+  token(...flags: string[]): Promise<string>;
+  stop(): Promise<Footprint>;
+}
+
+export async function startSystem(): Promise<RunningSystem> {
+  const root = await mkdtemp(join(tmpdir(), 'systemprompt-system-'));
+  const instance = await createLocalInstance(root);
+  const apiPort = await freePort();
+  const profile = join(instance.dir, 'profiles', 'local', 'profile.yaml');
+  const text = await readFile(profile, 'utf8');
+  await writeFile(profile, text.replace('port: 8080', `port: ${apiPort}`));
+  const url = `http://localhost:${apiPort}`;
+  const run = (...argv: string[]) => runCli(argv, { cwd: root });
+  const artifact = async <T>(...argv: string[]): Promise<T> => {
+    const { stdout, stderr } = await run(...argv, '--json');
+    const envelope = JSON.parse(stdout) as { ok: boolean; artifact: T };
+    if (!envelope.ok) throw new Error(`${argv.join(' ')}: ${stdout}\n${stderr}`);
+    return envelope.artifact;
+  };
+  const stop = async (): Promise<Footprint> => {
+    await run('infra', 'services', 'stop');
+    const { id, runtimeDir, dir } = instance;
+    return await footprint({ installationId: id, ports: [apiPort, apiPort], runtimeDir, dir });
+  };
+  const started = await run('infra', 'services', 'start');
+  if (started.code !== 0) throw new Error(`the system did not start (${started.code}):\n${started.stdout}\n${started.stderr}`);
+  return {
+    instance,
+    url,
+    mcpUrl: `${url}/api/v1/mcp/systemprompt/mcp`,
+    run,
+    artifact,
+    async token(...flags) {
+      const { code, stdout, stderr } = await run('admin', 'session', 'login', '--token-only', ...flags);
+      if (code !== 0) throw new Error(`no token: ${stderr}`);
+      return stdout.trim();
+    },
+    stop,
+    async [Symbol.asyncDispose]() {
+      await stop();
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
