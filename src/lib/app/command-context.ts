@@ -5,6 +5,8 @@ import type { SecretStore } from '../infra/config/secrets.ts';
 import type { Database } from '../infra/database/connection.ts';
 import type { Actor } from '../shared/actor.ts';
 import type { SupervisorClient } from './supervisor/client.ts';
+import { isNotRunning } from './supervisor/running.ts';
+import type { InstanceStatus } from './supervisor/status.ts';
 
 export interface CommandContextOptions {
   readonly cwd: string;
@@ -69,6 +71,16 @@ export class CommandContext implements AsyncDisposable {
       return await SupervisorClient.connect((await this.instance()).controlSocket);
     })();
     return this.#supervisor;
+  }
+
+  /** How things are, when something runs. */
+  async runningStatus(): Promise<InstanceStatus | undefined> {
+    try {
+      return await (await this.supervisor()).status();
+    } catch (error) {
+      if (isNotRunning(error)) return undefined;
+      throw error;
+    }
   }
 
   /** The database in the role of the application: never the owner's, never the audit writer's. */

@@ -9,7 +9,9 @@ export default class McpList extends BaseCommand<typeof McpList> {
 
   protected async execute(): Promise<Artifact> {
     const { mcpEndpointPath } = await import('../../../lib/domain/mcp/index.ts');
-    const [servers, profile] = await Promise.all([this.context.mcpServers(), this.context.profile()]);
+    const servers = await this.context.mcpServers();
+    const running = await this.context.runningStatus();
+    const url = running?.url ?? (await this.context.profile()).server.external_url;
     return {
       type: 'table',
       columns: [
@@ -23,7 +25,7 @@ export default class McpList extends BaseCommand<typeof McpList> {
         name: server.name,
         enabled: server.enabled,
         scopes: server.oauth.scopes.join(' '),
-        url: `${profile.server.external_url}${mcpEndpointPath(server.name)}`,
+        url: `${url}${mcpEndpointPath(server.name)}`,
         description: server.description,
       })),
       count: servers.length,

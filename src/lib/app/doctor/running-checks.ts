@@ -26,34 +26,25 @@ export async function checkSupervisor(context: CommandContext): Promise<Finding>
   }
 }
 
-/** Whether the API's port is ours, or free to become so. */
+/** Whether the API's port is ours, or free to become so. What runs may have been given another one than the profile's. */
 export async function checkPort(context: CommandContext): Promise<Finding> {
   const { holderOf } = await import('../../infra/process/ports.ts');
-  const { port } = (await context.profile()).server;
+  const running = await context.runningStatus();
+  const api = running?.services.find((service) => service.name === 'api');
+  const port = api?.port ?? (await context.profile()).server.port;
   const holder = await holderOf(port);
   if (holder === undefined) return { state: 'ok', detail: `${port} is free` };
-  const own = await ownPids(context);
   const { pid, command } = holder;
-  if (pid !== undefined && own.includes(pid)) return { state: 'ok', detail: `${port} is served by pid ${pid}` };
-  const who = [pid === undefined ? 'a process of another user' : `pid ${pid}`, command].filter(
-    (part) => part !== undefined,
-  );
-  const running = own.length > 0;
+  if (pid !== undefined && pid === api?.pid) return { state: 'ok', detail: `${port} is served by pid ${pid}` };
+  const who = [
+    pid === undefined ? 'a process of another user' : `pid ${pid}`,
+    ...(command === undefined ? [] : [command]),
+  ];
   return {
-    state: running ? 'warn' : 'fail',
+    state: 'fail',
     detail: `${port} is taken by ${who.join(', ')}`,
-    ...(running ? {} : { fix: 'infra services start --port <number>' }),
+    fix: 'infra services start --port <number>',
   };
-}
-
-async function ownPids(context: CommandContext): Promise<number[]> {
-  try {
-    const status = await (await context.supervisor()).status();
-    return status.services.flatMap((service) => (service.pid === undefined ? [] : [service.pid]));
-  } catch (error) {
-    if (!isNotRunning(error)) throw error;
-    return [];
-  }
 }
 
 export async function checkDatabase(context: CommandContext): Promise<Finding> {
@@ -75,8 +66,9 @@ async function readDatabase(context: CommandContext): Promise<DatabaseStatus> {
 }
 
 export async function checkApi(context: CommandContext): Promise<Finding> {
-  const { url } = await (await context.supervisor()).status();
-  const { port } = (await context.profile()).server;
+  const { url, services } = await (await context.supervisor()).status();
+  const port = services.find((service) => service.name === 'api')?.port;
+  if (port === undefined) return { state: 'fail', detail: 'it has no port', fix: 'infra services logs api' };
   const local = `http://localhost:${port}`;
   try {
     const response = await fetch(`${local}/readyz`, { signal: AbortSignal.timeout(httpTimeoutMs) });

@@ -11,7 +11,7 @@ interface Column {
   readonly name: string;
   readonly label: string;
   readonly right: boolean;
-  /** Half a word can be guessed, half a number or date is a wrong one. */
+  /** Half a word can be guessed; half a number, date or address is a wrong one. */
   readonly narrows: boolean;
   readonly cells: readonly string[];
   width: number;
@@ -40,7 +40,7 @@ export function renderTable(table: TableArtifact, layout: TableLayout): string[]
       name: column.name,
       label,
       right: rightAligned.has(type),
-      narrows: type === 'string' || type === 'link',
+      narrows: type === 'string',
       cells,
       width: widest,
     };
