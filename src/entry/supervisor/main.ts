@@ -84,6 +84,7 @@ async function supervise(instance: Instance, log: Logger): Promise<number> {
     );
     if (failure === undefined) {
       await leave(instance, 'running');
+      globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
     } else if (!supervisor.closing.aborted) {
       const known = toAppError(failure);
       log.fatal({ err: known }, known.message);

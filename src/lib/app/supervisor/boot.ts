@@ -103,7 +103,7 @@ export async function adoptOrClear(
   const adopted = new Set(host.services.flatMap(({ process: known }) => (known === undefined ? [] : [known.instanceId as string])));
   for (const { kind, name, reason } of steps) {
     const row = rows.find((candidate) => candidate.name === name);
-    if (kind !== 'start') host.log.info({ service: name, step: kind, reason }, `reconcile: ${kind} ${name}`);
+    if (kind !== 'start') host.log.info({ target: name, step: kind, reason }, `reconcile: ${kind} ${name}`);
     if (kind === 'adopt' && row !== undefined) {
       const record = recordOf(row);
       if (record === undefined) continue;
@@ -140,7 +140,7 @@ async function end(
     killWaitMs: host.policy.killWaitMs,
   } as const;
   const { outcome, survivors } = await terminate({ identity, instanceId, installationId: host.installation.id }, how);
-  const facts = { service: name, pid: identity.pid, outcome, survivors, reason };
+  const facts = { target: name, targetPid: identity.pid, outcome, survivors, reason };
   if (outcome === 'unkillable') host.log.error(facts, `an old process of ${name} can't be ended`);
   else host.log.info(facts, `an old process of ${name} was ended`);
   host.journal.add({ type: 'log', level: 'info', service: name, message: `ended process ${identity.pid}: ${reason}` });

@@ -42,7 +42,7 @@ export async function untilReady(
     result = await probeOnce(spec, run, policy, signal);
     if (result.ready) return result;
     await delay(pause, undefined, { signal });
-    pause = Math.min(policy.probeMaxMs, pause * 1.5);
+    pause = Math.min(policy.probeMaxMs, pause * 1.2);
     if (!paused()) left -= performance.now() - since;
   }
   return result;

@@ -334,7 +334,7 @@ export class Supervisor implements BootHost {
       const why = reason === undefined ? {} : { reason };
       this.journal.add({ type: 'transition', service: service.name, ...rest, ...why, status: service.status() });
       const level = change.to === 'failed' ? 'error' : change.to === 'backoff' || change.to === 'unhealthy' ? 'warn' : 'info';
-      const facts = { service: service.name, ...rest, ...why, generation: service.generation, pid: service.process?.identity.pid };
+      const facts = { target: service.name, targetPid: service.process?.identity.pid, ...rest, ...why, generation: service.generation };
       this.log[level](facts, `${service.name} is ${change.to}`);
     }
     this.#record(service, change);

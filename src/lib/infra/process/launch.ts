@@ -14,6 +14,12 @@ import { markerNames } from './marker.ts';
 const waitMs = 20_000;
 const pollMs = 20;
 const logLimitBytes = 10 * 1024 * 1024;
+/**
+ * For a process that mostly waits: a small nursery, no optimising compilers (8 MB of code that would be paged in for
+ * nothing), and the means to give back what the boot needed, which V8 keeps until there is pressure. Measured after a
+ * start on Node 24: 99 MB resident without, 77 MB with.
+ */
+const lean = ['--max-semi-space-size=2', '--no-opt', '--no-maglev', '--no-sparkplug', '--expose-gc'];
 
 /** What a supervisor leaves under `run/` for those who come after it. */
 export interface SupervisorFile {
@@ -48,7 +54,7 @@ export async function launchSupervisor(
   const logFile = join(instance.logsDir, 'supervisor.log');
   rotate(logFile);
   const log = openSync(logFile, 'a', 0o600);
-  const child = spawn(process.execPath, [entry], {
+  const child = spawn(process.execPath, [...lean, entry], {
     cwd: instance.root,
     env: supervisorEnvironment(instance.root, profile, env),
     detached: true,
