@@ -1,16 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyBaseLogger } from 'fastify';
-import type { z } from 'zod';
+import type { RegistryServer } from '../../lib/app/router/registry-view.ts';
 import type { TokenVerifier } from '../../lib/domain/auth/index.ts';
-import type { registryEntrySchema } from './routes/registry.ts';
 
 /** What the routes publish of a protected resource. */
 export interface PublishedResource {
   readonly displayName: string;
   readonly scopes: readonly string[];
 }
-
-export type RegistryEntry = z.infer<typeof registryEntrySchema>;
 
 /** The one way to an MCP server; it answers by itself, refusals and failures included. */
 export interface McpHandler {
@@ -28,7 +25,7 @@ export interface ApiDependencies {
   /** The MCP server of that name, if it is configured and enabled. */
   readonly mcpServer: (name: string) => PublishedResource | undefined;
   /** The MCP servers; with `details` how they are doing too. */
-  readonly registry: (details: boolean) => RegistryEntry[] | Promise<RegistryEntry[]>;
+  readonly registry: (details: boolean) => RegistryServer[];
   readonly mcp: McpHandler;
   /** What must hold before requests are taken, by name: each throws when it does not. */
   readonly readiness: Readonly<Record<string, () => void | Promise<void>>>;

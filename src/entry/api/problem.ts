@@ -40,7 +40,7 @@ export interface Problem {
   readonly data?: Readonly<Record<string, unknown>>;
 }
 
-export function statusOf(code: ErrorCode): number {
+function statusOf(code: ErrorCode): number {
   return answers[code][0];
 }
 

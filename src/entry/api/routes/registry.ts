@@ -7,7 +7,7 @@ import type { ApiDependencies } from '../dependencies.ts';
 import { problemSchema } from '../openapi.ts';
 
 /** One MCP server as clients see it; `status` and what follows it for the signed-in only. */
-export const registryEntrySchema = z.object({
+const registryEntrySchema = z.object({
   name: z.string(),
   display_name: z.string(),
   description: z.string(),
@@ -46,7 +46,7 @@ export function registryRoutes(deps: ApiDependencies): FastifyPluginAsync {
           if (challenge !== undefined) reply.header('www-authenticate', challenge.header);
           throw thrown;
         }
-        return { servers: await deps.registry(signedIn) };
+        return { servers: deps.registry(signedIn) };
       },
     );
   };

@@ -7,7 +7,7 @@ import { type Claims, scopeSchema } from './claims.ts';
 import { type KeyService, signatureAlgorithm } from './keys.ts';
 
 /** Longest life of a token that a program gets on behalf of a caller, in seconds. */
-export const delegatedTtlSeconds = 60;
+const delegatedTtlSeconds = 60;
 
 /** What the issuer must know of a user. */
 export interface TokenUser {

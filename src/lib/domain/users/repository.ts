@@ -54,7 +54,7 @@ export async function findUser(connection: Connection, id: UserId): Promise<User
   return row && toUser(row);
 }
 
-export async function findUserByName(connection: Connection, name: string): Promise<User | undefined> {
+async function findUserByName(connection: Connection, name: string): Promise<User | undefined> {
   const [row] = await connection.query<UserRow>(`SELECT ${columns} FROM users WHERE name = $1`, [name]);
   return row && toUser(row);
 }

@@ -3,7 +3,7 @@ import type { UserId } from '../../shared/ids.ts';
 import { type Connection, ensureUser, findUser, type User } from './repository.ts';
 
 /** The name of whoever owns the machine's account under which the instance runs. */
-export const ownerName = 'owner';
+const ownerName = 'owner';
 
 /** The people and programs that may act in this instance. */
 export class UserService {

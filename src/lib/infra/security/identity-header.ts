@@ -6,7 +6,7 @@ import type { ExecutionId, ServiceInstanceId, SessionId, UserId } from '../../sh
 export const identityHeaderName = 'x-systemprompt-identity';
 
 /** Longest life of one header, in seconds: it is made for one call on the same machine. */
-export const identityMaxLifetimeSeconds = 60;
+const identityMaxLifetimeSeconds = 60;
 
 const version = 1;
 const keyBytes = 32;

@@ -128,4 +128,21 @@ describe('identity header', () => {
   ])('refuses %s', (_case, header, reason) => {
     expect(reasonOf(() => verifyIdentity(key, header, { instanceId, now }))).toBe(reason);
   });
+
+  it('requirement 54: says the same of every wrong signature, wherever it goes wrong', () => {
+    const header = signIdentity(key, identity());
+    const [payload, signature = ''] = header.split('.');
+    const messages = [0, 20, signature.length - 1].map((at) => {
+      const flipped = signature[at] === 'A' ? 'B' : 'A';
+      const changed = `${payload}.${signature.slice(0, at)}${flipped}${signature.slice(at + 1)}`;
+      try {
+        return verifyIdentity(key, changed, { instanceId, now });
+      } catch (error) {
+        return JSON.stringify([(error as Error).message, (error as UnauthenticatedError).data]);
+      }
+    });
+    expect(new Set(messages)).toEqual(
+      new Set([JSON.stringify(['The caller did not come through the router', { reason: 'signature' }])]),
+    );
+  });
 });
