@@ -1,18 +1,15 @@
-import { AuditWriter } from '../domain/governance/index.ts';
 import { loadMcpServers, type McpServerConfig } from '../domain/mcp/index.ts';
 import { requireInstance } from '../infra/config/instance.ts';
 import { loadProfile, type Profile, profileName } from '../infra/config/profile.ts';
 import { openSecretStore } from '../infra/config/secrets.ts';
 import { openDatabase } from '../infra/database/connection.ts';
 import { connectionFor } from '../infra/database/connections.ts';
-import { openDedicated } from '../infra/database/dedicated.ts';
 import type { Logger } from '../infra/logging/logger.ts';
-import { AuditUnavailableError, PreconditionError } from '../shared/errors.ts';
-import { Executor } from './executor/executor.ts';
-import { type Identity, instanceAudience, openIdentity } from './identity.ts';
-import { Delegation } from './router/delegation.ts';
+import { PreconditionError } from '../shared/errors.ts';
+import { type Identity, openIdentity } from './identity.ts';
+import { openMcpGateway } from './router/open.ts';
 import { type RegistryServer, registryView } from './router/registry-view.ts';
-import { createMcpRouter, type McpRouter } from './router/router.ts';
+import type { McpRouter } from './router/router.ts';
 import { ServiceDirectory } from './supervisor/directory.ts';
 
 const connectTimeoutMs = 5000;
@@ -77,28 +74,22 @@ export async function openApiContext(
     const directory = await ServiceDirectory.open(database, instance.id);
     closers.push(() => directory.close());
 
-    const auditOptions = { applicationName: 'systemprompt audit', connectTimeoutMs };
-    const writer = new AuditWriter({ connect: () => openDedicated(audit, auditOptions), instance: apiInstance, log });
-    closers.push(() => writer.close());
-    const executor = new Executor({ audit: writer, callTimeoutMs: profile.limits.call_timeout_ms });
-    const externalUrl = profile.server.external_url;
-    const router = createMcpRouter({
+    const gateway = openMcpGateway({
       servers,
-      externalUrl,
-      verifier: identity.verifier,
+      identity,
       directory,
-      executor,
-      identityRoot: Buffer.from(await secrets.require('identity.root'), 'base64url'),
-      delegation: new Delegation(identity.issuer, instanceAudience(externalUrl)),
+      audit,
+      identityRoot: await secrets.require('identity.root'),
+      apiInstance,
+      limits: profile.limits,
       log,
-      limits: { bodyBytes: profile.limits.body_bytes, callTimeoutMs: profile.limits.call_timeout_ms },
     });
-    closers.push(() => router.close(0));
+    closers.push(() => gateway.close(0));
     return {
       identity,
       servers,
-      router,
-      registry: (details) => registryView({ servers, externalUrl, directory }, details),
+      router: gateway.router,
+      registry: (details) => registryView({ servers, externalUrl: profile.server.external_url, directory }, details),
       readiness: {
         database: async () => {
           await database.query('SELECT 1');
@@ -107,9 +98,7 @@ export async function openApiContext(
           identity.verifier.assertFresh();
           if (identity.verifier.jwks.keys.length === 0) throw new PreconditionError('There is no signing key');
         },
-        audit: () => {
-          if (!writer.available) throw new AuditUnavailableError('The audit store is away');
-        },
+        audit: () => gateway.assertReady(),
       },
       close,
     };
