@@ -46,12 +46,6 @@ export async function ensureAccount(name = accountName, home = accountHome): Pro
   });
 }
 
-/** The account with that number, for a data directory that somebody else made. */
-export async function accountOf(uid: number, gid: number): Promise<Account> {
-  const entry = (await passwdEntries()).find((candidate) => candidate.uid === uid);
-  return entry ?? { name: String(uid), uid, gid };
-}
-
 async function findAccount(name: string): Promise<Account | undefined> {
   const entry = (await passwdEntries()).find((candidate) => candidate.name === name);
   if (entry !== undefined) return entry;

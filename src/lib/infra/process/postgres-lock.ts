@@ -13,7 +13,7 @@ export interface RunningPostmaster {
   readonly port: number;
 }
 
-const LEFTOVER_WAIT_MS = 5000;
+const LEFTOVER_WAIT_MS = 2000;
 const LEFTOVER_POLL_MS = 20;
 
 /** Process id and port in postmaster.pid (PostgreSQL's src/include/utils/pidfile.h: line 1 and line 4). */

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { access, chmod, chown, mkdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { PreconditionError } from '../../shared/errors.ts';
 import type { Instance } from '../config/instance.ts';
+import { shellQuote } from '../config/permissions.ts';
 import { ensureRuntimeDir } from '../config/runtime-dir.ts';
-import { type Account, accountHome, accountOf, ensureAccount } from './postgres-account.ts';
+import { type Account, accountHome, ensureAccount } from './postgres-account.ts';
 import { copyBinaries, type PostgresPackage, runsInPlace } from './postgres-binaries.ts';
 import { checkVersion } from './postgres-cluster.ts';
 import type { PostgresState } from './postgres-state.ts';
@@ -82,27 +83,22 @@ async function cacheFolder(home: PostgresHome): Promise<string> {
 }
 
 async function placeForRoot(home: PostgresHome, pkg: PostgresPackage): Promise<PostgresPlace> {
+  const account = await ensureAccount();
   const folder = rootInstanceDir(home.id);
-  const usual = join(folder, 'data');
-  const usersOwn = join(home.dataDir, 'postgres');
-  // An ordinary user started this instance before: the data stays where and whose it is.
-  const isUsers = !(await checkVersion(usual)) && (await checkVersion(usersOwn));
-  const dataDir = isUsers ? usersOwn : usual;
-  const account = isUsers ? await ownerOf(usersOwn) : await ensureAccount();
   for (const dir of [rootHome, join(rootHome, 'instances')]) await makeFolder(dir, 0o755, undefined);
   await makeFolder(folder, 0o700, account);
   const socketDir = join(folder, 'socket');
   await makeFolder(socketDir, 0o700, account);
-  const binaries = await copyBinaries(pkg, rootHome);
-  return { binaries, dataDir, socketDir, account, exists: await checkVersion(dataDir) };
-}
-
-async function ownerOf(dataDir: string): Promise<Account> {
-  const { uid, gid } = statSync(dataDir);
-  if (uid !== 0) return accountOf(uid, gid);
-  throw new PreconditionError(`The data in ${dataDir} belongs to root, as whom PostgreSQL refuses to run.`, {
-    hint: `Give it to the user who started this instance before: chown -R USER ${dataDir}`,
-  });
+  const dataDir = join(folder, 'data');
+  const exists = await checkVersion(dataDir);
+  const usersOwn = join(home.dataDir, 'postgres');
+  if (!exists && (await checkVersion(usersOwn))) {
+    throw new PreconditionError("The database of this instance was made by an ordinary user, and root can't run it.", {
+      hint: `Start as that user, or hand it over: mv ${shellQuote(usersOwn)} ${dataDir} && chown -R ${account.name}: ${dataDir}`,
+      data: { dataDir: usersOwn },
+    });
+  }
+  return { binaries: await copyBinaries(pkg, rootHome), dataDir, socketDir, account, exists };
 }
 
 /** Mode and owner hold whatever the umask is and whoever made the folder. */

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { cp, mkdtemp, rm, stat } from 'node:fs/promises';
+import { chown, cp, mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +9,7 @@ import { promisify } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ensureAccount } from '../../../../src/lib/infra/process/postgres-account.ts';
 import { copyBinaries, locatePostgres, runsInPlace } from '../../../../src/lib/infra/process/postgres-binaries.ts';
+import { rootInstanceDir } from '../../../../src/lib/infra/process/postgres-place.ts';
 
 const run = promisify(execFile);
 const cycle = fileURLToPath(new URL('../../../fixtures/postgres/cycle.ts', import.meta.url));
@@ -32,6 +34,31 @@ describe('as an ordinary user', () => {
     if (isRoot) expect(facts.uid).toBe(nobody);
     expect(existsSync(`/proc/${facts.pid}`)).toBe(false);
     expect(existsSync(facts.root)).toBe(false);
+  });
+});
+
+describe('the database of an instance that root started before', () => {
+  test.runIf(isRoot)('is not begun anew by an ordinary user', async () => {
+    const id = randomUUID();
+    const folder = await mkdtemp(join(tmpdir(), 'sp-place-'));
+    await mkdir(rootInstanceDir(id), { recursive: true });
+    try {
+      await chown(folder, nobody, nobody);
+      const home = { id, dir: folder, dataDir: folder, runDir: folder, runtimeDir: folder };
+      const module = new URL('../../../../src/lib/infra/process/postgres-place.ts', import.meta.url).href;
+      const binaries = new URL('../../../../src/lib/infra/process/postgres-binaries.ts', import.meta.url).href;
+      const script = `const { preparePlace } = await import('${module}'); const { locatePostgres } = await import('${binaries}');
+        await preparePlace(${JSON.stringify(home)}, await locatePostgres(), undefined).then(() => console.log('begun'), (e) => console.log(e.code, e.message));`;
+      const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script], {
+        uid: nobody,
+        gid: nobody,
+        cwd: folder,
+      });
+      expect(stdout).toMatch(/^PRECONDITION The database of this instance was made by root/);
+    } finally {
+      await rm(rootInstanceDir(id), { recursive: true });
+      await rm(folder, { recursive: true });
+    }
   });
 });
 

@@ -1,9 +1,10 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openDatabase } from '../../../../src/lib/infra/database/connection.ts';
 import { withSession } from '../../../../src/lib/infra/database/session.ts';
@@ -55,6 +56,20 @@ describe('embedded PostgreSQL', () => {
     const status = await readFile(`/proc/${pid}/status`, 'utf8');
     expect(/^Uid:\s+(\d+)/m.exec(status)?.[1]).toBe(String((await state()).account?.uid));
   });
+
+  test.runIf(process.getuid?.() === 0)(
+    'as root names the commands that hand over what an ordinary user made',
+    async () => {
+      const first = await fixture.start();
+      await fixture.stop(first.child);
+      await rename((await state()).dataDir, join(fixture.instance.dataDir, 'postgres'));
+      const failure = await fixture.start().catch((error: unknown) => error);
+      expect(failure).toMatchObject({ code: 'PRECONDITION', message: expect.stringContaining('ordinary user') });
+      const commands = /hand it over: (.+)$/.exec((failure as { hint: string }).hint)?.[1] ?? '';
+      await promisify(execFile)('sh', ['-c', commands]);
+      await fixture.start();
+    },
+  );
 
   test('has no password in its arguments or environment, checksums on, and only scram sign-ins', async () => {
     const { pid } = await fixture.start();
