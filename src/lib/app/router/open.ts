@@ -21,7 +21,7 @@ export interface McpGatewayOptions {
   /** Id of this API process (uuid), as the supervisor spawned it. */
   readonly apiInstance: string;
   /** `limits` of the profile. */
-  readonly limits: { readonly body_bytes: number; readonly call_timeout_ms: number };
+  readonly limits: { readonly body_bytes: number; readonly call_timeout_ms: number; readonly body_timeout_ms?: number };
   readonly log: Logger;
 }
 
@@ -55,7 +55,11 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
     identityRoot,
     delegation: new Delegation(identity.issuer, instanceAudience(identity.addresses.externalUrl)),
     log,
-    limits: { bodyBytes: limits.body_bytes, callTimeoutMs: limits.call_timeout_ms },
+    limits: {
+      bodyBytes: limits.body_bytes,
+      callTimeoutMs: limits.call_timeout_ms,
+      ...(limits.body_timeout_ms === undefined ? {} : { bodyTimeoutMs: limits.body_timeout_ms }),
+    },
   });
   return {
     router,

@@ -88,9 +88,12 @@ export function unavailable(message: string, cause?: unknown): AuditUnavailableE
 }
 
 export function late(executionId: ExecutionId): TimeoutError {
-  return new TimeoutError('The call was made, but its outcome could not be recorded in time, so its answer is not given.', {
-    hint: 'The state is unknown to you; the record shows it when the database is back.',
-    next: [`admin audit show ${executionId}`],
-    data: { executionId },
-  });
+  return new TimeoutError(
+    'The call was made, but its outcome could not be recorded in time, so its answer is not given.',
+    {
+      hint: 'The state is unknown to you; the record shows it when the database is back.',
+      next: [`admin audit show ${executionId}`],
+      data: { executionId },
+    },
+  );
 }

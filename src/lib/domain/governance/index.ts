@@ -8,4 +8,9 @@ export { type IntentRow, type OutcomeRow, type OutcomeStatus, outcomeStatuses } 
 export { type AuditLog, AuditWriter, type AuditWriterOptions } from './writer.ts';
 
 /** What happened, on whose behalf: the append-only audit of tool calls. */
-export const governance: Extension = { id: 'governance', version: '1.0.0', dependencies: ['auth'], migrations: 'governance' };
+export const governance: Extension = {
+  id: 'governance',
+  version: '1.0.0',
+  dependencies: ['auth'],
+  migrations: 'governance',
+};

@@ -80,7 +80,10 @@ export class AuditReader {
       : [];
     const [entry] = known;
     if (entry === undefined) {
-      throw new NotFoundError(`There is no call ${executionId}.`, { next: ['admin audit list'], data: { executionId } });
+      throw new NotFoundError(`There is no call ${executionId}.`, {
+        next: ['admin audit list'],
+        data: { executionId },
+      });
     }
     return entry;
   }

@@ -12,6 +12,9 @@ const maxKeyLength = 256;
 const maxDepth = 24;
 /** Characters of a long string that are looked at: a secret across the cut is still found before the cut is made. */
 const scanLength = maxStringLength * 2;
+const maxSecrets = 32;
+const minSecretLength = 4;
+const maxCollectSteps = 20_000;
 const truncated = '[truncated]';
 
 /** The input of a call as the audit keeps it. */
@@ -39,9 +42,9 @@ export function auditInput(input: unknown, secretNames?: ReadonlySet<string>): A
   if (secretNames === undefined && canonical.length <= maxInputLength && !suspicious.test(canonical)) {
     return { digest, json: canonical, secrets: noSecrets };
   }
-  const walk: Walk = { left: maxInputLength - 64, secrets: [], secretNames };
-  const json = JSON.stringify(redactValue(input, 0, walk));
-  return { digest, json: json.length <= maxInputLength ? json : JSON.stringify(truncated), secrets: walk.secrets };
+  const secrets = collectSecrets(input, secretNames);
+  const json = JSON.stringify(redactValue(input, 0, { left: maxInputLength - 64, secrets, secretNames }));
+  return { digest, json: json.length <= maxInputLength ? json : JSON.stringify(truncated), secrets };
 }
 
 /**
@@ -51,23 +54,19 @@ export function auditInput(input: unknown, secretNames?: ReadonlySet<string>): A
  * @param limit longest result, in characters
  */
 export function redactText(text: string, secrets: readonly string[] = noSecrets, limit = maxErrorLength): string {
-  let clean = text.length > limit * 2 ? text.slice(0, limit * 2) : text;
-  for (const secret of secrets) {
-    if (clean.includes(secret)) clean = clean.replaceAll(secret, redacted);
-  }
-  if (suspicious.test(clean)) clean = replacePatterns(clean);
-  return clip(clean, limit);
+  return clip(clean(text.length > limit * 2 ? text.slice(0, limit * 2) : text, secrets), limit);
 }
 
 interface Walk {
   /** How many characters of JSON may still be written. */
   left: number;
-  readonly secrets: string[];
+  /** Values to remove wherever they are quoted. */
+  readonly secrets: readonly string[];
   readonly secretNames: ReadonlySet<string> | undefined;
 }
 
 function redactValue(value: unknown, depth: number, walk: Walk): unknown {
-  if (typeof value === 'string') return spend(redactString(value), walk);
+  if (typeof value === 'string') return spend(redactString(value, walk.secrets), walk);
   if (typeof value !== 'object' || value === null) {
     walk.left -= 8;
     return value;
@@ -79,20 +78,13 @@ function redactValue(value: unknown, depth: number, walk: Walk): unknown {
 
 function redactArray(items: readonly unknown[], depth: number, walk: Walk): unknown[] {
   const result: unknown[] = [];
-  let afterFlag = false;
-  for (const item of items) {
+  for (const [index, item] of items.entries()) {
     if (walk.left <= 0) {
       result.push(truncated);
       break;
     }
-    if (afterFlag && typeof item === 'string' && !item.startsWith('-')) {
-      remember(item, walk);
-      result.push(spend(redacted, walk));
-    } else {
-      result.push(redactValue(item, depth + 1, walk));
-    }
+    result.push(followsSecretFlag(items, index) ? spend(redacted, walk) : redactValue(item, depth + 1, walk));
     walk.left -= 1;
-    afterFlag = typeof item === 'string' && item.length <= 160 && secretFlag.test(item);
   }
   return result;
 }
@@ -105,48 +97,64 @@ function redactObject(record: object, depth: number, walk: Walk): Record<string,
       result[truncated] = true;
       break;
     }
-    const name = spend(clip(redactString(key), maxKeyLength), walk);
-    if (isSecretMember(key, value, walk)) {
-      remember(value, walk);
-      result[name] = spend(redacted, walk);
-    } else {
-      result[name] = redactValue(value, depth + 1, walk);
-    }
+    const name = spend(clip(redactString(key, walk.secrets), maxKeyLength), walk);
+    const secret = isSecretMember(key, value, walk.secretNames);
+    result[name] = secret ? spend(redacted, walk) : redactValue(value, depth + 1, walk);
     walk.left -= 2;
   }
   return result;
 }
 
-function isSecretMember(key: string, value: unknown, walk: Walk): boolean {
-  if (walk.secretNames?.has(key) === true) return true;
+function isSecretMember(key: string, value: unknown, names: ReadonlySet<string> | undefined): boolean {
+  if (names?.has(key) === true) return true;
   if (value === null || typeof value === 'boolean') return false;
   const name = key.length > maxKeyLength ? key.slice(0, maxKeyLength) : key;
   return typeof value === 'number' ? secretNumberKey.test(name) : secretKey.test(name);
 }
 
-/** Keeps a secret's value (and those inside it) so that other texts of the same call can be cleaned of it. */
-function remember(value: unknown, walk: Walk): void {
-  if (walk.secrets.length >= 32) return;
-  if (typeof value === 'string') {
-    // A very short one would blank innocent text all over.
-    if (value.length >= 4) walk.secrets.push(value);
-  } else if (typeof value === 'object' && value !== null) {
-    for (const inner of Object.values(value)) remember(inner, walk);
-  }
+/** Whether an item of an argument list is the value of the flag before it. */
+function followsSecretFlag(items: readonly unknown[], index: number): boolean {
+  const [flag, value] = [items[index - 1], items[index]];
+  if (typeof flag !== 'string' || flag.length > 160 || typeof value !== 'string') return false;
+  return !value.startsWith('-') && secretFlag.test(flag);
 }
 
-function redactString(text: string): string {
-  const scanned = text.length > scanLength ? text.slice(0, scanLength) : text;
-  const clean = suspicious.test(scanned) ? replacePatterns(scanned) : scanned;
-  const kept = clip(clean, maxStringLength);
+/** The values that are secret by their name, so that they are found where they stand without it: in a text, an error. */
+function collectSecrets(input: unknown, names: ReadonlySet<string> | undefined): string[] {
+  const secrets: string[] = [];
+  let steps = maxCollectSteps;
+  const visit = (value: unknown, secret: boolean, depth: number): void => {
+    steps -= 1;
+    if (steps < 0 || secrets.length >= maxSecrets || depth > maxDepth) return;
+    if (typeof value === 'string') {
+      // A very short one would blank innocent text all over.
+      if (secret && value.length >= minSecretLength && !secrets.includes(value)) secrets.push(value);
+    } else if (Array.isArray(value)) {
+      for (const [index, item] of value.entries()) visit(item, secret || followsSecretFlag(value, index), depth + 1);
+    } else if (typeof value === 'object' && value !== null) {
+      for (const [key, inner] of Object.entries(value)) visit(inner, secret || isSecretMember(key, inner, names), depth + 1);
+    }
+  };
+  visit(input, false, 0);
+  // The longest first: a secret may begin with another one.
+  return secrets.sort((a, b) => b.length - a.length);
+}
+
+function redactString(text: string, secrets: readonly string[]): string {
+  const kept = clip(clean(text.length > scanLength ? text.slice(0, scanLength) : text, secrets), maxStringLength);
   return text.length > scanLength ? `${kept}[${text.length} characters]` : kept;
 }
 
-function replacePatterns(text: string): string {
+function clean(text: string, secrets: readonly string[]): string {
+  let result = text;
+  for (const secret of secrets) {
+    if (result.includes(secret)) result = result.replaceAll(secret, redacted);
+  }
+  if (!suspicious.test(result)) return result;
   // `jsonb` and `text` refuse U+0000, `jsonb` also lone surrogates.
-  let clean = text.toWellFormed().replaceAll('\0', '\ufffd');
-  for (const { find, replace } of secretPatterns) clean = clean.replace(find, replace);
-  return clean;
+  result = result.toWellFormed().replaceAll('\0', '\ufffd');
+  for (const { find, replace } of secretPatterns) result = result.replace(find, replace);
+  return result;
 }
 
 function clip(text: string, limit: number): string {

@@ -1,7 +1,15 @@
 import type { ExecutionId } from '../../shared/ids.ts';
 
 /** How a call ended. `interrupted` is written for an API process that died in the middle. */
-export const outcomeStatuses = ['success', 'tool_error', 'failed', 'refused', 'timeout', 'cancelled', 'interrupted'] as const;
+export const outcomeStatuses = [
+  'success',
+  'tool_error',
+  'failed',
+  'refused',
+  'timeout',
+  'cancelled',
+  'interrupted',
+] as const;
 export type OutcomeStatus = (typeof outcomeStatuses)[number];
 
 /** What is written before a call is made. */

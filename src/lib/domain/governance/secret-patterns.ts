@@ -31,7 +31,10 @@ export const secretKey = new RegExp(`${secretWords}|(?:^|[-_.])(?:${secretWholeW
 export const secretNumberKey = /pass|pin$|otp$|cvv|secret/i;
 
 /** A command-line flag whose value is the next argument. */
-export const secretFlag = new RegExp(`^--?[\\w.-]{0,64}(?:${secretWords}|(?<=[-_.])(?:${secretWholeWords})$)[\\w.-]{0,64}$`, 'i');
+export const secretFlag = new RegExp(
+  `^--?[\\w.-]{0,64}(?:${secretWords}|(?<=[-_.])(?:${secretWholeWords})$)[\\w.-]{0,64}$`,
+  'i',
+);
 
 interface SecretPattern {
   readonly find: RegExp;
@@ -41,7 +44,10 @@ interface SecretPattern {
 /** Shapes that are secret wherever they stand in a text, in the order in which they are replaced. */
 export const secretPatterns: readonly SecretPattern[] = [
   // PEM (RFC 7468); an unfinished block is cut to the end of the text.
-  { find: /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|$)/g, replace: redacted },
+  {
+    find: /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|$)/g,
+    replace: redacted,
+  },
   { find: /\b(Bearer|Basic|DPoP)\s+[A-Za-z0-9\-._~+/]{6,}=*/gi, replace: `$1 ${redacted}` },
   // Compact JWS and JWE: base64url of `{"` is `eyJ` (RFC 7515, RFC 7516).
   { find: /eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{2,}(?:\.[A-Za-z0-9_-]*){0,3}/g, replace: redacted },
@@ -64,7 +70,10 @@ export const secretPatterns: readonly SecretPattern[] = [
   },
   // --name value, inside one string
   {
-    find: new RegExp(`(--?[\\w.-]{0,64}(?:${secretWords})[\\w.-]{0,64}\\s{1,4})(?!-|\\[redacted\\])("[^"]*"?|'[^']*'?|\\S+)`, 'gi'),
+    find: new RegExp(
+      `(--?[\\w.-]{0,64}(?:${secretWords})[\\w.-]{0,64}\\s{1,4})(?!-|\\[redacted\\])("[^"]*"?|'[^']*'?|\\S+)`,
+      'gi',
+    ),
     replace: `$1${redacted}`,
   },
 ];

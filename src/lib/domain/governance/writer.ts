@@ -190,7 +190,13 @@ export class AuditWriter {
     if (foreign) this.#log.error({ rows: entries.length }, 'Rows of this process were written by somebody else');
     for (const entry of entries) {
       if (entry.abandoned) {
-        this.#add({ ...entry, intent: undefined, outcome: notMade(entry.executionId), abandoned: false, repeated: true });
+        this.#add({
+          ...entry,
+          intent: undefined,
+          outcome: notMade(entry.executionId),
+          abandoned: false,
+          repeated: true,
+        });
       }
       settle(entry, foreign ? unavailable('This call was recorded by somebody else.') : undefined);
     }
@@ -216,7 +222,8 @@ export class AuditWriter {
     this.#log.error({ err: error, rows: entries.length }, 'The audit store refuses rows');
     lane.rest(restMs);
     for (const entry of entries) {
-      if (entry.intent !== undefined) refuse(entry, unavailable('The audit store can’t write, so no call is made.', error));
+      if (entry.intent !== undefined)
+        refuse(entry, unavailable('The audit store can’t write, so no call is made.', error));
     }
     this.#waiting.unshift(...entries.filter((entry) => entry.intent === undefined || entry.repeated));
   }
@@ -274,7 +281,8 @@ export class AuditWriter {
 
   /** Sends the waiter away when its time is over. */
   #overdue(entry: Entry, now: number): boolean {
-    if (now - entry.since <= (entry.intent === undefined ? this.#outcomeTimeoutMs : this.#intentTimeoutMs)) return false;
+    if (now - entry.since <= (entry.intent === undefined ? this.#outcomeTimeoutMs : this.#intentTimeoutMs))
+      return false;
     if (entry.intent === undefined) {
       settle(entry, late(entry.executionId));
     } else {

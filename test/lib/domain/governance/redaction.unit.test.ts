@@ -108,6 +108,11 @@ describe('auditInput', () => {
     expect(auditInput({ args: [`--password=${canary}`] }).json).not.toContain(canary);
   });
 
+  it('hides a secret known by its name wherever else the same input quotes it', () => {
+    const { json } = auditInput({ text: `log in with ${canary}`, password: canary, [`key ${canary}`]: [canary] });
+    expect(json).toBe('{"text":"log in with [redacted]","password":"[redacted]","key [redacted]":["[redacted]"]}');
+  });
+
   it('hides arguments that the configuration marks secret', () => {
     expect(auditInput({ note: canary, other: 1 }, new Set(['note'])).json).toBe('{"note":"[redacted]","other":1}');
   });

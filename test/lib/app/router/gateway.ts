@@ -1,0 +1,222 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { createServer, type IncomingHttpHeaders, request } from 'node:http';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import type { IssueRequest } from '../../../../src/lib/domain/auth/index.ts';
+import type { McpServerConfig } from '../../../../src/lib/domain/mcp/index.ts';
+import { createLogger } from '../../../../src/lib/infra/logging/logger.ts';
+import { openMcpGateway } from '../../../../src/lib/app/router/index.ts';
+import type { McpGatewayOptions } from '../../../../src/lib/app/router/open.ts';
+import { mcpAudience } from '../../../../src/lib/app/identity.ts';
+import type { ServiceEndpoint } from '../../../../src/lib/app/supervisor/directory.ts';
+import type { ServiceInstanceId } from '../../../../src/lib/shared/ids.ts';
+import { toAppError } from '../../../../src/lib/shared/errors.ts';
+import { externalUrl, openTestIdentity, type TestIdentity } from '../../../helpers/identity.ts';
+import { runFixture } from '../../../helpers/run-fixture.ts';
+import { temporaryFolder } from '../../../helpers/temporary-folder.ts';
+import { until } from '../../../helpers/until.ts';
+
+/** What the backend program says it was sent. */
+export interface Seen {
+  readonly requests: readonly { readonly method: string; readonly url: string; readonly headers: IncomingHttpHeaders; readonly body: string }[];
+  readonly aborted: number;
+  readonly openStreams: number;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+  /** The body as JSON. */
+  readonly json: { id?: unknown; result?: { content?: { text?: string }[] }; error?: { code: number; message: string; data: Record<string, unknown> } };
+}
+
+export interface AuditRow {
+  readonly execution_id: string;
+  readonly tool: string;
+  readonly decision: string;
+  readonly status: string | null;
+  readonly error: string | null;
+  readonly input: unknown;
+  readonly required: string[];
+  readonly user_name: string;
+  readonly output_bytes: number | null;
+  readonly output_digest: string | null;
+  readonly latency_us: number | null;
+  readonly upstream_us: number | null;
+}
+
+export function serverConfig(more: Partial<McpServerConfig> = {}): McpServerConfig {
+  return {
+    name: 'alpha',
+    type: 'internal',
+    module: 'x',
+    port: 5_000,
+    enabled: true,
+    devOnly: false,
+    displayName: 'Alpha',
+    description: 'For tests',
+    displayInWeb: true,
+    delegate: false,
+    oauth: { required: true, scopes: ['user'] },
+    tools: new Map(),
+    env: {},
+    inheritedEnv: [],
+    ...more,
+  };
+}
+
+export type TestGateway = Awaited<ReturnType<typeof openTestGateway>>;
+
+/** The router in this process over real PostgreSQL, real tokens and a backend program of its own. */
+export async function openTestGateway(options: { servers?: readonly McpServerConfig[]; limits?: Partial<McpGatewayOptions['limits']> } = {}) {
+  const test: TestIdentity = await openTestIdentity();
+  const backend = runFixture('mcp/backend.mjs', []);
+  const backendPort = Number(await backend.line());
+  const endpoints = new Map<string, ServiceEndpoint>();
+  const servers = options.servers ?? [serverConfig()];
+  for (const { name } of servers) {
+    const instanceId = randomUUID() as ServiceInstanceId;
+    endpoints.set(`mcp:${name}`, { name: `mcp:${name}`, port: backendPort, instanceId, state: 'ready' });
+  }
+  const folder = await temporaryFolder();
+  const logFile = join(folder.path, 'api.log');
+  const apiInstance = randomUUID();
+  const identityRoot = randomBytes(32).toString('base64url');
+  const gateway = openMcpGateway({
+    servers,
+    identity: test.identity,
+    directory: { endpoint: (name) => endpoints.get(name) },
+    audit: test.testDatabase.audit,
+    identityRoot,
+    apiInstance,
+    limits: { body_bytes: 10 * 1024 * 1024, call_timeout_ms: 5_000, ...options.limits },
+    log: createLogger({ service: 'api', level: 'trace', destination: logFile }),
+  });
+  const unhandled: unknown[] = [];
+  const server = createServer((req, res) => {
+    const name = /^\/api\/v1\/mcp\/([^/]+)\/mcp/.exec(req.url ?? '')?.[1] ?? '';
+    gateway.router.handle(req, res, name).catch((error: unknown) => {
+      const known = toAppError(error);
+      if (known.code !== 'NOT_FOUND') unhandled.push(error);
+      res.writeHead(known.code === 'NOT_FOUND' ? 404 : 500).end();
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await until('the audit is connected', () => {
+    try {
+      gateway.assertReady();
+      return true;
+    } catch {
+      return false;
+    }
+  });
+  const owner = await test.identity.users.ensureOwner();
+  const session = await test.identity.sessions.begin({ userId: owner.id, client: 'test', ttlSeconds: 3_600 });
+  const token = async (change: Partial<IssueRequest> & { server?: string } = {}) => {
+    const { server: name = 'alpha', ...more } = change;
+    const audience = mcpAudience(externalUrl, name);
+    const request_ = { user: owner, sessionId: session.id, audience, scopes: ['user'], ttlSeconds: 600, client: 'test', ...more };
+    return (await test.identity.issuer.issue(request_)).token;
+  };
+  const bearer = await token();
+  let nextId = 1;
+
+  const send = (body: string | Buffer, headers: Record<string, string> = {}, method = 'POST', path = '/api/v1/mcp/alpha/mcp') =>
+    new Promise<Reply>((resolve, reject) => {
+      const req = request({
+        host: '127.0.0.1',
+        port,
+        path,
+        method,
+        headers: {
+          authorization: `Bearer ${bearer}`,
+          'content-type': 'application/json',
+          accept: 'application/json, text/event-stream',
+          ...headers,
+        },
+      });
+      req.on('response', (res) => {
+        const chunks: Buffer[] = [];
+        res.on('data', (chunk: Buffer) => chunks.push(chunk));
+        res.on('error', reject);
+        res.on('end', () => {
+          const text = Buffer.concat(chunks).toString();
+          resolve({ status: res.statusCode ?? 0, headers: res.headers, body: text, json: parse(text) });
+        });
+      });
+      req.on('error', reject);
+      req.end(body);
+    });
+
+  const rowsOf = async (executionId?: string): Promise<AuditRow[]> =>
+    test.database.query<AuditRow>(
+      `SELECT i.*, o.status, o.error, o.output_bytes, o.output_digest, o.latency_us, o.upstream_us
+       FROM audit.tool_intents i LEFT JOIN audit.tool_outcomes o USING (execution_id)
+       WHERE $1::uuid IS NULL OR execution_id = $1 ORDER BY execution_id`,
+      [executionId ?? null],
+    );
+
+  return {
+    ...test,
+    gateway,
+    port,
+    owner: owner,
+    session,
+    bearer,
+    token,
+    send,
+    endpoints,
+    backend,
+    backendPort,
+    apiInstance,
+    identityRoot,
+    unhandled,
+    log: () => readFileSync(logFile, 'utf8'),
+    /** Calls a tool; `args` as they are. */
+    call: (tool: string, args: unknown = {}, headers: Record<string, string> = {}, id: unknown = nextId++) =>
+      send(JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params: { name: tool, arguments: args } }), headers),
+    rowsOf,
+    /** The row of the call that a reply belongs to. */
+    rowOf: async (reply: Reply): Promise<AuditRow> => {
+      const id = reply.headers['x-systemprompt-execution-id'];
+      if (typeof id !== 'string') throw new Error(`no execution id: ${reply.status} ${reply.body}`);
+      const [row] = await rowsOf(id);
+      if (row === undefined) throw new Error('no row');
+      return row;
+    },
+    /** Everything in every table, as text. */
+    dump: async (): Promise<string> => {
+      const tables = await test.owner.query<{ name: string }>(
+        "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname IN ('public', 'audit')",
+      );
+      const contents = await Promise.all(tables.map(({ name }) => test.owner.query(`SELECT to_json(t) AS row FROM ${name} t`)));
+      return JSON.stringify(contents);
+    },
+    seen: async (): Promise<Seen> => (await fetch(`http://127.0.0.1:${backendPort}/seen`)).json() as Promise<Seen>,
+    executed: async (): Promise<string[]> => (await fetch(`http://127.0.0.1:${backendPort}/executed`)).json() as Promise<string[]>,
+    connections: () => new Promise<number>((resolve, reject) => server.getConnections((error, count) => (error ? reject(error) : resolve(count)))),
+    close: async () => {
+      await gateway.close(500);
+      server.closeAllConnections();
+      server.close();
+      backend.process.stdin?.end();
+      await backend.ended();
+      await test.close();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function parse(text: string): Reply['json'] {
+  const data = text.startsWith('{') ? text : (text.split('data: ').at(-1) ?? '{}');
+  try {
+    return JSON.parse(data) as Reply['json'];
+  } catch {
+    return {};
+  }
+}
