@@ -37,7 +37,7 @@ export interface ExtensionStatus {
 const OWN_SERVER_WAIT_MS = 10_000;
 
 /** The folder of the core's migrations in the installed package. */
-export function coreMigrationsRoot(): string {
+function coreMigrationsRoot(): string {
   return join(packageRoot(), 'migrations');
 }
 

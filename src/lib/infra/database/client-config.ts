@@ -1,5 +1,5 @@
 import pg from 'pg';
-import type { ConnectionConfig } from './connection.ts';
+import type { ConnectionConfig } from './connection-config.ts';
 
 const INT8 = 20;
 

@@ -1,5 +1,5 @@
 import { PreconditionError } from '../../shared/errors.ts';
-import type { ConnectionConfig } from './connection.ts';
+import type { ConnectionConfig } from './connection-config.ts';
 
 const DEFAULT_PORT = 5432;
 const KNOWN = new Set(['sslmode', 'host', 'port', 'user', 'password', 'application_name']);

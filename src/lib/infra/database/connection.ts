@@ -1,20 +1,11 @@
 import { CompiledQuery, Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely';
 import pg from 'pg';
 import { clientConfig } from './client-config.ts';
+import type { ConnectionConfig } from './connection-config.ts';
 import { toConnectError, toStatementError } from './errors.ts';
 import { Listener, type NotificationHandler } from './listener.ts';
 
-/** Where a database is and as whom to use it. */
-export interface ConnectionConfig {
-  /** Host name, address, or the folder of a unix socket (then it begins with a slash). */
-  readonly host: string;
-  readonly port: number;
-  readonly database: string;
-  readonly user: string;
-  readonly password: string;
-  /** TLS with the certificate checked; 'no-verify' encrypts without checking. */
-  readonly ssl?: boolean | 'no-verify';
-}
+export type { ConnectionConfig } from './connection-config.ts';
 
 /** No tables known: a domain adds its own with `db.withTables<XTables>()`. */
 export type NoTables = Record<never, never>;

@@ -4,7 +4,7 @@ import type { Instance } from '../config/instance.ts';
 import type { Profile } from '../config/profile.ts';
 import { resolveSecretReference, type SecretStore } from '../config/secrets.ts';
 import { readPostgresState } from '../process/postgres-state.ts';
-import type { ConnectionConfig } from './connection.ts';
+import type { ConnectionConfig } from './connection-config.ts';
 import { parseConnectionUrl, toConnectionUrl } from './connection-url.ts';
 import { provisionMcp } from './provision.ts';
 import { type DatabaseRole, embeddedDatabase, loginRole, superuser } from './roles.ts';

@@ -2,7 +2,7 @@ import { Socket } from 'node:net';
 import pg from 'pg';
 import { DatabaseUnavailableError } from '../../shared/errors.ts';
 import { clientConfig } from './client-config.ts';
-import type { ConnectionConfig } from './connection.ts';
+import type { ConnectionConfig } from './connection-config.ts';
 import { toConnectError, toStatementError } from './errors.ts';
 
 /** A statement that is prepared once for each connection, under its name. */

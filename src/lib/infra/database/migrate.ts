@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { AppError, InternalError, TimeoutError } from '../../shared/errors.ts';
 import type { Extension } from '../../shared/extension.ts';
-import type { ConnectionConfig } from './connection.ts';
+import type { ConnectionConfig } from './connection-config.ts';
 import { sqlState } from './errors.ts';
 import { inDependencyOrder, type MigrationFile, readMigrations } from './migration-files.ts';
 import { type AppliedMigration, ensureMigrationsTable, pendingOf, readApplied } from './migration-state.ts';

@@ -1,5 +1,5 @@
 import { PreconditionError } from '../../shared/errors.ts';
-import type { ConnectionConfig } from './connection.ts';
+import type { ConnectionConfig } from './connection-config.ts';
 import { quoteIdentifier as id } from './identifiers.ts';
 import { appGroup, auditGroup } from './roles.ts';
 import type { Session } from './session.ts';

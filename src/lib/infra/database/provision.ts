@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { PreconditionError } from '../../shared/errors.ts';
-import type { ConnectionConfig } from './connection.ts';
+import type { ConnectionConfig } from './connection-config.ts';
 import { reasonOf, sqlState } from './errors.ts';
 import { quoteIdentifier as id } from './identifiers.ts';
 import { missingRight, requireRights } from './provision-rights.ts';

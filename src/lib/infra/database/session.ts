@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { clientConfig } from './client-config.ts';
-import type { ConnectionConfig } from './connection.ts';
+import type { ConnectionConfig } from './connection-config.ts';
 import { isPassing, toConnectError, toStatementError } from './errors.ts';
 
 /** One connection for a task that needs session state (locks, DDL in order). */

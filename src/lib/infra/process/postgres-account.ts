@@ -16,7 +16,7 @@ export interface Account {
 }
 
 /** As whom PostgreSQL runs when we are root, which it refuses to be. */
-export const accountName = 'systemprompt';
+const accountName = 'systemprompt';
 
 /** Home of the account: everything of PostgreSQL's that root starts lies below. */
 export const accountHome = '/var/lib/systemprompt';

@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AppError, PortTakenError, PreconditionError } from '../../shared/errors.ts';
 import type { SecretStore } from '../config/secrets.ts';
-import type { ConnectionConfig } from '../database/connection.ts';
+import type { ConnectionConfig } from '../database/connection-config.ts';
 import { connectionFor } from '../database/connections.ts';
 import { type DatabaseRole, superuser } from '../database/roles.ts';
 import { withSession } from '../database/session.ts';
