@@ -32,7 +32,7 @@ export function supervisorRoutes(supervisor: Supervisor, shutdown: (now: boolean
   ];
 }
 
-/** @param told called when a caller has been given the last event of a boot that failed or of a stop */
+/** @param told called when a caller who has been given the end of a boot that failed, or of a stop, has left */
 export function supervisorStreams(supervisor: Supervisor, told: () => void): ControlStream[] {
   return [
     { path: '/v1/events', input: noInput, stream: (_, signal) => events(supervisor, told, signal) },
@@ -65,11 +65,13 @@ async function* events(
   });
   const onAbort = (): void => wake();
   signal.addEventListener('abort', onAbort, { once: true });
+  let last = false;
   try {
     while (!signal.aborted) {
       for (let event = waiting.shift(); event !== undefined; event = waiting.shift()) {
+        last ||= event.type === 'boot_failed' || event.type === 'stopped';
         yield event;
-        if (event.type === 'stopped') return told();
+        if (event.type === 'stopped') return;
       }
       await new Promise<void>((resolve) => {
         wake = resolve;
@@ -79,6 +81,7 @@ async function* events(
   } finally {
     off();
     signal.removeEventListener('abort', onAbort);
+    if (last) told();
   }
 }
 
