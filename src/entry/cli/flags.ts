@@ -15,19 +15,32 @@ export const duration = custom<number>({
   parse: async (text) => {
     const seconds = parseDuration(text);
     if (seconds === undefined || seconds === 0)
-      throw new Error(`Expected a duration such as 90s, 15m or 1h, got ${text}`);
+      throw new Error(`Expected a duration such as 90s, 15m or 1h, got ${text.slice(0, 80)}`);
     return seconds;
   },
 });
+
+/**
+ * @param now in ms since the epoch
+ * @returns ms since the epoch for an ISO 8601 date or time, or for how long ago; undefined for anything else
+ */
+export function parseMoment(text: string, now: number): number | undefined {
+  const ago = parseDuration(text);
+  if (ago !== undefined) return now - ago * 1000;
+  // Date.parse alone takes nearly everything for a date: "-1" is one in 2001.
+  if (!/^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$/.test(text)) return undefined;
+  const time = Date.parse(text);
+  return Number.isNaN(time) ? undefined : time;
+}
 
 /** A moment: a date, a time (ISO 8601), or how long ago. */
 export const moment = custom<Date>({
   helpValue: '<time>',
   parse: async (text) => {
-    const ago = parseDuration(text);
-    const time = ago === undefined || /^\d+$/.test(text) ? Date.parse(text) : Date.now() - ago * 1000;
-    if (Number.isNaN(time))
-      throw new Error(`Expected a time such as 2026-01-31T12:00Z, or 1h for an hour ago, got ${text}`);
+    const time = parseMoment(text, Date.now());
+    if (time === undefined) {
+      throw new Error(`Expected a time such as 2026-01-31T12:00Z, or 1h for an hour ago, got ${text.slice(0, 80)}`);
+    }
     return new Date(time);
   },
 });

@@ -62,7 +62,7 @@ async function follow(resolution: Resolution, config: CliConfig, output: Output)
       return 0;
     case 'help': {
       const { helpText } = await import('./help.ts');
-      output.result({ type: 'text', content: await helpText(config, resolution.subject, output.session) });
+      output.help(await helpText(config, resolution.subject, output.session));
       return 0;
     }
     case 'unknown-flag':

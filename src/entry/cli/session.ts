@@ -41,13 +41,14 @@ export function openSession(world: CliWorld): CliSession {
   const flags = end === -1 ? argv : argv.slice(0, end);
   const flagged = (name: string): boolean => flags.includes(name);
   const delegated = isDelegated(env);
+  const json = flagged('--json') || env['SYSTEMPROMPT_OUTPUT_FORMAT'] === 'json';
   const noColour = flagged('--no-color') || isSet(env['NO_COLOR']) || env['TERM'] === 'dumb';
   const colourAt = (stream: OutputStream): boolean =>
     !noColour && (stream.isTTY === true || isTrue(env['FORCE_COLOR']));
   const profile = profileFlag(flags);
   return {
     ...world,
-    json: flagged('--json') || env['SYSTEMPROMPT_OUTPUT_FORMAT'] === 'json',
+    json,
     nonInteractive:
       flagged('--non-interactive') ||
       isTrue(env['SYSTEMPROMPT_NON_INTERACTIVE']) ||
@@ -55,7 +56,7 @@ export function openSession(world: CliWorld): CliSession {
       delegated ||
       world.stdin.isTTY !== true,
     debug: flagged('--debug') || isTrue(env['SYSTEMPROMPT_DEBUG']),
-    colour: { stdout: colourAt(world.stdout), stderr: colourAt(world.stderr) },
+    colour: { stdout: !json && colourAt(world.stdout), stderr: colourAt(world.stderr) },
     profile: profile ?? (isSet(env['SYSTEMPROMPT_PROFILE']) ? env['SYSTEMPROMPT_PROFILE'] : undefined),
     delegated,
     prefix: invocationPrefix(env, world.script, world.cwd),

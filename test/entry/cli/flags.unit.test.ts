@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { parseDuration } from '../../../src/entry/cli/flags.ts';
+import { parseDuration, parseMoment } from '../../../src/entry/cli/flags.ts';
 
 it.each([
   ['90', 90],
@@ -14,4 +14,17 @@ it.each([
   ['1h30m', undefined],
 ])('reads the duration %j', (text, seconds) => {
   expect(parseDuration(text)).toBe(seconds);
+});
+
+it.each([
+  ['1h', 1_000_000 - 3_600_000],
+  ['2026-01-31', Date.UTC(2026, 0, 31)],
+  ['2026-01-31T12:00Z', Date.UTC(2026, 0, 31, 12)],
+  ['2026-01-31T12:00:05.5+02:00', Date.UTC(2026, 0, 31, 10, 0, 5, 500)],
+  ['2026-13-31', undefined],
+  ['-1', undefined],
+  ['1e9', undefined],
+  ['January', undefined],
+])('reads the moment %j', (text, time) => {
+  expect(parseMoment(text, 1_000_000)).toBe(time);
 });

@@ -2,6 +2,7 @@ import { Box, type Instance, render, Text } from 'ink';
 import { createElement as h, type ReactElement } from 'react';
 import type { ServiceStatus } from '../../../lib/app/supervisor/status.ts';
 import { formatDuration } from '../../../lib/shared/text/cells.ts';
+import { readableLogLine } from '../../../lib/shared/text/log-line.ts';
 import { harmless, truncate } from '../../../lib/shared/text/width.ts';
 import { stateColour } from '../output/style.ts';
 import type { OutputStream } from '../session.ts';
@@ -55,7 +56,7 @@ export function View({ view, width }: { readonly view: StartupView; readonly wid
     { flexDirection: 'column' },
     ...rows,
     ...(view.message === undefined ? [] : [h(Text, { key: 'message', wrap: 'truncate' }, harmless(view.message))]),
-    ...(footer === '' ? [] : [h(Text, { key: 'phases', dimColor: true, wrap: 'truncate' }, footer)]),
+    ...(footer === '' ? [] : [h(Text, { key: 'phases', dimColor: true }, footer)]),
   );
 }
 
@@ -84,6 +85,10 @@ function Row({ service, name, width }: RowProps): ReactElement {
     h(Text, {}, service.name.padEnd(name)),
     h(Text, shade, service.state.padEnd(10)),
     h(Text, {}, fixed),
-    h(Text, { dimColor: true }, space > 8 ? truncate(harmless(last ?? '').replaceAll(/\s+/g, ' '), space) : ''),
+    h(
+      Text,
+      { dimColor: true },
+      space > 8 ? truncate(harmless(readableLogLine(last ?? '')).replaceAll(/\s+/g, ' '), space) : '',
+    ),
   );
 }

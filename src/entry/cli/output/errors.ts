@@ -1,4 +1,5 @@
 import type { AppError } from '../../../lib/shared/errors.ts';
+import { readableLogLine } from '../../../lib/shared/text/log-line.ts';
 import { harmless } from '../../../lib/shared/text/width.ts';
 import { type CliSession, suggestion } from '../session.ts';
 import { style } from './style.ts';
@@ -41,7 +42,7 @@ export function errorText(error: AppError, session: CliSession): string {
   for (const reason of reasons(error)) lines.push(`  because: ${harmless(reason)}`);
   const logs = error.data['log'];
   if (Array.isArray(logs) && logs.length > 0) {
-    lines.push('', ...logs.map((line) => paint.dim(`  ${harmless(String(line))}`)), '');
+    lines.push('', ...logs.map((line) => paint.dim(`  ${harmless(readableLogLine(String(line)))}`)), '');
   }
   if (error.hint !== undefined) lines.push(harmless(error.hint));
   for (const command of error.next) lines.push(`  ${paint.cyan(suggestion(session, command))}`);

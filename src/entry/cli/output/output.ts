@@ -28,6 +28,12 @@ export class Output {
     else if (!this.#streamed) session.stdout.write(`${this.#text(artifact)}\n`);
   }
 
+  /** Help, whose marks for the terminal are our own. */
+  help(text: string): void {
+    if (this.#session.json) this.result({ type: 'text', content: text });
+    else this.#session.stdout.write(`${text}\n`);
+  }
+
   /** What a command found, and that it is bad: both are said, in JSON in one envelope. */
   finding(artifact: Artifact, error: AppError): void {
     if (this.#session.json) {

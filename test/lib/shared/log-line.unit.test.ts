@@ -1,0 +1,12 @@
+import { expect, it } from 'vitest';
+import { readableLogLine } from '../../../src/lib/shared/text/log-line.ts';
+
+it.each([
+  ['{"level":"info","time":"x","msg":"Listening"}', 'Listening'],
+  ['{"level":"error","msg":"no"}', 'error: no'],
+  ['{"level":"info","msg":"cut of', '{"level":"info","msg":"cut of'],
+  ['{"other":1}', '{"other":1}'],
+  ['LOG:  database system is ready', 'LOG:  database system is ready'],
+])('%s', (line, expected) => {
+  expect(readableLogLine(line)).toBe(expected);
+});
