@@ -23,6 +23,8 @@ export interface Seen {
   readonly requests: readonly { readonly method: string; readonly url: string; readonly headers: IncomingHttpHeaders; readonly body: string }[];
   readonly aborted: number;
   readonly openStreams: number;
+  /** Bytes that it has written of large answers so far. */
+  readonly poured: number;
 }
 
 export interface Reply {
@@ -165,7 +167,7 @@ export async function openTestGateway(options: { servers?: readonly McpServerCon
     ...test,
     gateway,
     port,
-    owner: owner,
+    user: owner,
     session,
     bearer,
     token,
