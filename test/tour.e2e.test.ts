@@ -39,7 +39,10 @@ describe('the tour in the README', () => {
 
   it.each(blocks.slice(1).map((lines) => [lines]))('%j', async (lines) => {
     const bounds = lines.map((_, index) => `--- line ${index} ---`);
-    const script = lines.flatMap((line, index) => [line.replaceAll('http://localhost:8080', system.url), `echo; echo '${bounds[index]}'`]);
+    const script = lines.flatMap((line, index) => [
+      line.replaceAll('http://localhost:8080', system.url),
+      `echo; echo '${bounds[index]}'`,
+    ]);
     const shell = spawn('bash', ['-e', '-o', 'pipefail', '-c', script.join('\n')], {
       cwd: packageRoot,
       env: cliEnvironment({ SYSTEMPROMPT_ROOT: system.instance.root }),

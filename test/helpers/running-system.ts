@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLocalInstance, type Instance } from '../../src/lib/infra/config/instance.ts';
+import { rootInstanceDir } from '../../src/lib/infra/process/postgres-place.ts';
 import { type CliRun, runCli } from './cli.ts';
 import { type Footprint, footprint } from './leaks.ts';
 
@@ -39,7 +40,8 @@ export async function startSystem(): Promise<RunningSystem> {
     return await footprint({ installationId: id, ports: [apiPort, apiPort], runtimeDir, dir });
   };
   const started = await run('infra', 'services', 'start');
-  if (started.code !== 0) throw new Error(`the system did not start (${started.code}):\n${started.stdout}\n${started.stderr}`);
+  if (started.code !== 0)
+    throw new Error(`the system did not start (${started.code}):\n${started.stdout}\n${started.stderr}`);
   return {
     instance,
     url,
@@ -54,7 +56,8 @@ export async function startSystem(): Promise<RunningSystem> {
     stop,
     async [Symbol.asyncDispose]() {
       await stop();
-      await rm(root, { recursive: true, force: true });
+      for (const path of [root, instance.runtimeDir, rootInstanceDir(instance.id)])
+        await rm(path, { recursive: true, force: true });
     },
   };
 }
