@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { identify, isAlive } from '../../src/lib/infra/process/identity.ts';
 import { markedProcesses } from '../../src/lib/infra/process/marker.ts';
 import { spawnService } from '../../src/lib/infra/process/spawn.ts';
-import { noFootprint } from '../helpers/leaks.ts';
+import type { ServiceInstanceId } from '../../src/lib/shared/ids.ts';
 import { fixtureSpec } from '../helpers/fixture-services.ts';
+import { noFootprint } from '../helpers/leaks.ts';
 import { Supervised } from '../helpers/supervised.ts';
 import { until } from '../helpers/until.ts';
-import { join } from 'node:path';
-import type { ServiceInstanceId } from '../../src/lib/shared/ids.ts';
 
 let system: Supervised;
 beforeEach(async () => {
@@ -112,7 +112,11 @@ describe('the supervisor survives itself', () => {
     };
     for (const name of ['SIGTERM', 'SIGCONT', 'SIGHUP'] as const) process.on(name, count);
     const self = await identify(process.pid);
-    await system.sql.query('UPDATE services SET pid = $1, start_ticks = $2, boot_id = $3', [self?.pid, self?.startTicks, self?.bootId]);
+    await system.sql.query('UPDATE services SET pid = $1, start_ticks = $2, boot_id = $3', [
+      self?.pid,
+      self?.startTicks,
+      self?.bootId,
+    ]);
     const second = await system.start([service]);
     const after = await system.state(second.client, 'a', ready);
     expect(after.generation).toBe(2);
@@ -131,7 +135,9 @@ describe('the supervisor survives itself', () => {
     await system.state(first.client, 'b', ready);
     await system.state(first.client, 'a', ready);
     await first.client.stop(['b']);
-    await until('the row says so', async () => (await rows()).some(({ name, state }) => name === 'b' && state === 'stopped'));
+    await until('the row says so', async () =>
+      (await rows()).some(({ name, state }) => name === 'b' && state === 'stopped'),
+    );
     await system.kill(first.process);
     const second = await system.start(services);
     await system.state(second.client, 'a', ({ adopted }) => adopted === true);
@@ -189,7 +195,7 @@ describe('two supervisors of one installation', () => {
     process.kill(pid ?? 0, 'SIGKILL');
     await until('it is dead', async () => identity !== undefined && !(await isAlive(identity)));
     // It sees the death and does nothing about it.
-    await system.state(first.client, 'a', ({ state }) => state === 'backoff' || state === 'starting');
+    await system.state(first.client, 'a', ({ state, generation }) => state === 'starting' && generation === 2);
     await first.client.shutdown();
     await ended;
     expect(await markedProcesses(system.installation.id)).toHaveLength(0);

@@ -1,7 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { isAlive, identify, type ProcessIdentity } from '../../src/lib/infra/process/identity.ts';
-import { tailLines } from '../../src/lib/infra/process/logs.ts';
 import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { identify, isAlive, type ProcessIdentity } from '../../src/lib/infra/process/identity.ts';
+import { tailLines } from '../../src/lib/infra/process/logs.ts';
 import { noFootprint } from '../helpers/leaks.ts';
 import { Supervised } from '../helpers/supervised.ts';
 import { until } from '../helpers/until.ts';
@@ -25,7 +25,9 @@ async function announced(name: string, instanceId: string | undefined): Promise<
 
 describe('nothing escapes', () => {
   it('kills at the end of its grace a service that ignores SIGTERM', async () => {
-    const { client } = await system.start([{ name: 'deaf', program: 'ignores-term', port: system.port(0), graceMs: 400 }]);
+    const { client } = await system.start([
+      { name: 'deaf', program: 'ignores-term', port: system.port(0), graceMs: 400 },
+    ]);
     await system.state(client, 'deaf', ({ state }) => state === 'ready');
     const since = performance.now();
     const { failed } = await client.stop(['deaf']);
@@ -72,13 +74,18 @@ describe('nothing escapes', () => {
     const since = performance.now();
     await client.stop(['frozen']);
     expect(performance.now() - since).toBeLessThan(4_000);
-    expect((await client.status()).services[0]).toMatchObject({ state: 'stopped', lastExit: { code: 0, signal: null } });
+    expect((await client.status()).services[0]).toMatchObject({
+      state: 'stopped',
+      lastExit: { code: 0, signal: null },
+    });
     await system.stop(client);
     expect(await system.footprint()).toEqual(noFootprint);
   });
 
   it('ends at once on the second order to stop', async () => {
-    const { client } = await system.start([{ name: 'deaf', program: 'ignores-term', port: system.port(0), graceMs: 60_000 }]);
+    const { client } = await system.start([
+      { name: 'deaf', program: 'ignores-term', port: system.port(0), graceMs: 60_000 },
+    ]);
     await system.state(client, 'deaf', ({ state }) => state === 'ready');
     await client.request('POST', '/v1/shutdown', {});
     await system.state(client, 'deaf', ({ state }) => state === 'stopping');

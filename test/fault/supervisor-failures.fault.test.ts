@@ -20,7 +20,9 @@ const failed = ({ state }: { state: string }): boolean => state === 'failed';
 
 describe('a controlled start', () => {
   it('is not ready before the service answers with its own id', async () => {
-    const { client } = await system.start([{ name: 'late', program: 'late', port: system.port(0), env: { GATE: system.gate } }]);
+    const { client } = await system.start([
+      { name: 'late', program: 'late', port: system.port(0), env: { GATE: system.gate } },
+    ]);
     await system.state(client, 'late', ({ state, pid }) => state === 'starting' && pid !== undefined);
     system.openGate();
     const { readyMs } = await system.state(client, 'late', ready);
@@ -30,7 +32,9 @@ describe('a controlled start', () => {
   });
 
   it('refuses the health of an impostor', async () => {
-    const { client } = await system.start([{ name: 'i', program: 'impostor', port: system.port(0), readyTimeoutMs: 700 }]);
+    const { client } = await system.start([
+      { name: 'i', program: 'impostor', port: system.port(0), readyTimeoutMs: 700 },
+    ]);
     const { lastError } = await system.state(client, 'i', failed);
     expect(lastError).toContain('is answered by another process');
     expect(await markedProcesses(system.installation.id)).toHaveLength(0);
@@ -46,7 +50,10 @@ describe('a controlled start', () => {
     const status = await system.state(client, 'never', failed);
     expect(status.lastError).toContain('not ready within 500 ms');
     expect(status.pid).toBeUndefined();
-    expect(await system.state(client, 'after', failed)).toMatchObject({ lastError: 'never is not ready', generation: 1 });
+    expect(await system.state(client, 'after', failed)).toMatchObject({
+      lastError: 'never is not ready',
+      generation: 1,
+    });
     expect(await markedProcesses(system.installation.id)).toHaveLength(0);
     await system.stop(client);
     expect(await system.footprint()).toEqual(noFootprint);
@@ -81,7 +88,9 @@ describe('a controlled start', () => {
     for (const name of ['a', 'b']) ports.push((await system.state(client, name, ready)).port);
     expect(ports.sort()).toEqual([system.port(1), system.port(2)]);
     await until('rows are written', async () => {
-      const rows = await system.sql.query<{ port: number }>("SELECT port FROM services WHERE state = 'ready' ORDER BY port");
+      const rows = await system.sql.query<{ port: number }>(
+        "SELECT port FROM services WHERE state = 'ready' ORDER BY port",
+      );
       return rows.map(({ port }) => port).join() === ports.join();
     });
     await system.stop(client);
@@ -94,10 +103,17 @@ describe('restart with sense', () => {
   it('gives up on a crash loop', async () => {
     const { client } = await system.start([{ name: 'c', program: 'crashes', port: system.port(0) }]);
     const status = await system.state(client, 'c', failed);
-    expect(status).toMatchObject({ generation: 5, restarts: 4, lastExit: { code: 3, signal: null }, lastLog: 'no such luck' });
+    expect(status).toMatchObject({
+      generation: 5,
+      restarts: 4,
+      lastExit: { code: 3, signal: null },
+      lastLog: 'no such luck',
+    });
     expect(status.lastError).toContain('5 times within 120 s');
     await until('its history is written', async () => {
-      const rows = await system.sql.query<{ to_state: string }>("SELECT to_state FROM service_events WHERE service = 'c' ORDER BY id");
+      const rows = await system.sql.query<{ to_state: string }>(
+        "SELECT to_state FROM service_events WHERE service = 'c' ORDER BY id",
+      );
       return rows.map(({ to_state }) => to_state).join(' ') === `${'starting backoff '.repeat(4)}starting failed`;
     });
     await system.stop(client);
@@ -113,12 +129,16 @@ describe('restart with sense', () => {
   });
 
   it('restarts what no longer answers', async () => {
-    const { client } = await system.start([{ name: 'f', program: 'freezes', port: system.port(0), graceMs: 200, env: { GATE: system.gate } }]);
+    const { client } = await system.start([
+      { name: 'f', program: 'freezes', port: system.port(0), graceMs: 200, env: { GATE: system.gate } },
+    ]);
     const first = await system.state(client, 'f', ready);
     system.openGate();
     await system.state(client, 'f', ({ generation }) => generation === 2);
     const reasons = await until('its events are written', async () => {
-      const rows = await system.sql.query<{ reason: string }>("SELECT reason FROM service_events WHERE to_state = 'unhealthy'");
+      const rows = await system.sql.query<{ reason: string }>(
+        "SELECT reason FROM service_events WHERE to_state = 'unhealthy'",
+      );
       return rows.length > 0 ? rows : undefined;
     });
     expect(reasons[0]?.reason).toContain('3 health checks in a row failed');

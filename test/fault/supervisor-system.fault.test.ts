@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -32,7 +32,8 @@ afterEach(async () => {
     );
   }
   for (const { identity } of await markedProcesses(instance.id)) process.kill(identity.pid, 'SIGKILL');
-  for (const path of [instance.root, instance.runtimeDir, rootInstanceDir(instance.id)]) rmSync(path, { recursive: true, force: true });
+  for (const path of [instance.root, instance.runtimeDir, rootInstanceDir(instance.id)])
+    rmSync(path, { recursive: true, force: true });
 });
 
 async function launch(): Promise<SupervisorClient> {
@@ -46,7 +47,11 @@ async function booted(client: SupervisorClient): Promise<SupervisorEvent> {
   throw new Error('the supervisor ended without a word');
 }
 
-async function service(client: SupervisorClient, name: string, wanted: (status: ServiceStatus) => boolean): Promise<ServiceStatus> {
+async function service(
+  client: SupervisorClient,
+  name: string,
+  wanted: (status: ServiceStatus) => boolean,
+): Promise<ServiceStatus> {
   return until(
     `${name} as wanted`,
     async () => (await client.status()).services.find((status) => status.name === name && wanted(status)),
@@ -55,7 +60,12 @@ async function service(client: SupervisorClient, name: string, wanted: (status: 
 }
 
 function leaks() {
-  return footprint({ installationId: instance.id, ports: [port, port], runtimeDir: instance.runtimeDir, dir: instance.dir });
+  return footprint({
+    installationId: instance.id,
+    ports: [port, port],
+    runtimeDir: instance.runtimeDir,
+    dir: instance.dir,
+  });
 }
 
 describe('the whole system', () => {
@@ -63,8 +73,15 @@ describe('the whole system', () => {
     const first = await launch();
     expect(await booted(first)).toMatchObject({ type: 'ready', failed: [] });
     const before = await first.status();
-    expect(before.services.map(({ name, state }) => `${name} ${state}`)).toEqual(['database ready', 'api ready', 'mcp:systemprompt ready']);
-    await until('it has given back what the boot needed', async () => (await first.status()).supervisor.rss < 90_000_000);
+    expect(before.services.map(({ name, state }) => `${name} ${state}`)).toEqual([
+      'database ready',
+      'api ready',
+      'mcp:systemprompt ready',
+    ]);
+    await until(
+      'it has given back what the boot needed',
+      async () => (await first.status()).supervisor.rss < 90_000_000,
+    );
     const identity = await identify(before.supervisor.pid);
     process.kill(before.supervisor.pid, 'SIGKILL');
     await until('it is dead', async () => identity !== undefined && !(await isAlive(identity)));
@@ -112,7 +129,10 @@ describe('the whole system', () => {
     const stranger = createServer((_, response) => response.end('mine')).listen(port, '127.0.0.1');
     await once(stranger, 'listening');
     const told = await launch().then(booted, (error: unknown) => ({ type: 'boot_failed', error }));
-    expect(told).toMatchObject({ type: 'boot_failed', error: { code: 'PORT_TAKEN', data: { pid: process.pid, port } } });
+    expect(told).toMatchObject({
+      type: 'boot_failed',
+      error: { code: 'PORT_TAKEN', data: { pid: process.pid, port } },
+    });
     await until('it has ended', async () => (await identify(readSupervisorFile(instance)?.pid ?? 0)) === undefined);
     expect(await (await fetch(`http://127.0.0.1:${port}`)).text()).toBe('mine');
     await new Promise((resolve) => stranger.close(resolve));

@@ -122,7 +122,12 @@ export class Supervised {
   }
 
   /** Waits until a service is as wanted. */
-  async state(client: SupervisorClient, name: string, wanted: (status: ServiceStatus) => boolean, ms?: number): Promise<ServiceStatus> {
+  async state(
+    client: SupervisorClient,
+    name: string,
+    wanted: (status: ServiceStatus) => boolean,
+    ms?: number,
+  ): Promise<ServiceStatus> {
     return until(
       `${name} as wanted`,
       async () => (await client.status()).services.find((service) => service.name === name && wanted(service)),
@@ -146,7 +151,11 @@ export class Supervised {
 
   /** Waits until no supervisor runs. */
   async ended(): Promise<void> {
-    await Promise.all([...this.#running].map((child) => (child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined)));
+    await Promise.all(
+      [...this.#running].map((child) =>
+        child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined,
+      ),
+    );
     this.#running.clear();
   }
 
@@ -154,7 +163,9 @@ export class Supervised {
   async cutDatabase(): Promise<void> {
     await this.#asAdmin(async (session) => {
       await session.query(`ALTER DATABASE ${quoteIdentifier(this.database.name)} WITH ALLOW_CONNECTIONS false`);
-      await session.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [this.database.name]);
+      await session.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [
+        this.database.name,
+      ]);
     });
   }
 
@@ -171,7 +182,12 @@ export class Supervised {
   /** What of it is still in the system. */
   footprint(): Promise<Footprint> {
     const { id } = this.installation;
-    return footprint({ installationId: id, ports: this.ports, runtimeDir: join(this.folder, 'runtime'), dir: this.folder });
+    return footprint({
+      installationId: id,
+      ports: this.ports,
+      runtimeDir: join(this.folder, 'runtime'),
+      dir: this.folder,
+    });
   }
 
   /** Removes everything, also after a test that failed half-way. */

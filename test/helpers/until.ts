@@ -4,7 +4,11 @@ import { setTimeout as delay } from 'node:timers/promises';
  * Waits until `look` gives something that is neither false nor undefined, and returns it.
  * @param what named in the error when it does not within `ms`
  */
-export async function until<T>(what: string, look: () => T | Promise<T>, ms = 10_000): Promise<Exclude<T, false | undefined>> {
+export async function until<T>(
+  what: string,
+  look: () => T | Promise<T>,
+  ms = 10_000,
+): Promise<Exclude<T, false | undefined>> {
   const deadline = performance.now() + ms;
   for (;;) {
     const found = await look();

@@ -50,7 +50,9 @@ export class Composition {
   }
 
   secrets(): Promise<SecretStore> {
-    this.#secrets ??= import('../../lib/infra/config/secrets.ts').then(({ openSecretStore }) => openSecretStore(this.instance));
+    this.#secrets ??= import('../../lib/infra/config/secrets.ts').then(({ openSecretStore }) =>
+      openSecretStore(this.instance),
+    );
     return this.#secrets;
   }
 
@@ -79,7 +81,8 @@ export class Composition {
 
   async #makeIdentity(): Promise<Identity> {
     const { profile } = this;
-    if (profile === undefined) throw new PreconditionError('The system is still starting.', { next: ['infra services status'] });
+    if (profile === undefined)
+      throw new PreconditionError('The system is still starting.', { next: ['infra services status'] });
     const [{ openIdentity }, { connectionFor }, { openDatabase }, secrets] = await Promise.all([
       import('../../lib/app/identity.ts'),
       import('../../lib/infra/database/connections.ts'),

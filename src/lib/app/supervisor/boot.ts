@@ -8,12 +8,13 @@ import { DatabaseUnavailableError } from '../../shared/errors.ts';
 import type { ServiceInstanceId } from '../../shared/ids.ts';
 import type { DatabaseRecordFile } from './database-record.ts';
 import type { Journal } from './journal.ts';
-import type { ManagedService, ServiceHost } from './managed-service.ts';
+import type { ManagedService } from './managed-service.ts';
 import { portTaken } from './port-choice.ts';
-import { findOrphans, type Observed, observe, planReconcile, type Recorded } from './reconcile.ts';
+import { findOrphans, type Observed, observe, planReconcile, type Recorded, type Step } from './reconcile.ts';
 import type { Recorder } from './recorder.ts';
 import { dropService, readServices, type ServiceRow } from './repository.ts';
 import type { ProcessRecord } from './run.ts';
+import type { ServiceHost } from './service-host.ts';
 
 // The steps of a boot that look at what an earlier supervisor left behind.
 
@@ -57,11 +58,17 @@ export async function refuseTakenPorts(specs: readonly ServiceSpec[], installati
  * Adopts the database's process when it is ours, healthy and current; ends it when it is outdated; starts it otherwise.
  * @throws DatabaseUnavailableError with the end of its log when it does not become ready
  */
-export async function reconcileDatabase(host: BootHost, service: ManagedService, records: DatabaseRecordFile): Promise<void> {
+export async function reconcileDatabase(
+  host: BootHost,
+  service: ManagedService,
+  records: DatabaseRecordFile,
+): Promise<void> {
   const { generation, process: known } = await records.read();
   service.restore(generation, 'running');
   const recorded: Recorded[] = known === undefined ? [] : [{ ...known, name: service.name, desired: 'running' }];
-  const observed = await Promise.all(recorded.map((entry) => observe(entry, service.spec, host.installation.id, host.policy)));
+  const observed = await Promise.all(
+    recorded.map((entry) => observe(entry, service.spec, host.installation.id, host.policy)),
+  );
   const [step] = planReconcile([service.spec], observed);
   if (known !== undefined && step?.kind === 'adopt') {
     service.adopt(known, known);
@@ -93,36 +100,45 @@ export async function adoptOrClear(
 ): Promise<Set<string>> {
   const rows = (await readServices(store, host.installation.id)).filter(({ kind }) => kind !== 'database');
   const byName = new Map(specs.map((spec) => [spec.name, spec]));
-  const observed = await Promise.all(rows.map((row) => observe(row, byName.get(row.name), host.installation.id, host.policy)));
+  const observed = await Promise.all(
+    rows.map((row) => observe(row, byName.get(row.name), host.installation.id, host.policy)),
+  );
   for (const row of rows) {
     if (!byName.has(row.name)) continue;
     host.service(row.name).restore(row.generation, row.desired);
     if (row.desired === 'stopped') stopped.add(row.name);
   }
   const steps = planReconcile(specs, observed);
-  const adopted = new Set(host.services.flatMap(({ process: known }) => (known === undefined ? [] : [known.instanceId as string])));
-  for (const { kind, name, reason } of steps) {
-    const row = rows.find((candidate) => candidate.name === name);
-    if (kind !== 'start') host.log.info({ target: name, step: kind, reason }, `reconcile: ${kind} ${name}`);
-    if (kind === 'adopt' && row !== undefined) {
-      const record = recordOf(row);
-      if (record === undefined) continue;
-      host.service(name).adopt(record, row);
-      host.reservePort(name, record.port);
-      adopted.add(record.instanceId);
-    } else if (kind === 'end' && row?.instanceId !== undefined && row.identity !== undefined) {
-      await end(host, name, { instanceId: row.instanceId, identity: row.identity }, byName.get(name), reason);
-    } else if (kind === 'drop') {
-      host.recorder.write((db, epoch) => dropService(db, { installationId: host.installation.id, epoch }, name));
-    }
-    // The calls of an API process that ended while nobody watched.
-    if ((kind === 'end' || kind === 'clear') && row?.kind === 'api' && row.instanceId !== undefined) host.closeCalls(row.instanceId);
+  for (const step of steps.filter(({ kind }) => kind !== 'start')) {
+    host.log.info({ target: step.name, step: step.kind, reason: step.reason }, `reconcile: ${step.kind} ${step.name}`);
+    const row = rows.find(({ name }) => name === step.name);
+    if (row !== undefined) await take(host, step, row, byName.get(step.name));
   }
-  for (const orphan of await findOrphans(host.installation.id, adopted)) {
+  const running = host.services.flatMap(({ process: known }) => (known === undefined ? [] : [known.instanceId]));
+  for (const orphan of await findOrphans(host.installation.id, new Set<string>(running))) {
     await end(host, orphan.service, orphan, byName.get(orphan.service), 'it is on no record');
     if (orphan.service === 'api') host.closeCalls(orphan.instanceId);
   }
   return new Set(steps.filter(({ kind }) => kind === 'start').map(({ name }) => name));
+}
+
+/** Takes one step of the plan that concerns what is there already. */
+async function take(host: BootHost, step: Step, row: ServiceRow, spec: ServiceSpec | undefined): Promise<void> {
+  const { kind, name, reason } = step;
+  if (kind === 'adopt') {
+    const record = recordOf(row);
+    if (record === undefined) return;
+    host.service(name).adopt(record, row);
+    host.reservePort(name, record.port);
+    return;
+  }
+  if (kind === 'drop') {
+    host.recorder.write((db, epoch) => dropService(db, { installationId: host.installation.id, epoch }, name));
+    return;
+  }
+  if (kind === 'end') await end(host, name, row, spec, reason);
+  // The calls of an API process that ended while nobody watched.
+  if (row.kind === 'api' && row.instanceId !== undefined) host.closeCalls(row.instanceId);
 }
 
 async function end(
@@ -148,6 +164,7 @@ async function end(
 
 function recordOf(row: ServiceRow): ProcessRecord | undefined {
   const { instanceId, identity, port, startedAt, artefactHash, configHash } = row;
-  if (instanceId === undefined || identity === undefined || artefactHash === undefined || configHash === undefined) return undefined;
+  if (instanceId === undefined || identity === undefined || artefactHash === undefined || configHash === undefined)
+    return undefined;
   return { instanceId, identity, port, startedAt: startedAt ?? new Date(), artefactHash, configHash };
 }

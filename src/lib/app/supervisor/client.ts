@@ -2,10 +2,17 @@ import { lstatSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { SupervisorUnavailableError } from '../../shared/errors.ts';
-import type { InstanceStatus, ServiceLogLine, ServicesResult, SupervisorEvent } from './status.ts';
 import { errorFromWire, isWireError } from '../../shared/wire.ts';
+import type { InstanceStatus, ServiceLogLine, ServicesResult, SupervisorEvent } from './status.ts';
 
-export type { InstanceStatus, ServiceLogLine, ServicesResult, ServiceState, ServiceStatus, SupervisorEvent } from './status.ts';
+export type {
+  InstanceStatus,
+  ServiceLogLine,
+  ServiceState,
+  ServiceStatus,
+  ServicesResult,
+  SupervisorEvent,
+} from './status.ts';
 
 // On the hot path of `infra services status`: node's own modules and types only.
 
@@ -133,7 +140,10 @@ export class SupervisorClient {
           agent: this.#agent,
           method,
           path,
-          headers: payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) },
+          headers:
+            payload === undefined
+              ? {}
+              : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) },
           ...(signal === undefined ? {} : { signal }),
         },
         resolve,

@@ -36,7 +36,11 @@ export function supervisorRoutes(supervisor: Supervisor, shutdown: (now: boolean
 export function supervisorStreams(supervisor: Supervisor, told: () => void): ControlStream[] {
   return [
     { path: '/v1/events', input: noInput, stream: (_, signal) => events(supervisor, told, signal) },
-    { path: '/v1/logs', input: logsInput, stream: (input, signal) => logs(supervisor, input as z.output<typeof logsInput>, signal) },
+    {
+      path: '/v1/logs',
+      input: logsInput,
+      stream: (input, signal) => logs(supervisor, input as z.output<typeof logsInput>, signal),
+    },
   ];
 }
 
@@ -93,7 +97,9 @@ async function* logs(
   const service = supervisor.service(name);
   let file = service.logFile;
   if (file === undefined && !follow) {
-    throw new PreconditionError(`${name} has not run under this supervisor.`, { next: [`infra services start ${name}`] });
+    throw new PreconditionError(`${name} has not run under this supervisor.`, {
+      next: [`infra services start ${name}`],
+    });
   }
   if (!follow && file !== undefined) {
     for (const line of tailLines(file, lines)) yield toLine(name, file, line);
@@ -109,7 +115,12 @@ async function* logs(
 }
 
 /** Fires when the service has begun another run (which writes to another file), or the caller has left. */
-function anotherRun(supervisor: Supervisor, service: ManagedService, file: string | undefined, signal: AbortSignal): AbortSignal {
+function anotherRun(
+  supervisor: Supervisor,
+  service: ManagedService,
+  file: string | undefined,
+  signal: AbortSignal,
+): AbortSignal {
   const next = new AbortController();
   const off = supervisor.journal.listen(() => {
     if (service.logFile !== file) next.abort();

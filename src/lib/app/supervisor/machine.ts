@@ -33,9 +33,7 @@ export type Observation =
   /** No further try: a crash loop, a ready timeout, an invalid configuration, a foreign port, an unkillable process. */
   | 'gave_up';
 
-export type MachineEvent =
-  | { readonly type: Order }
-  | { readonly type: Observation; readonly generation: number };
+export type MachineEvent = { readonly type: Order } | { readonly type: Observation; readonly generation: number };
 
 export const initialState: MachineState = { name: 'stopped', generation: 0 };
 

@@ -6,54 +6,15 @@ import type { Termination } from '../../infra/process/terminate.ts';
 import { AppError, type ErrorCode } from '../../shared/errors.ts';
 import { newId, type ServiceInstanceId } from '../../shared/ids.ts';
 import { initialState, type MachineEvent, type MachineState, transition } from './machine.ts';
-import type { SupervisionPolicy } from './policy.ts';
 import { untilReady, watchHealth } from './probing.ts';
 import { configurationExitCode, Restarts } from './restarts.ts';
-import { type Installation, type ProcessRecord, Run } from './run.ts';
-import type { LastExit, ServiceState, ServiceStatus } from './status.ts';
-
-/** What a service needs of the supervisor that it belongs to. */
-export interface ServiceHost {
-  readonly installation: Installation;
-  readonly policy: SupervisionPolicy;
-  /** Resolves when processes may be started and ended on the supervisor's own account. */
-  mayAct(service: ManagedService, signal?: AbortSignal): Promise<void>;
-  /** False while {@link mayAct} would wait. */
-  acting(service: ManagedService): boolean;
-  /** Chooses and reserves a port until the service's next choice. */
-  claimPort(service: ManagedService, signal: AbortSignal): Promise<number | undefined>;
-  /** Something worth a record has changed; `change` is absent when the state is the same. */
-  changed(service: ManagedService, change?: StateChange): void;
-  /** A run is over: its process and all that it left behind are gone. */
-  ended(service: ManagedService, instanceId: ServiceInstanceId): void;
-}
-
-export interface StateChange {
-  readonly from: ServiceState;
-  readonly to: ServiceState;
-  readonly event: MachineEvent['type'];
-  readonly reason: string | undefined;
-}
-
-/** How to end a run on order: with less grace than the service is due, and with a signal that cuts it short. */
-export interface StopOptions {
-  readonly graceMs?: number;
-  readonly now?: AbortSignal;
-}
-
-interface Facts {
-  readyAt?: Date | undefined;
-  readyMs?: number | undefined;
-  detail?: string | undefined;
-  nextRetryAt?: Date | undefined;
-  lastExit?: LastExit | null | undefined;
-  lastExitAt?: Date | undefined;
-  lastError?: string | undefined;
-  lastErrorCode?: ErrorCode | undefined;
-}
+import { type ProcessRecord, Run } from './run.ts';
+import type { Facts, ServiceHost, StopOptions, SupervisedService } from './service-host.ts';
+import { describeExit, statusOf, unkillable } from './service-status.ts';
+import type { ServiceState, ServiceStatus } from './status.ts';
 
 /** Carries one service through its states: what the machine allows, this does. */
-export class ManagedService {
+export class ManagedService implements SupervisedService {
   readonly spec: ServiceSpec;
   readonly #host: ServiceHost;
   readonly #restarts: Restarts;
@@ -113,7 +74,10 @@ export class ManagedService {
   }
 
   /** Takes over a healthy process of an earlier supervisor. */
-  adopt(record: ProcessRecord, known: { readonly readyAt: Date | undefined; readonly readyMs: number | undefined }): void {
+  adopt(
+    record: ProcessRecord,
+    known: { readonly readyAt: Date | undefined; readonly readyMs: number | undefined },
+  ): void {
     this.#desired = 'running';
     this.#stage = new AbortController();
     this.#take(Run.adopt(this.#host.installation, this.name, record, this.#host.policy.adoptedPollMs), this.generation);
@@ -169,31 +133,7 @@ export class ManagedService {
   }
 
   status(): ServiceStatus {
-    const run = this.#run;
-    const facts = this.#facts;
-    const lastLog = this.#logFile === undefined ? undefined : tailLines(this.#logFile, 1)[0]?.slice(0, 500);
-    const status = {
-      name: this.name,
-      kind: this.spec.kind,
-      state: this.state,
-      pid: run?.pid,
-      port: run?.record.port,
-      instanceId: run?.record.instanceId,
-      generation: this.generation,
-      restarts: this.#restartCount,
-      adopted: run?.adopted === true ? true : undefined,
-      startedAt: run?.record.startedAt.toISOString(),
-      readyAt: facts.readyAt?.toISOString(),
-      readyMs: facts.readyMs,
-      nextRetryAt: facts.nextRetryAt?.toISOString(),
-      lastExit: facts.lastExit,
-      lastError: facts.lastError,
-      lastErrorCode: facts.lastErrorCode,
-      lastLog,
-      detail: facts.detail,
-    };
-    // Absent, not undefined: what is not there is not sent.
-    return Object.fromEntries(Object.entries(status).filter(([, value]) => value !== undefined)) as unknown as ServiceStatus;
+    return statusOf(this, this.#run, this.#logFile);
   }
 
   /** A start that somebody asked for: what went wrong before is forgiven. */
@@ -249,7 +189,12 @@ export class ManagedService {
       await this.#host.mayAct(this, signal);
       signal.throwIfAborted();
       const { artefactHash, configHash } = this.spec;
-      const run = await Run.spawn(this.#host.installation, this.name, command, { instanceId, port, artefactHash, configHash });
+      const run = await Run.spawn(this.#host.installation, this.name, command, {
+        instanceId,
+        port,
+        artefactHash,
+        configHash,
+      });
       this.#take(run, generation);
       this.#host.changed(this);
       const paused = (): boolean => !this.#host.acting(this);
@@ -276,7 +221,8 @@ export class ManagedService {
     const code = error instanceof AppError ? error.code : undefined;
     const reason = error instanceof Error ? error.message : String(error);
     const final = code === 'PORT_TAKEN' || code === 'CONFIG_INVALID' || code === 'PRECONDITION' || code === 'NOT_FOUND';
-    if (final || hasCode(error, 'ENOENT', 'EACCES', 'EPERM', 'ENOTDIR', 'ENOEXEC')) this.#giveUp(reason, generation, code);
+    if (final || hasCode(error, 'ENOENT', 'EACCES', 'EPERM', 'ENOTDIR', 'ENOEXEC'))
+      this.#giveUp(reason, generation, code);
     else this.#retryLater(reason, generation, code);
   }
 
@@ -289,7 +235,10 @@ export class ManagedService {
   #retryLater(reason: string, generation: number, code?: ErrorCode): void {
     if (this.state === 'stopping' || generation !== this.generation) return;
     const verdict = this.#restarts.died(performance.now(), this.#readySince);
-    if ('giveUp' in verdict) return this.#giveUp(`${reason}; ${verdict.giveUp}`, generation, code);
+    if ('giveUp' in verdict) {
+      this.#giveUp(`${reason}; ${verdict.giveUp}`, generation, code);
+      return;
+    }
     this.#stage.abort();
     this.#facts.lastError = reason;
     this.#facts.lastErrorCode = code;
@@ -316,9 +265,13 @@ export class ManagedService {
     this.#leftovers = this.#clear(run);
     if (exit?.code === configurationExitCode) {
       const last = tailLines(run.logFile, 1)[0];
-      this.#giveUp(`it found its configuration invalid${last === undefined ? '' : `: ${last}`}`, generation, 'CONFIG_INVALID');
+      this.#giveUp(
+        `it found its configuration invalid${last === undefined ? '' : `: ${last}`}`,
+        generation,
+        'CONFIG_INVALID',
+      );
     } else {
-      this.#retryLater(`its process ${describe(exit)}`, generation);
+      this.#retryLater(`its process ${describeExit(exit)}`, generation);
     }
   }
 
@@ -333,7 +286,8 @@ export class ManagedService {
     const { signal } = this.#stage;
     const report = (health: { healthy: boolean; reason: string }): void => {
       if (health.healthy) this.#apply({ type: 'healthy', generation });
-      else if (this.#apply({ type: 'unhealthy', generation }, health.reason)) void this.#replace(run, generation, health.reason);
+      else if (this.#apply({ type: 'unhealthy', generation }, health.reason))
+        void this.#replace(run, generation, health.reason);
     };
     watchHealth(this.spec, run, this.#host.policy, signal, report).catch(() => {
       // Only the stage's signal ends the watch early.
@@ -387,13 +341,4 @@ export class ManagedService {
     this.#host.ended(this, run.record.instanceId);
     return [];
   }
-}
-
-function unkillable(pids: readonly number[]): string {
-  return `process ${pids.join(', ')} outlives SIGKILL: the kernel holds it`;
-}
-
-function describe(exit: LastExit | null): string {
-  if (exit === null) return 'ended';
-  return exit.signal === null ? `ended with exit code ${exit.code}` : `was ended by ${exit.signal}`;
 }

@@ -11,7 +11,8 @@ export function checkDependencies(specs: readonly Node[]): void {
   const byName = new Map(specs.map((spec) => [spec.name, spec]));
   for (const spec of specs) {
     const missing = spec.dependsOn.find((name) => !byName.has(name));
-    if (missing !== undefined) throw new PreconditionError(`${spec.name} depends on ${missing}, which is not configured`);
+    if (missing !== undefined)
+      throw new PreconditionError(`${spec.name} depends on ${missing}, which is not configured`);
   }
   const open = new Set<string>();
   const done = new Set<string>();

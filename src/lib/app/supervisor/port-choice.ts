@@ -14,7 +14,12 @@ const pollMs = 50;
  */
 export async function choosePort(
   spec: Pick<ServiceSpec, 'name' | 'kind' | 'port'>,
-  options: { readonly installationId: string; readonly reserved: ReadonlySet<number>; readonly waitMs: number; readonly signal: AbortSignal },
+  options: {
+    readonly installationId: string;
+    readonly reserved: ReadonlySet<number>;
+    readonly waitMs: number;
+    readonly signal: AbortSignal;
+  },
 ): Promise<number | undefined> {
   const { port } = spec;
   if (port === undefined) return undefined;
@@ -69,4 +74,40 @@ export function portTaken(spec: Pick<ServiceSpec, 'name' | 'kind'>, holder: Port
       ...(holder.command === undefined ? {} : { command: holder.command }),
     },
   });
+}
+
+/** The ports that services of this supervisor have been given, and may not have bound yet. */
+export class PortClaims {
+  readonly #options: { readonly installationId: string; readonly waitMs: number };
+  readonly #claims = new Map<string, number>();
+  #claiming: Promise<unknown> = Promise.resolve();
+
+  constructor(options: { readonly installationId: string; readonly waitMs: number }) {
+    this.#options = options;
+  }
+
+  /**
+   * Chooses a port and keeps it for the service. One choice at a time: two services must not find the same port free.
+   * @throws PortTakenError
+   */
+  claim(spec: Pick<ServiceSpec, 'name' | 'kind' | 'port'>, signal: AbortSignal): Promise<number | undefined> {
+    const claim = this.#claiming.then(async () => {
+      const others = [...this.#claims].filter(([name]) => name !== spec.name);
+      const reserved = new Set(others.map(([, port]) => port));
+      const port = await choosePort(spec, { ...this.#options, reserved, signal });
+      this.reserve(spec.name, port);
+      return port;
+    });
+    this.#claiming = claim.catch(() => undefined); // the claimant is told; the next one goes on
+    return claim;
+  }
+
+  /** Keeps the port of a service that has it already. */
+  reserve(name: string, port: number | undefined): void {
+    if (port !== undefined) this.#claims.set(name, port);
+  }
+
+  release(name: string): void {
+    this.#claims.delete(name);
+  }
 }

@@ -83,7 +83,11 @@ async function isOurs({ identity, instanceId }: Recorded, installationId: string
   return mark?.installationId === installationId && mark.instanceId === instanceId;
 }
 
-async function isHealthy({ identity, instanceId, port }: Recorded, spec: ServiceSpec, policy: SupervisionPolicy): Promise<boolean> {
+async function isHealthy(
+  { identity, instanceId, port }: Recorded,
+  spec: ServiceSpec,
+  policy: SupervisionPolicy,
+): Promise<boolean> {
   if (identity === undefined || instanceId === undefined) return false;
   try {
     const signal = AbortSignal.timeout(policy.probeTimeoutMs);

@@ -85,7 +85,11 @@ function apiSpec(source: SpecSource, dependsOn: readonly string[]): ServiceSpec 
     command: async () => ({
       file: process.execPath,
       args: [main],
-      env: { ...pick(env, handedOn), SYSTEMPROMPT_SERVER_PORT: String(port), SYSTEMPROMPT_LOG_LEVEL: profile.runtime.log_level },
+      env: {
+        ...pick(env, handedOn),
+        SYSTEMPROMPT_SERVER_PORT: String(port),
+        SYSTEMPROMPT_LOG_LEVEL: profile.runtime.log_level,
+      },
       cwd: instance.root,
     }),
     probe: (context) => httpHealth(context, loopback.has(host) ? '127.0.0.1' : host),
@@ -94,7 +98,12 @@ function apiSpec(source: SpecSource, dependsOn: readonly string[]): ServiceSpec 
   };
 }
 
-function mcpSpec(source: SpecSource, server: McpServerConfig, module: string, dependsOn: readonly string[]): ServiceSpec {
+function mcpSpec(
+  source: SpecSource,
+  server: McpServerConfig,
+  module: string,
+  dependsOn: readonly string[],
+): ServiceSpec {
   const { profile, instance, packageRoot, secrets, env } = source;
   const main = builtMain(packageRoot, 'mcp');
   return {
@@ -104,12 +113,16 @@ function mcpSpec(source: SpecSource, server: McpServerConfig, module: string, de
     // A declared port is a preference: a stranger there is stepped around, the row says where the server went.
     port: { preferred: server.port, range: profile.ports.mcp },
     artefactHash: hashOf(readFileSync(main), readFileSync(module)),
-    configHash: hashOf(JSON.stringify([plainServer(server), profile.database, profile.server.external_url, profile.runtime])),
+    configHash: hashOf(
+      JSON.stringify([plainServer(server), profile.database, profile.server.external_url, profile.runtime]),
+    ),
     command: async ({ instanceId, port }) => {
       const { deriveIdentityKey } = await import('../../infra/security/identity-header.ts');
       const root = Buffer.from(await secrets.require('identity.root'), 'base64url');
       const declared = await Promise.all(
-        Object.entries(server.env).map(async ([name, value]) => [name, await resolveSecretReference(value, secrets)] as const),
+        Object.entries(server.env).map(
+          async ([name, value]) => [name, await resolveSecretReference(value, secrets)] as const,
+        ),
       );
       return {
         file: process.execPath,

@@ -83,7 +83,12 @@ export type SupervisorEvent = EventBase &
         readonly reason?: string;
         readonly status: ServiceStatus;
       }
-    | { readonly type: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly message: string; readonly service?: string }
+    | {
+        readonly type: 'log';
+        readonly level: 'info' | 'warn' | 'error';
+        readonly message: string;
+        readonly service?: string;
+      }
     | { readonly type: 'phase'; readonly name: string; readonly ms: number }
     /** The boot is over and every service has come to rest; `failed` names those that are not ready. */
     | { readonly type: 'ready'; readonly ms: number; readonly failed: readonly string[] }
@@ -93,7 +98,11 @@ export type SupervisorEvent = EventBase &
     | { readonly type: 'stopped' }
   );
 
-export type SupervisorEventBody = SupervisorEvent extends infer E ? (E extends EventBase ? Omit<E, 'seq' | 'at'> : never) : never;
+export type SupervisorEventBody = SupervisorEvent extends infer E
+  ? E extends EventBase
+    ? Omit<E, 'seq' | 'at'>
+    : never
+  : never;
 
 /** What start, stop and restart answer. */
 export interface ServicesResult {

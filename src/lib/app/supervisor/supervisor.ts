@@ -6,19 +6,21 @@ import type { ServiceSpec } from '../../infra/process/spec.ts';
 import { CancelledError, ConflictError, NotFoundError } from '../../shared/errors.ts';
 import type { ServiceInstanceId } from '../../shared/ids.ts';
 import { nearest } from '../../shared/nearest.ts';
+import { errorToWire } from '../../shared/wire.ts';
+import { Bookkeeping } from './bookkeeping.ts';
 import { adoptOrClear, type BootHost, reconcileDatabase, refuseTakenPorts, type SupervisorLog } from './boot.ts';
 import { DatabaseRecordFile } from './database-record.ts';
 import { Fence } from './fence.ts';
 import type { Journal } from './journal.ts';
-import { ManagedService, type StateChange } from './managed-service.ts';
+import { ManagedService } from './managed-service.ts';
 import { checkDependencies, inOrder } from './order.ts';
 import type { SupervisionPolicy } from './policy.ts';
-import { choosePort } from './port-choice.ts';
+import { PortClaims } from './port-choice.ts';
 import { Recorder } from './recorder.ts';
-import { closeInterrupted, type ServiceRow, takeEpoch, writeService } from './repository.ts';
+import { closeInterrupted, takeEpoch } from './repository.ts';
 import type { Installation } from './run.ts';
+import type { StateChange, SupervisedService } from './service-host.ts';
 import type { BootState, InstanceStatus, ServicesResult } from './status.ts';
-import { errorToWire } from '../../shared/wire.ts';
 
 export interface SupervisorOptions {
   readonly installation: Installation;
@@ -55,14 +57,12 @@ export class Supervisor implements BootHost {
   readonly #startedAt = new Date();
   readonly #phases: { name: string; ms: number }[] = [];
   readonly #services = new Map<string, ManagedService>();
-  /** Services that somebody stopped by name: a restart of the supervisor leaves them alone. */
-  readonly #stoppedOnPurpose = new Set<string>();
   readonly #closing = new AbortController();
   readonly #now = new AbortController();
   /** Fired when a stop must go ahead although the database is away. */
   readonly #forced = new AbortController();
-  readonly #claims = new Map<string, number>();
-  #claiming: Promise<unknown> = Promise.resolve();
+  readonly #ports: PortClaims;
+  readonly #books: Bookkeeping;
   #store: Database | undefined;
   #state: BootState = 'booting';
   #booting: Promise<void> = Promise.resolve();
@@ -78,9 +78,16 @@ export class Supervisor implements BootHost {
     this.recorder = new Recorder(this.fence, options.installation.id, options.policy.epochEveryMs, (error) => {
       this.log.error({ err: error }, 'a record could not be written');
     });
+    const { id } = options.installation;
+    this.#books = new Bookkeeping(id, this.recorder, this.records, options.log);
+    this.#ports = new PortClaims({ installationId: id, waitMs: options.policy.portWaitMs });
     this.fence.onChange((state) => {
       if (state === 'held') this.log.info({ epoch: this.recorder.epoch }, 'the epoch is ours');
-      else this.log.error({ err: this.fence.reason }, state === 'lost' ? 'another supervisor took over' : 'the database is away');
+      else
+        this.log.error(
+          { err: this.fence.reason },
+          state === 'lost' ? 'another supervisor took over' : 'the database is away',
+        );
     });
   }
 
@@ -124,15 +131,17 @@ export class Supervisor implements BootHost {
     const remaining = await this.#phase('reconcile', async () => {
       const holder = { pid: process.pid, host: hostname(), bootId: await bootId(), version: this.#options.version };
       this.recorder.begin(store, await takeEpoch(store, this.installation.id, holder));
-      const names = await adoptOrClear(this, store, services, this.#stoppedOnPurpose);
+      const names = await adoptOrClear(this, store, services, this.#books.stoppedOnPurpose);
       // What happened before there were rows: the database's own.
-      for (const service of this.services) this.#record(service, undefined);
+      for (const service of this.services) this.#books.record(service);
       return names;
     });
     await this.#phase('services', () => this.#startInOrder(remaining));
     this.#checkOpen();
     this.#state = 'running';
-    const failed = this.services.filter(({ state, desired }) => desired === 'running' && state === 'failed').map(({ name }) => name);
+    const failed = this.services
+      .filter(({ state, desired }) => desired === 'running' && state === 'failed')
+      .map(({ name }) => name);
     this.journal.add({ type: 'ready', ms: Math.round(performance.now() - since), failed });
   }
 
@@ -153,17 +162,22 @@ export class Supervisor implements BootHost {
   /** Starts services and what they depend on; all when none is named. */
   async start(names?: readonly string[]): Promise<ServicesResult> {
     const wanted = this.#select(names, (service) => service.dependsOn);
-    for (const name of wanted) this.#stoppedOnPurpose.delete(name);
+    for (const name of wanted) this.#books.stoppedOnPurpose.delete(name);
     await this.#startInOrder(wanted);
     return this.#result(wanted, ['ready']);
   }
 
   /** Stops services and what depends on them; all when none is named. The supervisor stays. */
   async stop(names?: readonly string[]): Promise<ServicesResult> {
-    const wanted = this.#select(names, ({ name }) => this.services.filter((s) => s.dependsOn.includes(name)).map((s) => s.name));
+    const wanted = this.#select(names, ({ name }) =>
+      this.services.filter((s) => s.dependsOn.includes(name)).map((s) => s.name),
+    );
     if (this.fence.state !== 'held' && this.fence.reason !== undefined) throw this.fence.reason;
-    for (const name of wanted) this.#stoppedOnPurpose.add(name);
-    await this.#stopInOrder(this.services.filter(({ name }) => wanted.has(name)), this.#now.signal);
+    for (const name of wanted) this.#books.stoppedOnPurpose.add(name);
+    await this.#stopInOrder(
+      this.services.filter(({ name }) => wanted.has(name)),
+      this.#now.signal,
+    );
     return this.#result(wanted, ['stopped']);
   }
 
@@ -171,9 +185,13 @@ export class Supervisor implements BootHost {
   async restart(names?: readonly string[]): Promise<ServicesResult> {
     const all = names ?? this.services.filter(({ spec }) => spec.kind !== 'database').map(({ name }) => name);
     const wanted = this.#select(all, () => []);
-    for (const name of wanted) this.#stoppedOnPurpose.delete(name);
+    for (const name of wanted) this.#books.stoppedOnPurpose.delete(name);
     const { parallelStarts } = this.policy;
-    await inOrder(this.services.filter(({ name }) => wanted.has(name)), { parallel: parallelStarts }, (service) => service.restart());
+    await inOrder(
+      this.services.filter(({ name }) => wanted.has(name)),
+      { parallel: parallelStarts },
+      (service) => service.restart(),
+    );
     return this.#result(wanted, ['ready']);
   }
 
@@ -216,11 +234,11 @@ export class Supervisor implements BootHost {
 
   /** The last words to the database, before it is stopped itself. */
   async #endStore(): Promise<void> {
-    const purposely = [...this.#stoppedOnPurpose];
-    this.#stoppedOnPurpose.clear();
-    for (const name of purposely) this.#record(this.service(name), undefined);
+    const purposely = [...this.#books.stoppedOnPurpose];
+    this.#books.stoppedOnPurpose.clear();
+    for (const name of purposely) this.#books.record(this.service(name));
     const database = this.services.find(({ spec }) => spec.kind === 'database');
-    if (database !== undefined) this.#write({ ...this.#rowOf(database), state: 'stopped', identity: undefined, port: undefined }, undefined);
+    if (database !== undefined) this.#books.recordStopped(database);
     await this.recorder.flush(fenceWaitMs);
     this.#forced.abort();
     this.recorder.close();
@@ -296,11 +314,11 @@ export class Supervisor implements BootHost {
 
   // What the services ask of their host.
 
-  acting(service: ManagedService): boolean {
+  acting(service: SupervisedService): boolean {
     return service.spec.kind === 'database' || this.#forced.signal.aborted || this.fence.state === 'held';
   }
 
-  async mayAct(service: ManagedService, signal?: AbortSignal): Promise<void> {
+  async mayAct(service: SupervisedService, signal?: AbortSignal): Promise<void> {
     if (this.acting(service)) return;
     const either = signal === undefined ? this.#forced.signal : AbortSignal.any([signal, this.#forced.signal]);
     try {
@@ -310,38 +328,35 @@ export class Supervisor implements BootHost {
     }
   }
 
-  /** One choice at a time: two services must not find the same port free. */
-  claimPort(service: ManagedService, signal: AbortSignal): Promise<number | undefined> {
-    const claim = this.#claiming.then(async () => {
-      const reserved = new Set([...this.#claims].filter(([name]) => name !== service.name).map(([, port]) => port));
-      const { id } = this.installation;
-      const port = await choosePort(service.spec, { installationId: id, reserved, waitMs: this.policy.portWaitMs, signal });
-      if (port !== undefined) this.#claims.set(service.name, port);
-      return port;
-    });
-    this.#claiming = claim.catch(() => undefined); // the claimant is told; the next one goes on
-    return claim;
+  claimPort(service: SupervisedService, signal: AbortSignal): Promise<number | undefined> {
+    return this.#ports.claim(service.spec, signal);
   }
 
-  /** Remembers the port of an adopted service. */
   reservePort(name: string, port: number | undefined): void {
-    if (port !== undefined) this.#claims.set(name, port);
+    this.#ports.reserve(name, port);
   }
 
-  changed(service: ManagedService, change?: StateChange): void {
+  changed(service: SupervisedService, change?: StateChange): void {
     if (change !== undefined) {
       const { reason, ...rest } = change;
       const why = reason === undefined ? {} : { reason };
       this.journal.add({ type: 'transition', service: service.name, ...rest, ...why, status: service.status() });
-      const level = change.to === 'failed' ? 'error' : change.to === 'backoff' || change.to === 'unhealthy' ? 'warn' : 'info';
-      const facts = { target: service.name, targetPid: service.process?.identity.pid, ...rest, ...why, generation: service.generation };
+      const level =
+        change.to === 'failed' ? 'error' : change.to === 'backoff' || change.to === 'unhealthy' ? 'warn' : 'info';
+      const facts = {
+        target: service.name,
+        targetPid: service.process?.identity.pid,
+        ...rest,
+        ...why,
+        generation: service.generation,
+      };
       this.log[level](facts, `${service.name} is ${change.to}`);
     }
-    this.#record(service, change);
+    this.#books.record(service, change);
   }
 
-  ended(service: ManagedService, instanceId: ServiceInstanceId): void {
-    this.#claims.delete(service.name);
+  ended(service: SupervisedService, instanceId: ServiceInstanceId): void {
+    this.#ports.release(service.name);
     if (service.spec.kind === 'api') this.closeCalls(instanceId);
   }
 
@@ -351,48 +366,5 @@ export class Supervisor implements BootHost {
       await closeInterrupted(db, apiInstance);
       return true;
     });
-  }
-
-  #record(service: ManagedService, change: StateChange | undefined): void {
-    if (service.spec.kind === 'database') {
-      const { process: known, generation, facts } = service;
-      const written = known === undefined ? undefined : { ...known, readyAt: facts.readyAt, readyMs: facts.readyMs };
-      this.records.write({ generation, process: written }).catch((error: unknown) => {
-        this.log.error({ err: error }, "the database's process could not be put on record");
-      });
-    }
-    this.#write(this.#rowOf(service), change);
-  }
-
-  #write(row: ServiceRow, change: StateChange | undefined): void {
-    const at = new Date();
-    const host = hostname();
-    this.recorder.write((db, epoch) =>
-      writeService(db, { installationId: this.installation.id, epoch, host }, row, change === undefined ? undefined : { ...change, at }),
-    );
-  }
-
-  #rowOf(service: ManagedService): ServiceRow {
-    const { process: known, facts, spec } = service;
-    return {
-      name: service.name,
-      kind: spec.kind,
-      desired: this.#stoppedOnPurpose.has(service.name) ? 'stopped' : 'running',
-      state: service.state,
-      generation: service.generation,
-      instanceId: known?.instanceId,
-      identity: known?.identity,
-      port: known?.port,
-      artefactHash: known?.artefactHash,
-      configHash: known?.configHash,
-      startedAt: known?.startedAt,
-      readyAt: facts.readyAt,
-      readyMs: facts.readyMs,
-      lastExit: facts.lastExit ?? undefined,
-      lastExitAt: facts.lastExitAt,
-      restarts: facts.restarts,
-      nextRetryAt: facts.nextRetryAt,
-      lastError: facts.lastError,
-    };
   }
 }

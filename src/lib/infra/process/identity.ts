@@ -33,7 +33,10 @@ export function parseStat(text: string): ProcessInfo | undefined {
   const open = text.indexOf('(');
   const close = text.lastIndexOf(')');
   if (open < 0 || close < open) return undefined;
-  const fields = text.slice(close + 1).trim().split(/\s+/);
+  const fields = text
+    .slice(close + 1)
+    .trim()
+    .split(/\s+/);
   const [state, parent, group] = fields;
   const startTicks = fields[19];
   if (state === undefined || parent === undefined || group === undefined || startTicks === undefined) return undefined;

@@ -48,7 +48,9 @@ export async function launchSupervisor(
 ): Promise<void> {
   const entry = join(packageRoot(), 'dist', 'entry', 'supervisor', 'main.js');
   if (!existsSync(entry)) {
-    throw new PreconditionError(`The supervisor is not built: ${entry} is missing.`, { hint: 'Build it: npm run build' });
+    throw new PreconditionError(`The supervisor is not built: ${entry} is missing.`, {
+      hint: 'Build it: npm run build',
+    });
   }
   mkdirSync(instance.logsDir, { recursive: true, mode: 0o700 });
   const logFile = join(instance.logsDir, 'supervisor.log');

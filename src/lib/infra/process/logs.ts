@@ -57,7 +57,11 @@ function newlines(bytes: Buffer): number {
 }
 
 /** The last `count` lines of a file, then each line that is added, until the signal fires. A missing file is waited for. */
-export async function* followLines(file: string, count: number, signal: AbortSignal): AsyncGenerator<string, void, undefined> {
+export async function* followLines(
+  file: string,
+  count: number,
+  signal: AbortSignal,
+): AsyncGenerator<string, void, undefined> {
   const { lines, end } = tailWithEnd(file, count);
   yield* lines;
   let position = end;
@@ -118,7 +122,13 @@ function readFrom(file: string, from: number): { lines: string[]; rest: string; 
     if (end === 0 && read.length > lineLimit) {
       return { lines: [read.toString('utf8')], rest: '', position: start + read.length };
     }
-    const lines = end === 0 ? [] : read.subarray(0, end - 1).toString('utf8').split('\n');
+    const lines =
+      end === 0
+        ? []
+        : read
+            .subarray(0, end - 1)
+            .toString('utf8')
+            .split('\n');
     return { lines, rest: read.subarray(end).toString('utf8'), position: start + end };
   } finally {
     closeSync(descriptor);

@@ -21,7 +21,11 @@ export interface SpawnedProcess {
  * pipe would die with the supervisor (and the service with the pipe). The environment is exactly what is given.
  * @throws the operating system's error when the program can't be executed (ENOENT, EACCES, EAGAIN, EMFILE).
  */
-export async function spawnService(command: ProcessCommand, markers: Markers, logFile: string): Promise<SpawnedProcess> {
+export async function spawnService(
+  command: ProcessCommand,
+  markers: Markers,
+  logFile: string,
+): Promise<SpawnedProcess> {
   mkdirSync(dirname(logFile), { recursive: true, mode: 0o700 });
   const boot = await bootId();
   const log = openSync(logFile, 'a', 0o600);

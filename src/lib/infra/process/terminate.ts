@@ -115,6 +115,9 @@ async function send(aim: Aim, signal: NodeJS.Signals): Promise<void> {
 async function guard(aim: Aim): Promise<void> {
   const own = await processInfo(process.pid);
   const forbidden =
-    !Number.isSafeInteger(aim.pid) || aim.pid <= 1 || aim.pid === process.pid || (aim.wholeGroup && aim.pid === own?.group);
+    !Number.isSafeInteger(aim.pid) ||
+    aim.pid <= 1 ||
+    aim.pid === process.pid ||
+    (aim.wholeGroup && aim.pid === own?.group);
   if (forbidden) throw new RangeError(`refusing to signal ${aim.wholeGroup ? 'group' : 'process'} ${aim.pid}`);
 }

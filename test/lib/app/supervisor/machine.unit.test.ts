@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { initialState, type MachineEvent, type MachineState, transition } from '../../../../src/lib/app/supervisor/machine.ts';
+import {
+  initialState,
+  type MachineEvent,
+  type MachineState,
+  transition,
+} from '../../../../src/lib/app/supervisor/machine.ts';
 import type { ServiceState } from '../../../../src/lib/app/supervisor/status.ts';
 
 /** Every pair of states that may follow each other, written down apart from the machine. */
@@ -62,11 +67,16 @@ describe('the state machine of a service', () => {
 
   it('ignores whatever an earlier run still has to say', () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), fc.constantFrom(...observations), fc.integer({ min: 1, max: 9 }), (steps, type, late) => {
-        const state = run(steps);
-        expect(transition(state, { type, generation: state.generation - late })).toBeUndefined();
-        expect(transition(state, { type, generation: state.generation + late })).toBeUndefined();
-      }),
+      fc.property(
+        fc.array(step, { maxLength: 60 }),
+        fc.constantFrom(...observations),
+        fc.integer({ min: 1, max: 9 }),
+        (steps, type, late) => {
+          const state = run(steps);
+          expect(transition(state, { type, generation: state.generation - late })).toBeUndefined();
+          expect(transition(state, { type, generation: state.generation + late })).toBeUndefined();
+        },
+      ),
     );
   });
 

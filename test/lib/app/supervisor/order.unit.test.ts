@@ -35,7 +35,12 @@ describe('the order of services', () => {
     expect(await trace({ parallel: 1 })).toEqual(['db', 'db api', 'db api mcp', 'db api mcp agent']);
   });
   it('stops the other way round', async () => {
-    expect(await trace({ parallel: 4, reversed: true })).toEqual(['agent', 'agent api mcp', 'agent api mcp', 'agent api mcp db']);
+    expect(await trace({ parallel: 4, reversed: true })).toEqual([
+      'agent',
+      'agent api mcp',
+      'agent api mcp',
+      'agent api mcp db',
+    ]);
   });
   it('goes on with the others when one fails, and throws at the end', async () => {
     const done: string[] = [];
@@ -49,6 +54,11 @@ describe('the order of services', () => {
   it('refuses circles and gaps', () => {
     expect(() => checkDependencies(nodes)).not.toThrow();
     expect(() => checkDependencies([{ name: 'a', dependsOn: ['b'] }])).toThrow('a depends on b');
-    expect(() => checkDependencies([{ name: 'a', dependsOn: ['b'] }, { name: 'b', dependsOn: ['a'] }])).toThrow('a → b → a');
+    expect(() =>
+      checkDependencies([
+        { name: 'a', dependsOn: ['b'] },
+        { name: 'b', dependsOn: ['a'] },
+      ]),
+    ).toThrow('a → b → a');
   });
 });

@@ -9,7 +9,9 @@ describe('restarts', () => {
   it('pause longer and longer, up to 30 s', () => {
     const restarts = new Restarts({ ...defaultPolicy, crashLimit: 100 }, middle);
     const pauses = Array.from({ length: 9 }, () => restarts.died(0, undefined));
-    expect(pauses).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000].map((retryInMs) => ({ retryInMs })));
+    expect(pauses).toEqual(
+      [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000].map((retryInMs) => ({ retryInMs })),
+    );
   });
 
   it('vary by a quarter at most', () => {

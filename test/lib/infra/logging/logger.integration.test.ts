@@ -13,7 +13,14 @@ describe('the log', () => {
     const file = join(folder.path, 'logs', 'x.log');
     createLogger({ service: 'supervisor', destination: file }).warn({ target: 'api', port: 8080 }, 'api is backoff');
     const line = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
-    expect(line).toMatchObject({ level: 'warn', service: 'supervisor', pid: process.pid, target: 'api', port: 8080, msg: 'api is backoff' });
+    expect(line).toMatchObject({
+      level: 'warn',
+      service: 'supervisor',
+      pid: process.pid,
+      target: 'api',
+      port: 8080,
+      msg: 'api is backoff',
+    });
     expect(new Date(String(line['time'])).getTime()).toBeGreaterThan(0);
     expect(statSync(file).mode & 0o777).toBe(0o600);
   });

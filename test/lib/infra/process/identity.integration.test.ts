@@ -8,7 +8,13 @@ describe('parseStat', () => {
   it('counts the fields from after the last parenthesis, whatever the program is called', () => {
     const tail = ['S', '7', '42', ...Array.from({ length: 16 }, (_, index) => String(index)), '987654', '0'].join(' ');
     for (const name of ['node', 'a b', ') S 1 (', '((', ':-) 1 2 3']) {
-      expect(parseStat(`42 (${name}) ${tail}\n`)).toEqual({ pid: 42, state: 'S', parent: 7, group: 42, startTicks: '987654' });
+      expect(parseStat(`42 (${name}) ${tail}\n`)).toEqual({
+        pid: 42,
+        state: 'S',
+        parent: 7,
+        group: 42,
+        startTicks: '987654',
+      });
     }
   });
 
@@ -33,7 +39,9 @@ describe('the identity of a process', () => {
 
   it.runIf(process.platform === 'linux')('does not take a zombie for alive', async () => {
     // The shell execs into a program that never waits for the child that the shell had.
-    const parent = spawn('/bin/sh', ['-c', 'sleep 0.01 & echo $!; exec sleep 30'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const parent = spawn('/bin/sh', ['-c', 'sleep 0.01 & echo $!; exec sleep 30'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
     const pid = Number(String((await once(parent.stdout, 'data'))[0]));
     const identity = await identify(pid);
     await until('it is a zombie', async () => (await processInfo(pid))?.state === 'Z');

@@ -39,6 +39,7 @@ describe('the logs of services', () => {
 
   it('takes no name that leads out of its folder', () => {
     expect(logFileOf('/logs', 'mcp:a-b', 'id')).toBe('/logs/mcp:a-b/id.log');
-    for (const name of ['..', '../x', 'a/b', '', '.hidden']) expect(() => logFileOf('/logs', name, 'id')).toThrow(RangeError);
+    for (const name of ['..', '../x', 'a/b', '', '.hidden'])
+      expect(() => logFileOf('/logs', name, 'id')).toThrow(RangeError);
   });
 });

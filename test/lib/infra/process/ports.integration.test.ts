@@ -17,13 +17,16 @@ async function listen(host: string, port = 0): Promise<number> {
 }
 
 describe('ports', () => {
-  it.each(['127.0.0.1', '0.0.0.0', '::'])('one that is held on %s is not free, and its holder is known', async (host) => {
-    const port = await listen(host);
-    expect(await isPortFree(port)).toBe(false);
-    const holder = await holderOf(port);
-    expect(holder).toMatchObject({ port, pid: process.pid });
-    expect(holder?.command).not.toBe('');
-  });
+  it.each(['127.0.0.1', '0.0.0.0', '::'])(
+    'one that is held on %s is not free, and its holder is known',
+    async (host) => {
+      const port = await listen(host);
+      expect(await isPortFree(port)).toBe(false);
+      const holder = await holderOf(port);
+      expect(holder).toMatchObject({ port, pid: process.pid });
+      expect(holder?.command).not.toBe('');
+    },
+  );
 
   it('one that nobody holds is free', async () => {
     const port = await listen('127.0.0.1');

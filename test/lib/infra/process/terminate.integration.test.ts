@@ -17,7 +17,10 @@ afterEach(async () => {
   for (const { identity } of await markedProcesses(installationId)) process.kill(identity.pid, 'SIGKILL');
 });
 
-async function start(folder: string, code: string): Promise<SpawnedProcess & { instanceId: ServiceInstanceId; output(): string }> {
+async function start(
+  folder: string,
+  code: string,
+): Promise<SpawnedProcess & { instanceId: ServiceInstanceId; output(): string }> {
   const instanceId = randomUUID() as ServiceInstanceId;
   const file = join(folder, `${instanceId}.log`);
   const spawned = await spawnService(
@@ -41,7 +44,10 @@ const idle = 'setInterval(() => {}, 1000); console.log("up");';
 describe('spawnService', () => {
   it('leads a group of its own, with exactly the given environment, its output in a private file', async () => {
     await using folder = await temporaryFolder();
-    const run = await start(folder.path, `${idle} console.log(Object.keys(process.env).sort().join()); console.error("err");`);
+    const run = await start(
+      folder.path,
+      `${idle} console.log(Object.keys(process.env).sort().join()); console.error("err");`,
+    );
     await until('all is written', () => run.output().includes('err'));
     const [, names] = run.output().split('\n');
     expect(names).toBe(
@@ -99,8 +105,12 @@ describe('terminate', () => {
 
   it('ends the group of a leader that has died, by the marker of its members', async () => {
     await using folder = await temporaryFolder();
-    const child = "require('node:child_process').spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' })";
-    const tree = await start(folder.path, `const child = ${child}; console.log('child ' + child.pid); setInterval(() => {}, 1000)`);
+    const child =
+      "require('node:child_process').spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' })";
+    const tree = await start(
+      folder.path,
+      `const child = ${child}; console.log('child ' + child.pid); setInterval(() => {}, 1000)`,
+    );
     const pid = Number(/child (\d+)/.exec(tree.output())?.[1]);
     const grandchild = await until('the grandchild', () => identify(pid));
     process.kill(tree.identity.pid, 'SIGKILL');

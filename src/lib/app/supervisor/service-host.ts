@@ -1,0 +1,60 @@
+import type { ServiceSpec } from '../../infra/process/spec.ts';
+import type { ErrorCode } from '../../shared/errors.ts';
+import type { ServiceInstanceId } from '../../shared/ids.ts';
+import type { MachineEvent } from './machine.ts';
+import type { SupervisionPolicy } from './policy.ts';
+import type { Installation, ProcessRecord } from './run.ts';
+import type { LastExit, ServiceState, ServiceStatus } from './status.ts';
+
+/** What is known of a service's last run, beside its process. */
+export interface Facts {
+  readyAt?: Date | undefined;
+  readyMs?: number | undefined;
+  detail?: string | undefined;
+  nextRetryAt?: Date | undefined;
+  lastExit?: LastExit | null | undefined;
+  lastExitAt?: Date | undefined;
+  lastError?: string | undefined;
+  lastErrorCode?: ErrorCode | undefined;
+}
+
+/** A service, as its supervisor sees it. */
+export interface SupervisedService {
+  readonly name: string;
+  readonly spec: ServiceSpec;
+  readonly state: ServiceState;
+  readonly generation: number;
+  /** The process on record, while there is one. */
+  readonly process: ProcessRecord | undefined;
+  readonly facts: Readonly<Facts> & { readonly restarts: number };
+  status(): ServiceStatus;
+}
+
+/** What a service needs of the supervisor that it belongs to. */
+export interface ServiceHost {
+  readonly installation: Installation;
+  readonly policy: SupervisionPolicy;
+  /** Resolves when processes may be started and ended on the supervisor's own account. */
+  mayAct(service: SupervisedService, signal?: AbortSignal): Promise<void>;
+  /** False while {@link mayAct} would wait. */
+  acting(service: SupervisedService): boolean;
+  /** Chooses and reserves a port until the service's next choice. */
+  claimPort(service: SupervisedService, signal: AbortSignal): Promise<number | undefined>;
+  /** Something worth a record has changed; `change` is absent when the state is the same. */
+  changed(service: SupervisedService, change?: StateChange): void;
+  /** A run is over: its process and all that it left behind are gone. */
+  ended(service: SupervisedService, instanceId: ServiceInstanceId): void;
+}
+
+export interface StateChange {
+  readonly from: ServiceState;
+  readonly to: ServiceState;
+  readonly event: MachineEvent['type'];
+  readonly reason: string | undefined;
+}
+
+/** How to end a run on order: with less grace than the service is due, and with a signal that cuts it short. */
+export interface StopOptions {
+  readonly graceMs?: number;
+  readonly now?: AbortSignal;
+}
