@@ -20,20 +20,27 @@ interface RunningCall {
  */
 export class RunningCalls {
   readonly #running = new Set<RunningCall>();
-  readonly #stopping = new AbortController();
   #idle: (() => void) | undefined;
 
   get size(): number {
     return this.#running.size;
   }
 
-  /** Runs `work` with a signal that aborts on cancellation by any way, and when the server stops. */
-  async run<T>(key: CallKey, disconnected: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const call: RunningCall = { key: keyOf(key), cancel: new AbortController() };
+  /**
+   * Runs `work` with a signal that aborts on cancellation by any way, and when the server stops.
+   * @param ends what else ends the call: the caller is gone, the protocol says so
+   */
+  async run<T>(key: CallKey, ends: readonly AbortSignal[], work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const cancel = new AbortController();
+    const call: RunningCall = { key: keyOf(key), cancel };
+    const end = (): void => cancel.abort();
+    if (ends.some((signal) => signal.aborted)) end();
+    for (const signal of ends) signal.addEventListener('abort', end, { once: true });
     this.#running.add(call);
     try {
-      return await work(AbortSignal.any([disconnected, call.cancel.signal, this.#stopping.signal]));
+      return await work(cancel.signal);
     } finally {
+      for (const signal of ends) signal.removeEventListener('abort', end);
       this.#running.delete(call);
       if (this.#running.size === 0) this.#idle?.();
     }
@@ -54,7 +61,7 @@ export class RunningCalls {
   /** Resolves when no call runs any more: at once, by itself within `drainMs`, or after all were told to end. */
   async drain(drainMs: number, endMs: number): Promise<void> {
     if (await this.#emptyWithin(drainMs)) return;
-    this.#stopping.abort();
+    for (const call of this.#running) call.cancel.abort();
     await this.#emptyWithin(endMs);
   }
 

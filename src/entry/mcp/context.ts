@@ -11,6 +11,8 @@ import type { McpEnvironment } from './env.ts';
 export interface Caller {
   readonly identity: Identity;
   readonly token: string | undefined;
+  /** Aborts when the connection closes before the answer has left. */
+  readonly gone: AbortSignal;
 }
 
 export interface CallFacts {

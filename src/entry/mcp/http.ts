@@ -4,10 +4,11 @@ import type { McpHttpHandler } from '@modelcontextprotocol/server';
 import type { Logger } from '../../lib/infra/logging/logger.ts';
 import { type Identity, identityHeaderName, verifyIdentity } from '../../lib/infra/security/identity-header.ts';
 import { AppError } from '../../lib/shared/errors.ts';
+import type { Caller } from './context.ts';
 import type { McpEnvironment } from './env.ts';
 
 /** The header in which the router hands on a short-lived token of the caller, to servers with `delegate: true`. */
-export const tokenHeaderName = 'x-systemprompt-token';
+const tokenHeaderName = 'x-systemprompt-token';
 
 export interface HttpDeps {
   readonly environment: McpEnvironment;
@@ -61,17 +62,28 @@ async function answer(req: IncomingMessage, res: ServerResponse, deps: HttpDeps,
   if (path !== '/mcp') return problem(res, 404, 'There is nothing here', 'The MCP endpoint is /mcp');
   if (deps.stopping()) return problem(res, 503, 'The server is about to stop');
   const token = req.headers[tokenHeaderName];
-  const caller = { identity, token: typeof token === 'string' && token !== '' ? token : undefined };
-  // The SDK hands `auth` on to the tool as it is. The token travels beside it, out of reach of what may log `auth.token`.
-  const auth = {
-    token: '',
-    clientId: identity.sub,
-    scopes: [...identity.scopes],
-    expiresAt: identity.exp,
-    extra: { ...caller },
+  const caller: Caller = {
+    identity,
+    token: typeof token === 'string' && token !== '' ? token : undefined,
+    gone: goneSignal(res),
   };
+  // The SDK hands `auth` on to the tool as it is. The token travels beside it, out of reach of what may log `auth.token`.
+  const { sub: clientId, exp: expiresAt, scopes } = identity;
+  const auth = { token: '', clientId, scopes: [...scopes], expiresAt, extra: { caller } };
   // Node.js' own type has optional fields that may be undefined, the adapter's has not.
   await serve(Object.assign(req, { auth }) as Parameters<Serve>[0], res);
+}
+
+/**
+ * Our own word of a caller's leaving: the signal of a web Request, which the SDK goes by, is held only weakly by what
+ * aborts it, and says nothing once the Request was collected while its call went on.
+ */
+function goneSignal(res: ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  res.once('close', () => {
+    if (!res.writableFinished) gone.abort();
+  });
+  return gone.signal;
 }
 
 function health(res: ServerResponse, { environment, version, tools }: HttpDeps): void {

@@ -7,7 +7,6 @@ import {
 } from '@modelcontextprotocol/server';
 import type { CliRunner } from '../../lib/app/cli-runner.ts';
 import type { Logger } from '../../lib/infra/logging/logger.ts';
-import type { Identity } from '../../lib/infra/security/identity-header.ts';
 import { InternalError } from '../../lib/shared/errors.ts';
 import type { McpServerDefinition, ToolDefinition } from '../../lib/shared/mcp-server.ts';
 import type { RunningCalls } from './calls.ts';
@@ -75,7 +74,7 @@ async function callTool(tool: ToolDefinition, input: unknown, protocol: ServerCo
   const caller = callerOf(protocol.http?.authInfo?.extra);
   const mcpSession = protocol.http?.req?.headers.get('mcp-session-id') ?? undefined;
   const key = { identity: caller.identity, mcpSession, requestId: protocol.mcpReq.id };
-  return await deps.calls.run(key, protocol.mcpReq.signal, async (signal) => {
+  return await deps.calls.run(key, [caller.gone, protocol.mcpReq.signal], async (signal) => {
     const context = contextFor({ tool, caller, signal, protocol, deps });
     const { executionId } = context.request;
     try {
@@ -106,9 +105,9 @@ async function checkedOutput(tool: ToolDefinition, output: unknown): Promise<Rec
 
 /** The one who http.ts let in; it is put there for every request. */
 function callerOf(extra: Record<string, unknown> | undefined): Caller {
-  const caller = extra as (Record<string, unknown> & Partial<Caller>) | undefined;
-  if (caller?.identity === undefined) throw new InternalError('A request reached the protocol without an identity');
-  return { identity: caller.identity as Identity, token: caller.token };
+  const caller = extra?.['caller'] as Caller | undefined;
+  if (caller === undefined) throw new InternalError('A request reached the protocol without an identity');
+  return caller;
 }
 
 type Validated = { readonly value: unknown } | { readonly issues: readonly { readonly message: string }[] };

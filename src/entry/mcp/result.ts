@@ -4,8 +4,8 @@ import { artifactText } from '../../lib/shared/artifact-text.ts';
 import type { ErrorCode } from '../../lib/shared/errors.ts';
 
 /** Keys under `_meta` of a tool's result. */
-export const executionMeta = 'systemprompt/execution_id';
-export const errorMeta = 'systemprompt/error';
+const executionMeta = 'systemprompt/execution_id';
+const errorMeta = 'systemprompt/error';
 
 /** Columns of text for a reader that is no terminal; tables wider than that are shown as records. */
 const textWidth = 160;
