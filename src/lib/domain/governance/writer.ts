@@ -1,4 +1,5 @@
 import type { DedicatedConnection } from '../../infra/database/dedicated.ts';
+import { sqlState } from '../../infra/database/errors.ts';
 import type { ExecutionId } from '../../shared/ids.ts';
 import { composeBatch, type Entry, failureOf, late, notMade, refuse, settle, unavailable } from './entry.ts';
 import { Lane } from './lane.ts';
@@ -50,6 +51,8 @@ export class AuditWriter {
   #sweeper: NodeJS.Timeout | undefined;
   /** The store holds a connection but does not answer. */
   #stalled = false;
+  /** Whether it was logged that the store is away. */
+  #reported = false;
   #closing = false;
   #drained: (() => void) | undefined;
 
@@ -219,7 +222,7 @@ export class AuditWriter {
       this.#refused(entries, error);
       return;
     }
-    this.#log.error({ err: error, rows: entries.length }, 'The audit store refuses rows');
+    this.#log.error({ ...explain(error), rows: entries.length }, 'The audit store refuses rows');
     lane.rest(restMs);
     for (const entry of entries) {
       if (entry.intent !== undefined)
@@ -232,7 +235,7 @@ export class AuditWriter {
   #refused(entries: readonly Entry[], error: unknown): void {
     const [only] = entries;
     if (entries.length === 1 && only !== undefined) {
-      this.#log.error({ err: error, executionId: only.executionId }, 'The audit store does not take this row');
+      this.#log.error({ ...explain(error), executionId: only.executionId }, 'The audit store does not take this row');
       settle(only, unavailable('The audit store does not take the row of this call.', error));
       return;
     }
@@ -242,11 +245,15 @@ export class AuditWriter {
 
   #onReady(): void {
     this.#stalled = false;
+    if (this.#reported) this.#log.warn({ waiting: this.#waiting.length }, 'The audit store is back');
+    this.#reported = false;
     this.#pump();
   }
 
   #onDown(reason: unknown): void {
-    this.#log.warn({ err: reason, waiting: this.#waiting.length }, 'A connection to the audit store is away');
+    // Once for each time that it goes away, not for each try to reach it.
+    if (!this.#reported) this.#log.warn({ ...explain(reason), waiting: this.#waiting.length }, 'The audit store is away');
+    this.#reported = true;
     this.#refuseWithoutStore(reason);
     this.#pump();
   }
@@ -291,4 +298,10 @@ export class AuditWriter {
     }
     return true;
   }
+}
+
+/** An error in words: what the driver hangs on it (statements, rows, its whole state) is not for the log. */
+function explain(error: unknown): { readonly reason: string; readonly sqlstate?: string } {
+  const sqlstate = sqlState(error);
+  return { reason: error instanceof Error ? error.message : String(error), ...(sqlstate === undefined ? {} : { sqlstate }) };
 }
