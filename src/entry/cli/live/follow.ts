@@ -37,12 +37,14 @@ export async function followStart(
   options: FollowOptions,
 ): Promise<InstanceStatus> {
   const timeout = AbortSignal.timeout(options.timeoutMs);
+  let failure: AppError | undefined;
   const refresh = reporter.drawn ? setInterval(() => void refreshOnce(client, reporter), refreshMs) : undefined;
   try {
     for await (const event of client.events(AbortSignal.any([options.signal, timeout]))) {
       reporter.event(event);
       options.seen(event.seq);
-      if (event.type === 'boot_failed') throw await withLog(client, errorFromWire(event.error));
+      // What was begun is being undone: the command ends when nothing is left of it.
+      if (event.type === 'boot_failed') failure = await withLog(client, errorFromWire(event.error));
       if (event.type !== 'ready') continue;
       const status = await client.status();
       reporter.refresh(status.services);
@@ -53,6 +55,7 @@ export async function followStart(
   } finally {
     clearInterval(refresh);
   }
+  if (failure !== undefined) throw failure;
   if (options.signal.aborted) throw new CancelledError('Interrupted');
   if (timeout.aborted) {
     throw new TimeoutError(`The services were not ready within ${Math.round(options.timeoutMs / 1000)} s`, {

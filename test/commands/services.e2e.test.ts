@@ -1,0 +1,266 @@
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { locateInstance } from '../../src/lib/infra/config/instance.ts';
+import { type CliRun, runCli, startCli } from '../helpers/cli.ts';
+import { footprint, noFootprint } from '../helpers/leaks.ts';
+import { until } from '../helpers/until.ts';
+
+interface Row {
+  readonly name: string;
+  readonly state: string;
+  readonly pid: number | null;
+}
+
+let root: string;
+let port: number;
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'systemprompt-services-'));
+  port = await freePort();
+});
+afterEach(async () => {
+  await run('infra', 'services', 'stop', '--now');
+  await rm(root, { recursive: true, force: true });
+});
+
+const run = (...argv: string[]): Promise<CliRun> => runCli(argv, { cwd: root, env: { SYSTEMPROMPT_INVOKED_AS: 'sp' } });
+const start = (...flags: string[]): Promise<CliRun> =>
+  run('infra', 'services', 'start', '--port', String(port), ...flags);
+
+async function rows(): Promise<Row[]> {
+  const { stdout } = await run('infra', 'services', 'status', '--json');
+  return JSON.parse(stdout).artifact.items;
+}
+
+async function leftBehind(): Promise<unknown> {
+  const instance = await locateInstance(root, {});
+  if (instance === undefined) throw new Error('there is no instance');
+  const { id, runtimeDir, dir } = instance;
+  return await footprint({ installationId: id, ports: [port, port], runtimeDir, dir });
+}
+
+async function freePort(): Promise<number> {
+  const server = await listen(0);
+  const { port: free } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return free;
+}
+
+async function listen(wanted: number): Promise<Server> {
+  const server = createServer();
+  server.listen(wanted, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+describe('in the background', () => {
+  it('starts from nothing, says what to do next, starts once, restarts and stops', async () => {
+    const first = await start();
+    expect(first.code, first.stderr).toBe(0);
+    expect(first.stderr).toContain(`Created the local instance in ${join(root, '.systemprompt')}`);
+    expect(first.stderr).toMatch(/database ready: in [\d.]+ m?s, pid \d+/);
+    expect(first.stderr).toMatch(/api ready: in [\d.]+ m?s, pid \d+, port \d+/);
+    const url = `http://localhost:${port}`;
+    const token = 'sp admin session login --server systemprompt --token-only';
+    expect(first.stdout).toContain('systemprompt is running');
+    expect(first.stdout).toContain(`${url}/api/v1/mcp/systemprompt/mcp`);
+    expect(first.stdout).toContain(
+      `claude mcp add --transport http systemprompt ${url}/api/v1/mcp/systemprompt/mcp --header "Authorization: Bearer $(${token})"`,
+    );
+    expect(first.stdout).toContain('sp infra services stop');
+
+    const running = await rows();
+    expect(running.map(({ name, state }) => `${name} ${state}`)).toEqual([
+      'database ready',
+      'api ready',
+      'mcp:systemprompt ready',
+    ]);
+
+    const second = await start();
+    expect(second).toMatchObject({ code: 0, stdout: expect.stringContaining('systemprompt is running already') });
+    expect(second.stdout).toContain(url);
+    expect(await rows()).toEqual(running);
+
+    const restarted = await run('infra', 'services', 'restart', 'mcp:systemprompt');
+    expect(restarted.code, restarted.stderr).toBe(0);
+    const after = await rows();
+    expect(after[2]?.state).toBe('ready');
+    expect(after[2]?.pid).not.toBe(running[2]?.pid);
+    expect(after[1]?.pid).toBe(running[1]?.pid);
+
+    const stopped = await run('infra', 'services', 'stop');
+    expect(stopped).toMatchObject({ code: 0, stdout: 'Stopped database, api, mcp:systemprompt.\n' });
+    expect(stopped.stderr.indexOf('api stopped')).toBeLessThan(stopped.stderr.indexOf('database stopped'));
+    expect(await leftBehind()).toEqual(noFootprint);
+
+    expect(await run('infra', 'services', 'stop')).toEqual({ code: 0, stdout: 'Nothing is running.\n', stderr: '' });
+    expect((await rows()).map(({ state }) => state)).toEqual(['stopped', 'stopped', 'stopped']);
+    expect((await run('infra', 'services', 'restart')).code).toBe(6);
+    expect((await run('admin', 'audit', 'list')).code).toBe(6);
+  });
+
+  it('stops single services, and starts them again', async () => {
+    expect((await start()).code).toBe(0);
+    expect((await run('infra', 'services', 'stop', 'mcp:systemprompt')).code).toBe(0);
+    expect((await rows()).map(({ state }) => state)).toEqual(['ready', 'ready', 'stopped']);
+    const again = await start();
+    expect(again.code, again.stderr).toBe(0);
+    expect((await rows()).map(({ state }) => state)).toEqual(['ready', 'ready', 'ready']);
+    const unknown = await run('infra', 'services', 'stop', 'mcp:nobody');
+    expect(unknown.code).toBe(3);
+  });
+
+  it('shows logs, and follows them until it is interrupted', async () => {
+    expect((await start()).code).toBe(0);
+    const logs = await run('infra', 'services', 'logs', 'database', '--lines', '5', '--json');
+    expect(JSON.parse(logs.stdout).artifact.data.lines.length).toBeGreaterThan(0);
+
+    const following = startCli(['infra', 'services', 'logs', 'database', '--follow', '--json'], { cwd: root });
+    let stdout = '';
+    following.stdout?.on('data', (text) => {
+      stdout += text;
+    });
+    await until('a line', () => stdout.includes('\n'));
+    following.kill('SIGINT');
+    await once(following, 'close');
+    expect(following.exitCode).toBe(130);
+    const lines = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines.at(-1)).toMatchObject({ ok: true, artifact: { type: 'text' } });
+    expect(lines[0]).toMatchObject({ service: 'database', line: expect.any(String) });
+  });
+});
+
+describe('what keeps it from starting', () => {
+  it('a stranger on the port is named, left alone, and the flag for another port too', async () => {
+    const stranger = await listen(port);
+    try {
+      const text = await start();
+      expect(text).toMatchObject({ code: 6, stdout: '' });
+      expect(text.stderr).toContain(String(port));
+      expect(text.stderr).toContain(`process ${process.pid} (`);
+      expect(text.stderr).toContain('--port');
+      const json = await start('--json');
+      expect(json.code).toBe(6);
+      expect(JSON.parse(json.stdout).error.code).toBe('PORT_TAKEN');
+      expect(stranger.listening).toBe(true);
+      expect(await leftBehind()).toEqual({ ...noFootprint, ports: [port] });
+    } finally {
+      stranger.close();
+    }
+  });
+
+  it('broken configuration: every finding with its place, nothing started', async () => {
+    await mkdir(join(root, 'services', 'mcp'), { recursive: true });
+    const file = join(root, 'services', 'mcp', 'broken.yaml');
+    await writeFile(
+      file,
+      [
+        'mcp_servers:',
+        '  one:',
+        '    prot: 5001',
+        '    module: x',
+        '  two:',
+        '    port: nonsense',
+        '    module: y',
+      ].join('\n'),
+    );
+    const { code, stdout, stderr } = await start();
+    expect({ code, stdout }).toEqual({ code: 6, stdout: '' });
+    expect(stderr).toMatch(/broken\.yaml:3:5 /);
+    expect(stderr).toMatch(/broken\.yaml:6:11 /);
+    expect(await leftBehind()).toEqual(noFootprint);
+    const again = await start('--json');
+    expect(JSON.parse(again.stdout).error.code).toBe('CONFIG_INVALID');
+  });
+
+  it('an unreachable database: exit code 6 after a bounded wait, with the reason', async () => {
+    await start();
+    await run('infra', 'services', 'stop');
+    const profile = join(root, '.systemprompt', 'profiles', 'local', 'profile.yaml');
+    const away = await freePort();
+    const text = await readFile(profile, 'utf8');
+    await writeFile(
+      profile,
+      `${text.replace(/^database:.*\n( .*\n)*/m, '')}\ndatabase:\n  url: postgres://u:p@127.0.0.1:${away}/db\n`,
+    );
+    const { code, stderr } = await start();
+    expect(code, stderr).toBe(6);
+    expect(stderr).toContain(String(away));
+    expect(stderr).toMatch(/refused|nothing listens/i);
+    await until('nothing is left', async () => JSON.stringify(await leftBehind()) === JSON.stringify(noFootprint));
+  });
+});
+
+describe('in the foreground', () => {
+  /** Starts, waits until everything runs, sends the signals, and waits for the end. */
+  async function foreground(signals: readonly NodeJS.Signals[], ...flags: string[]): Promise<CliRun> {
+    const argv = ['infra', 'services', 'start', '--foreground', '--port', String(port), ...flags];
+    const child = startCli(argv, { cwd: root });
+    let stdout = '';
+    let stderr = '';
+    child.stdout?.on('data', (text) => {
+      stdout += text;
+    });
+    child.stderr?.on('data', (text) => {
+      stderr += text;
+    });
+    await until('it runs', () => stdout.includes('systemprompt is running') || child.exitCode !== null, 60_000);
+    const ended = once(child, 'close');
+    for (const [index, signal] of signals.entries()) {
+      child.kill(signal);
+      if (index + 1 < signals.length) await until('the first signal was heard', () => stderr.includes('Stopping'));
+    }
+    await until('it ended', () => child.exitCode !== null, 40_000).catch((error: unknown) => {
+      throw new Error(`${String(error)}\n${stderr}`);
+    });
+    await ended;
+    return { code: child.exitCode, stdout, stderr };
+  }
+
+  it('Ctrl-C stops everything gracefully and says what a second one does', async () => {
+    const { code, stderr } = await foreground(['SIGINT']);
+    expect(code).toBe(130);
+    expect(stderr).toContain('Ctrl-C again stops at once');
+    expect(stderr).toContain('database stopped');
+    expect(await leftBehind()).toEqual(noFootprint);
+  });
+
+  it('Ctrl-C twice stops at once', async () => {
+    const { code } = await foreground(['SIGINT', 'SIGINT']);
+    expect(code).toBe(130);
+    expect(await leftBehind()).toEqual(noFootprint);
+  });
+
+  it('SIGTERM stops gracefully; in JSON mode the last line is the envelope', async () => {
+    const { code, stdout } = await foreground(['SIGTERM'], '--json');
+    expect(code).toBe(143);
+    const lines = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines.at(-1)).toEqual({ ok: true, artifact: { type: 'text', content: 'Stopped.' } });
+    expect(lines[0].artifact.type).toBe('presentation_card');
+    expect(await leftBehind()).toEqual(noFootprint);
+  });
+
+  it('ends with success when somebody else stops the system', async () => {
+    const child = startCli(['infra', 'services', 'start', '--foreground', '--port', String(port)], { cwd: root });
+    let stdout = '';
+    child.stdout?.on('data', (text) => {
+      stdout += text;
+    });
+    await until('it runs', () => stdout.includes('systemprompt is running'), 60_000);
+    const ended = once(child, 'close');
+    await run('infra', 'services', 'stop');
+    await ended;
+    expect(child.exitCode).toBe(0);
+  });
+});
