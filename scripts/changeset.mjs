@@ -36,7 +36,8 @@ function bringBack(aside) {
   setVersion('package-lock.json', from, to, 2);
 }
 
-const aside = join(mkdtempSync(join(tmpdir(), 'systemprompt-changeset-')), 'tree');
+const folder = mkdtempSync(join(tmpdir(), 'systemprompt-changeset-'));
+const aside = join(folder, 'tree');
 git('worktree', 'add', '--quiet', '--detach', aside, 'HEAD');
 try {
   const { workspaces: _, ...single } = readJson(root, packageFile);
@@ -50,4 +51,5 @@ try {
   process.exitCode = status ?? 1;
 } finally {
   git('worktree', 'remove', '--force', aside);
+  rmSync(folder, { recursive: true, force: true });
 }
