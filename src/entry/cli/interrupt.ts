@@ -2,9 +2,12 @@ import { type InterruptSignal, signalExitCodes } from './exit.ts';
 
 const signals = Object.keys(signalExitCodes) as InterruptSignal[];
 
+const patience = 2;
+
 /** Listens for the signals that ask a command to end. Dispose of it to give the signals back their default action. */
 export class Interrupts implements Disposable {
   readonly #controller = new AbortController();
+  readonly #impatient = new AbortController();
   readonly #listeners = new Map<InterruptSignal, () => void>();
   #first: InterruptSignal | undefined;
 
@@ -16,6 +19,7 @@ export class Interrupts implements Disposable {
         count += 1;
         this.#first ??= signal;
         this.#controller.abort();
+        if (count > patience) this.#impatient.abort();
         onSignal(count, signal);
       };
       this.#listeners.set(signal, listener);
@@ -26,6 +30,11 @@ export class Interrupts implements Disposable {
   /** Aborted at the first signal. */
   get signal(): AbortSignal {
     return this.#controller.signal;
+  }
+
+  /** Aborted at the third signal: the first asked, the second insisted, and whoever was told did not come to an end. */
+  get impatient(): AbortSignal {
+    return this.#impatient.signal;
   }
 
   /** The signal that came first. */
