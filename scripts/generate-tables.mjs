@@ -1,4 +1,4 @@
-// Writes the table types of every domain (src/lib/**/tables.ts) from a migrated throw-away database.
+// Writes the row types of the tables that the code reads (src/lib/**/tables.ts) from a migrated throw-away database.
 //
 //   node scripts/generate-tables.mjs           writes them
 //   node scripts/generate-tables.mjs --check   changes nothing; ends with 1 and names the files that are out of date
@@ -39,7 +39,7 @@ try {
       process.stdout.write(`${file} written\n`);
     }
   }
-  if (outdated.length === 0) process.stdout.write(`${files.size} files of table types are up to date\n`);
+  if (outdated.length === 0) process.stdout.write(`${files.size} files of row types are up to date\n`);
 } finally {
   await cluster.stop();
 }

@@ -1,19 +1,13 @@
 import type { Database } from '../../infra/database/connection.ts';
 import type { ServiceInstanceId } from '../../shared/ids.ts';
 import type { ServiceState } from './status.ts';
+import type { ServicesRow } from './tables.ts';
 
 /** Where a service listens on loopback, and which run of it that is. */
 export interface ServiceEndpoint {
   readonly name: string;
   readonly port: number;
   readonly instanceId: ServiceInstanceId;
-  readonly state: ServiceState;
-}
-
-interface Row {
-  readonly name: string;
-  readonly port: number;
-  readonly instance_id: ServiceInstanceId;
   readonly state: ServiceState;
 }
 
@@ -106,16 +100,15 @@ export class ServiceDirectory {
   }
 
   async #read(): Promise<void> {
-    const rows = await this.#database.query<Row>(
+    const rows = await this.#database.query<Pick<ServicesRow, 'name' | 'port' | 'instance_id' | 'state'>>(
       `SELECT DISTINCT ON (name) name, port, instance_id, state FROM services
        WHERE ($1::uuid IS NULL OR installation_id = $1::uuid)
        ORDER BY name, updated_at DESC`,
       [this.#installationId ?? null],
     );
-    this.#endpoints = new Map(
-      rows
-        .filter((row) => row.port !== null && row.instance_id !== null)
-        .map((row) => [row.name, { name: row.name, port: row.port, instanceId: row.instance_id, state: row.state }]),
+    const endpoints = rows.flatMap(({ name, port, instance_id: id, state }) =>
+      port === null || id === null ? [] : [{ name, port, instanceId: id as ServiceInstanceId, state }],
     );
+    this.#endpoints = new Map(endpoints.map((endpoint) => [endpoint.name, endpoint]));
   }
 }

@@ -3,12 +3,13 @@ import type { ProcessIdentity } from '../../infra/process/identity.ts';
 import type { ServiceKind } from '../../infra/process/spec.ts';
 import type { ServiceInstanceId } from '../../shared/ids.ts';
 import type { LastExit, ServiceState } from './status.ts';
+import type { ServicesRow, SupervisorEpochRow } from './tables.ts';
 
 /** A service as its row has it. */
 export interface ServiceRow {
   readonly name: string;
   readonly kind: ServiceKind;
-  readonly desired: 'running' | 'stopped';
+  readonly desired: ServicesRow['desired'];
   readonly state: ServiceState;
   readonly generation: number;
   readonly instanceId: ServiceInstanceId | undefined;
@@ -44,7 +45,7 @@ export interface Holder {
 
 /** Takes over: from now on writes under an earlier epoch change nothing. @returns the new epoch */
 export async function takeEpoch(db: Queryable, installationId: string, holder: Holder): Promise<number> {
-  const rows = await db.query<{ epoch: string }>(
+  const [row] = await db.query<Pick<SupervisorEpochRow, 'epoch'>>(
     `INSERT INTO supervisor_epoch AS held (installation_id, epoch, holder_pid, host, boot_id, version)
      VALUES ($1, 1, $2, $3, $4, $5)
      ON CONFLICT (installation_id) DO UPDATE SET epoch = held.epoch + 1, holder_pid = excluded.holder_pid,
@@ -52,7 +53,8 @@ export async function takeEpoch(db: Queryable, installationId: string, holder: H
      RETURNING epoch`,
     [installationId, holder.pid, holder.host, holder.bootId, holder.version],
   );
-  return Number(rows[0]?.epoch);
+  if (row === undefined) throw new Error('The epoch is not there after it was taken');
+  return row.epoch;
 }
 
 /** Whether the epoch is still ours. */
@@ -64,45 +66,18 @@ export async function holdsEpoch(db: Queryable, installationId: string, epoch: n
   return rows.length === 1;
 }
 
-interface StoredRow {
-  readonly name: string;
-  readonly kind: ServiceKind;
-  readonly desired: 'running' | 'stopped';
-  readonly state: ServiceState;
-  readonly generation: number;
-  readonly instance_id: ServiceInstanceId | null;
-  readonly boot_id: string | null;
-  readonly pid: number | null;
-  readonly start_ticks: string | null;
-  readonly port: number | null;
-  readonly artefact_hash: string | null;
-  readonly config_hash: string | null;
-  readonly started_at: Date | null;
-  readonly ready_at: Date | null;
-  readonly ready_ms: number | null;
-  readonly last_exit_code: number | null;
-  readonly last_exit_signal: string | null;
-  readonly last_exit_at: Date | null;
-  readonly restarts: number;
-  readonly next_retry_at: Date | null;
-  readonly last_error: string | null;
-}
-
 /** Every service on record for the installation, by name. */
 export async function readServices(db: Queryable, installationId: string): Promise<ServiceRow[]> {
-  const rows = await db.query<StoredRow>(
-    `SELECT name, kind, desired, state, generation, instance_id, boot_id, pid, start_ticks, port, artefact_hash, config_hash,
-            started_at, ready_at, ready_ms, last_exit_code, last_exit_signal, last_exit_at, restarts, next_retry_at, last_error
-     FROM services WHERE installation_id = $1 ORDER BY name`,
-    [installationId],
-  );
+  const rows = await db.query<ServicesRow>('SELECT * FROM services WHERE installation_id = $1 ORDER BY name', [
+    installationId,
+  ]);
   return rows.map((row) => ({
     name: row.name,
     kind: row.kind,
     desired: row.desired,
     state: row.state,
     generation: row.generation,
-    instanceId: row.instance_id ?? undefined,
+    instanceId: (row.instance_id as ServiceInstanceId | null) ?? undefined,
     identity:
       row.pid === null || row.boot_id === null || row.start_ticks === null
         ? undefined

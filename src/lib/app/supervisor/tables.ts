@@ -1,68 +1,41 @@
 // Generated from the migrations by scripts/generate-tables.mjs: change a migration, not this file.
-import type { Generated, GeneratedAlways } from 'kysely';
 
-/** Table `service_events`. */
-export interface ServiceEventsTable {
-  id: GeneratedAlways<number>;
-  installation_id: string;
-  service: string;
-  generation: number;
-  instance_id: string | null;
-  from_state: string;
-  to_state: string;
-  event: string;
-  reason: string | null;
-  pid: number | null;
-  port: number | null;
-  exit_code: number | null;
-  exit_signal: string | null;
-  epoch: number;
-  at: Date;
+/** A row of `services`. */
+export interface ServicesRow {
+  readonly installation_id: string;
+  readonly name: string;
+  readonly kind: 'database' | 'api' | 'scheduler' | 'mcp' | 'agent';
+  readonly desired: 'running' | 'stopped';
+  readonly state: 'stopped' | 'starting' | 'ready' | 'unhealthy' | 'backoff' | 'stopping' | 'failed';
+  readonly generation: number;
+  readonly instance_id: string | null;
+  readonly host: string | null;
+  readonly boot_id: string | null;
+  readonly pid: number | null;
+  readonly start_ticks: string | null;
+  readonly port: number | null;
+  readonly artefact_hash: string | null;
+  readonly config_hash: string | null;
+  readonly started_at: Date | null;
+  readonly ready_at: Date | null;
+  readonly ready_ms: number | null;
+  readonly last_exit_code: number | null;
+  readonly last_exit_signal: string | null;
+  readonly last_exit_at: Date | null;
+  readonly restarts: number;
+  readonly next_retry_at: Date | null;
+  readonly last_error: string | null;
+  readonly epoch: number;
+  readonly updated_at: Date;
 }
 
-/** Table `services`. */
-export interface ServicesTable {
-  installation_id: string;
-  name: string;
-  kind: string;
-  desired: string;
-  state: string;
-  generation: number;
-  instance_id: string | null;
-  host: string | null;
-  boot_id: string | null;
-  pid: number | null;
-  start_ticks: string | null;
-  port: number | null;
-  artefact_hash: string | null;
-  config_hash: string | null;
-  started_at: Date | null;
-  ready_at: Date | null;
-  ready_ms: number | null;
-  last_exit_code: number | null;
-  last_exit_signal: string | null;
-  last_exit_at: Date | null;
-  restarts: Generated<number>;
-  next_retry_at: Date | null;
-  last_error: string | null;
-  epoch: number;
-  updated_at: Generated<Date>;
+/** A row of `supervisor_epoch`. */
+export interface SupervisorEpochRow {
+  readonly installation_id: string;
+  readonly epoch: number;
+  readonly holder_pid: number;
+  readonly host: string;
+  readonly boot_id: string;
+  readonly version: string;
+  readonly taken_at: Date;
 }
-
-/** Table `supervisor_epoch`. */
-export interface SupervisorEpochTable {
-  installation_id: string;
-  epoch: number;
-  holder_pid: number;
-  host: string;
-  boot_id: string;
-  version: string;
-  taken_at: Generated<Date>;
-}
-
-/** For `database.db.withTables<SupervisorTables>()`. */
-export type SupervisorTables = {
-  service_events: ServiceEventsTable;
-  services: ServicesTable;
-  supervisor_epoch: SupervisorEpochTable;
-};

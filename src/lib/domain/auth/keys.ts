@@ -1,10 +1,9 @@
 import { type CryptoKey, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
 import type { SecretStore } from '../../infra/config/secrets.ts';
-import type { Database } from '../../infra/database/connection.ts';
+import type { Database, Queryable } from '../../infra/database/connection.ts';
 import { PreconditionError } from '../../shared/errors.ts';
 import {
   activateNextKey,
-  type Connection,
   deleteRetiredKeys,
   insertNextKey,
   keyWithStatus,
@@ -100,12 +99,12 @@ export class KeyService {
     return this.#signing;
   }
 
-  async #isComplete(connection: Connection): Promise<boolean> {
+  async #isComplete(connection: Queryable): Promise<boolean> {
     const [active, next] = await Promise.all([keyWithStatus(connection, 'active'), keyWithStatus(connection, 'next')]);
     return active !== undefined && next !== undefined;
   }
 
-  async #publishNext(tx: Connection): Promise<void> {
+  async #publishNext(tx: Queryable): Promise<void> {
     const pair = await generateKeyPair(signatureAlgorithm, { extractable: true });
     const [publicJwk, privateJwk] = await Promise.all([exportJWK(pair.publicKey), exportJWK(pair.privateKey)]);
     // RFC 7638: a name made of the key itself is never used for another.

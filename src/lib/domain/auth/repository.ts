@@ -1,9 +1,7 @@
 import type { JWK } from 'jose';
 import type { Queryable } from '../../infra/database/connection.ts';
 import type { SessionId, UserId } from '../../shared/ids.ts';
-
-/** A pool or an open transaction. */
-export type Connection = Pick<Queryable, 'query'>;
+import type { SigningKeysRow, UserSessionsRow } from './tables.ts';
 
 export interface PublishedKey {
   readonly kid: string;
@@ -12,7 +10,7 @@ export interface PublishedKey {
   readonly retiredAt?: Date;
 }
 
-export interface SigningKeyRow {
+export interface SealedKey {
   readonly kid: string;
   readonly privateJwe: string;
 }
@@ -24,37 +22,35 @@ export interface NewKey {
 }
 
 /** Key changes happen one at a time in the whole database; the lock ends with the transaction. */
-export async function lockKeys(connection: Connection): Promise<void> {
+export async function lockKeys(connection: Queryable): Promise<void> {
   await connection.query("SELECT pg_advisory_xact_lock(hashtextextended('systemprompt.signing_keys', 0))");
 }
 
 /** Every key that a token may still be signed with: the next, the active, and those retired within `overlapSeconds`. */
-export async function publishedKeys(connection: Connection, overlapSeconds: number): Promise<PublishedKey[]> {
-  const rows = await connection.query<{ kid: string; public_jwk: JWK; retired_at: Date | null }>(
+export async function publishedKeys(connection: Queryable, overlapSeconds: number): Promise<PublishedKey[]> {
+  const rows = await connection.query<Pick<SigningKeysRow, 'kid' | 'public_jwk' | 'retired_at'>>(
     `SELECT kid, public_jwk, retired_at FROM signing_keys
      WHERE retired_at IS NULL OR retired_at > now() - make_interval(secs => $1) ORDER BY created_at, kid`,
     [overlapSeconds],
   );
   return rows.map((row) => ({
     kid: row.kid,
-    publicJwk: row.public_jwk,
+    publicJwk: row.public_jwk as JWK,
     ...(row.retired_at === null ? {} : { retiredAt: row.retired_at }),
   }));
 }
 
-export async function keyWithStatus(
-  connection: Connection,
-  status: 'next' | 'active',
-): Promise<SigningKeyRow | undefined> {
-  const [row] = await connection.query<{ kid: string; private_jwe: string }>(
+export async function keyWithStatus(connection: Queryable, status: 'next' | 'active'): Promise<SealedKey | undefined> {
+  const [row] = await connection.query<Pick<SigningKeysRow, 'kid' | 'private_jwe'>>(
     'SELECT kid, private_jwe FROM signing_keys WHERE status = $1',
     [status],
   );
-  return row && { kid: row.kid, privateJwe: row.private_jwe };
+  if (row === undefined || row.private_jwe === null) return undefined; // only a retired key has no private half
+  return { kid: row.kid, privateJwe: row.private_jwe };
 }
 
 /** Publishes a key that does not sign yet. */
-export async function insertNextKey(connection: Connection, key: NewKey): Promise<void> {
+export async function insertNextKey(connection: Queryable, key: NewKey): Promise<void> {
   await connection.query(
     "INSERT INTO signing_keys (kid, alg, status, public_jwk, private_jwe) VALUES ($1, 'ES256', 'next', $2, $3)",
     [key.kid, JSON.stringify(key.publicJwk), key.privateJwe],
@@ -62,50 +58,39 @@ export async function insertNextKey(connection: Connection, key: NewKey): Promis
 }
 
 /** The active key stops signing for good: its private half is dropped. */
-export async function retireActiveKey(connection: Connection): Promise<string | undefined> {
-  const [row] = await connection.query<{ kid: string }>(
+export async function retireActiveKey(connection: Queryable): Promise<string | undefined> {
+  const [row] = await connection.query<Pick<SigningKeysRow, 'kid'>>(
     `UPDATE signing_keys SET status = 'retired', retired_at = now(), private_jwe = NULL
      WHERE status = 'active' RETURNING kid`,
   );
   return row?.kid;
 }
 
-export async function activateNextKey(connection: Connection): Promise<string | undefined> {
-  const [row] = await connection.query<{ kid: string }>(
+export async function activateNextKey(connection: Queryable): Promise<string | undefined> {
+  const [row] = await connection.query<Pick<SigningKeysRow, 'kid'>>(
     "UPDATE signing_keys SET status = 'active', activated_at = now() WHERE status = 'next' RETURNING kid",
   );
   return row?.kid;
 }
 
 /** Removes keys retired longer ago than `overlapSeconds`; 0 removes every retired key. */
-export async function deleteRetiredKeys(connection: Connection, overlapSeconds: number): Promise<void> {
+export async function deleteRetiredKeys(connection: Queryable, overlapSeconds: number): Promise<void> {
   await connection.query(
     "DELETE FROM signing_keys WHERE status = 'retired' AND retired_at <= now() - make_interval(secs => $1)",
     [overlapSeconds],
   );
 }
 
-export interface SessionRow {
-  readonly id: SessionId;
-  readonly user_id: UserId;
-  readonly client: string;
-  readonly user_agent: string | null;
-  readonly created_at: Date;
-  readonly last_seen_at: Date;
-  readonly expires_at: Date;
-  readonly revoked_at: Date | null;
-}
-
 export async function insertSession(
-  connection: Connection,
+  connection: Queryable,
   session: {
     readonly userId: UserId;
     readonly client: string;
     readonly userAgent?: string;
     readonly ttlSeconds: number;
   },
-): Promise<SessionRow> {
-  const [row] = await connection.query<SessionRow>(
+): Promise<UserSessionsRow> {
+  const [row] = await connection.query<UserSessionsRow>(
     `INSERT INTO user_sessions (user_id, client, user_agent, expires_at)
      VALUES ($1, $2, $3, now() + make_interval(secs => $4)) RETURNING *`,
     [session.userId, session.client, session.userAgent ?? null, session.ttlSeconds],
@@ -115,8 +100,8 @@ export async function insertSession(
 }
 
 /** Ends a session; undefined when there is none with that id. Ending it twice keeps the first time. */
-export async function revokeSession(connection: Connection, id: SessionId): Promise<SessionRow | undefined> {
-  const [row] = await connection.query<SessionRow>(
+export async function revokeSession(connection: Queryable, id: SessionId): Promise<UserSessionsRow | undefined> {
+  const [row] = await connection.query<UserSessionsRow>(
     'UPDATE user_sessions SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 RETURNING *',
     [id],
   );
@@ -124,7 +109,7 @@ export async function revokeSession(connection: Connection, id: SessionId): Prom
 }
 
 /** Remembers that a session was used, at most once a minute. */
-export async function touchSession(connection: Connection, id: SessionId): Promise<void> {
+export async function touchSession(connection: Queryable, id: SessionId): Promise<void> {
   await connection.query(
     "UPDATE user_sessions SET last_seen_at = now() WHERE id = $1 AND last_seen_at < now() - interval '1 minute'",
     [id],
@@ -133,13 +118,13 @@ export async function touchSession(connection: Connection, id: SessionId): Promi
 
 /** Ended sessions whose tokens would still be accepted by their time, `graceSeconds` of clock skew included. */
 export async function revokedSessions(
-  connection: Connection,
+  connection: Queryable,
   graceSeconds: number,
 ): Promise<{ readonly id: SessionId; readonly expiresAt: Date }[]> {
-  const rows = await connection.query<{ id: SessionId; expires_at: Date }>(
+  const rows = await connection.query<Pick<UserSessionsRow, 'id' | 'expires_at'>>(
     `SELECT id, expires_at FROM user_sessions
      WHERE revoked_at IS NOT NULL AND expires_at > now() - make_interval(secs => $1)`,
     [graceSeconds],
   );
-  return rows.map((row) => ({ id: row.id, expiresAt: row.expires_at }));
+  return rows.map((row) => ({ id: row.id as SessionId, expiresAt: row.expires_at }));
 }

@@ -1,6 +1,8 @@
+import type { Queryable } from '../../infra/database/connection.ts';
 import { NotFoundError } from '../../shared/errors.ts';
 import type { SessionId, UserId } from '../../shared/ids.ts';
-import { type Connection, insertSession, revokeSession, type SessionRow, touchSession } from './repository.ts';
+import { insertSession, revokeSession, touchSession } from './repository.ts';
+import type { UserSessionsRow } from './tables.ts';
 
 /** One sign-in of one user with one client. */
 export interface UserSession {
@@ -15,9 +17,9 @@ export interface UserSession {
 
 /** Sign-ins. Ending one makes every verifier refuse its tokens as soon as the database has announced it. */
 export class SessionService {
-  readonly #database: Connection;
+  readonly #database: Queryable;
 
-  constructor(database: Connection) {
+  constructor(database: Queryable) {
     this.#database = database;
   }
 
@@ -44,10 +46,10 @@ export class SessionService {
   }
 }
 
-function toSession(row: SessionRow): UserSession {
+function toSession(row: UserSessionsRow): UserSession {
   return {
-    id: row.id,
-    userId: row.user_id,
+    id: row.id as SessionId,
+    userId: row.user_id as UserId,
     client: row.client,
     createdAt: row.created_at,
     lastSeenAt: row.last_seen_at,

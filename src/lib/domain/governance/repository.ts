@@ -1,6 +1,7 @@
 import type { Queryable } from '../../infra/database/connection.ts';
 import type { ExecutionId } from '../../shared/ids.ts';
 import type { OutcomeStatus } from './rows.ts';
+import type { ToolIntentsRow, ToolOutcomesRow } from './tables.ts';
 
 /** One call as the audit knows it. `open`: no outcome yet. */
 export interface AuditEntry {
@@ -42,29 +43,10 @@ export interface EntryQuery {
   readonly limit: number;
 }
 
-interface EntryRow {
-  readonly execution_id: ExecutionId;
-  readonly api_instance: string;
-  readonly server: string;
-  readonly tool: string;
-  readonly user_id: string;
-  readonly user_name: string;
-  readonly session_id: string;
-  readonly client: string | null;
-  readonly scopes: string[];
-  readonly required: string[];
-  readonly input_digest: string;
-  readonly input: unknown;
-  readonly decision: 'allowed' | 'refused';
-  readonly started_at: Date;
-  readonly status: OutcomeStatus | null;
-  readonly error: string | null;
-  readonly output_digest: string | null;
-  readonly output_bytes: number | null;
-  readonly latency_us: number | null;
-  readonly upstream_us: number | null;
-  readonly recorded_at: Date | null;
-}
+/** The outcome's columns are null while there is none. */
+type EntryRow = ToolIntentsRow & {
+  readonly [K in keyof Omit<ToolOutcomesRow, 'execution_id'>]: ToolOutcomesRow[K] | null;
+};
 
 /** Entries from the newest to the oldest. */
 export async function findEntries(database: Queryable, query: EntryQuery): Promise<AuditEntry[]> {
@@ -106,7 +88,7 @@ export async function closeInterrupted(database: Queryable, apiInstance: string)
 
 function toEntry(row: EntryRow): AuditEntry {
   return {
-    executionId: row.execution_id,
+    executionId: row.execution_id as ExecutionId,
     apiInstance: row.api_instance,
     server: row.server,
     tool: row.tool,

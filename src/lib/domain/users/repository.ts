@@ -1,11 +1,9 @@
 import type { Queryable } from '../../infra/database/connection.ts';
 import type { UserId } from '../../shared/ids.ts';
 import { isPermission, type Permission } from '../../shared/permission.ts';
+import type { UsersRow } from './tables.ts';
 
-/** A pool or an open transaction. */
-export type Connection = Pick<Queryable, 'query'>;
-
-export type UserStatus = 'active' | 'suspended';
+export type UserStatus = UsersRow['status'];
 
 export interface User {
   readonly id: UserId;
@@ -19,27 +17,14 @@ export interface User {
   readonly updatedAt: Date;
 }
 
-interface UserRow {
-  readonly id: UserId;
-  readonly name: string;
-  readonly email: string | null;
-  readonly display_name: string;
-  readonly status: UserStatus;
-  readonly roles: string[];
-  readonly created_at: Date;
-  readonly updated_at: Date;
-}
-
 export interface NewUser {
   readonly name: string;
   readonly displayName: string;
   readonly roles: readonly Permission[];
 }
 
-const columns = 'id, name, email, display_name, status, roles, created_at, updated_at';
-
 /** Adds a user unless that name is taken; gives whoever has the name then. Safe when two processes do it at once. */
-export async function ensureUser(connection: Connection, user: NewUser): Promise<User> {
+export async function ensureUser(connection: Queryable, user: NewUser): Promise<User> {
   await connection.query(
     'INSERT INTO users (name, display_name, roles) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING',
     [user.name, user.displayName, user.roles],
@@ -49,19 +34,19 @@ export async function ensureUser(connection: Connection, user: NewUser): Promise
   return found;
 }
 
-export async function findUser(connection: Connection, id: UserId): Promise<User | undefined> {
-  const [row] = await connection.query<UserRow>(`SELECT ${columns} FROM users WHERE id = $1`, [id]);
+export async function findUser(connection: Queryable, id: UserId): Promise<User | undefined> {
+  const [row] = await connection.query<UsersRow>('SELECT * FROM users WHERE id = $1', [id]);
   return row && toUser(row);
 }
 
-async function findUserByName(connection: Connection, name: string): Promise<User | undefined> {
-  const [row] = await connection.query<UserRow>(`SELECT ${columns} FROM users WHERE name = $1`, [name]);
+async function findUserByName(connection: Queryable, name: string): Promise<User | undefined> {
+  const [row] = await connection.query<UsersRow>('SELECT * FROM users WHERE name = $1', [name]);
   return row && toUser(row);
 }
 
-function toUser(row: UserRow): User {
+function toUser(row: UsersRow): User {
   return {
-    id: row.id,
+    id: row.id as UserId,
     name: row.name,
     ...(row.email === null ? {} : { email: row.email }),
     displayName: row.display_name,

@@ -1,15 +1,16 @@
+import type { Queryable } from '../../infra/database/connection.ts';
 import { NotFoundError } from '../../shared/errors.ts';
 import type { UserId } from '../../shared/ids.ts';
-import { type Connection, ensureUser, findUser, type User } from './repository.ts';
+import { ensureUser, findUser, type User } from './repository.ts';
 
 /** The name of whoever owns the machine's account under which the instance runs. */
 const ownerName = 'owner';
 
 /** The people and programs that may act in this instance. */
 export class UserService {
-  readonly #database: Connection;
+  readonly #database: Queryable;
 
-  constructor(database: Connection) {
+  constructor(database: Queryable) {
     this.#database = database;
   }
 

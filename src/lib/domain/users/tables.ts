@@ -1,19 +1,13 @@
 // Generated from the migrations by scripts/generate-tables.mjs: change a migration, not this file.
-import type { Generated } from 'kysely';
 
-/** Table `users`. */
-export interface UsersTable {
-  id: Generated<string>;
-  name: string;
-  email: string | null;
-  display_name: string;
-  status: Generated<string>;
-  roles: string[];
-  created_at: Generated<Date>;
-  updated_at: Generated<Date>;
+/** A row of `users`. */
+export interface UsersRow {
+  readonly id: string;
+  readonly name: string;
+  readonly email: string | null;
+  readonly display_name: string;
+  readonly status: 'active' | 'suspended';
+  readonly roles: string[];
+  readonly created_at: Date;
+  readonly updated_at: Date;
 }
-
-/** For `database.db.withTables<UsersTables>()`. */
-export type UsersTables = {
-  users: UsersTable;
-};

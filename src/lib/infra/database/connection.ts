@@ -1,4 +1,3 @@
-import { CompiledQuery, Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely';
 import pg from 'pg';
 import { clientConfig } from './client-config.ts';
 import type { ConnectionConfig } from './connection-config.ts';
@@ -7,24 +6,27 @@ import { Listener, type NotificationHandler } from './listener.ts';
 
 export type { ConnectionConfig } from './connection-config.ts';
 
-/** No tables known: a domain adds its own with `db.withTables<XTables>()`. */
-export type NoTables = Record<never, never>;
-
 /** What a repository takes first: the database or an open transaction. */
 export interface Queryable {
-  readonly db: Kysely<NoTables>;
   /**
    * Runs one statement with `$1`-style parameters.
-   * @param options.name prepares the statement once per connection under this name
    * @throws DatabaseUnavailableError when there is no connection; PostgreSQL's own error else
    */
-  query<R>(sql: string, params?: readonly unknown[], options?: { readonly name?: string }): Promise<R[]>;
+  query<R>(sql: string, params?: readonly unknown[], options?: QueryOptions): Promise<R[]>;
+}
+
+export interface QueryOptions {
+  /** Prepares the statement once per connection under this name. */
+  readonly name?: string;
 }
 
 /** A lazily connecting pool. */
 export interface Database extends Queryable {
   readonly config: Omit<ConnectionConfig, 'password'>;
-  /** Runs `work` in one transaction: committed when it resolves, rolled back when it rejects. */
+  /**
+   * Runs `work` in one transaction: committed when it resolves, rolled back when it rejects.
+   * @throws what `work` throws; an error when `work` went on after a statement of its own had failed
+   */
   transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
   /**
    * Subscribes to a NOTIFY channel on a connection of its own, which reconnects by itself. After a reconnect the
@@ -57,7 +59,6 @@ class PooledDatabase implements Database {
   readonly #pool: pg.Pool;
   readonly #listener: Listener;
   readonly #handlers = new Set<(error: unknown) => void>();
-  #kysely: Kysely<NoTables> | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(config: ConnectionConfig, options: DatabaseOptions) {
@@ -77,34 +78,36 @@ class PooledDatabase implements Database {
     this.#listener = new Listener(client, place, (error) => this.#report(error));
   }
 
-  get db(): Kysely<NoTables> {
-    this.#kysely ??= new Kysely<NoTables>({ dialect: new PostgresDialect({ pool: this.#mappedPool() }) });
-    return this.#kysely;
-  }
-
-  async query<R>(sql: string, params: readonly unknown[] = [], options: { readonly name?: string } = {}): Promise<R[]> {
+  async query<R>(sql: string, params?: readonly unknown[], options?: QueryOptions): Promise<R[]> {
     const client = await this.#connect();
     try {
-      const name = options.name === undefined ? {} : { name: options.name };
-      const result = await client.query({ text: sql, values: [...params], ...name });
-      return result.rows as R[];
-    } catch (error) {
-      throw toStatementError(error, this.config);
+      return (await this.#run(client, sql, params, options)).rows as R[];
     } finally {
       client.release(); // a broken one is not kept
     }
   }
 
-  transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
-    return this.db.transaction().execute((tx) =>
-      work({
-        db: tx,
-        query: async <R>(sql: string, params: readonly unknown[] = []) => {
-          const result = await tx.executeQuery(CompiledQuery.raw(sql, [...params]));
-          return result.rows as R[];
-        },
-      }),
-    );
+  async transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
+    const client = await this.#connect();
+    let unusable: Error | undefined;
+    try {
+      await this.#run(client, 'BEGIN');
+      const result = await work({
+        query: async <R>(sql: string, params?: readonly unknown[], options?: QueryOptions) =>
+          (await this.#run(client, sql, params, options)).rows as R[],
+      });
+      // PostgreSQL answers the COMMIT of a transaction in which a statement failed with a rollback, and no error.
+      const { command } = await this.#run(client, 'COMMIT');
+      if (command !== 'COMMIT') throw new Error('The transaction was rolled back: one of its statements had failed.');
+      return result;
+    } catch (error) {
+      await client.query('ROLLBACK').catch((failure: Error) => {
+        unusable = failure;
+      });
+      throw error;
+    } finally {
+      client.release(unusable);
+    }
   }
 
   listen(channel: string, handler: NotificationHandler): Promise<() => Promise<void>> {
@@ -129,28 +132,21 @@ class PooledDatabase implements Database {
     }
   }
 
+  async #run(
+    client: pg.PoolClient,
+    sql: string,
+    params: readonly unknown[] = [],
+    { name }: QueryOptions = {},
+  ): Promise<pg.QueryResult> {
+    try {
+      return await client.query({ text: sql, values: [...params], ...(name === undefined ? {} : { name }) });
+    } catch (error) {
+      throw toStatementError(error, this.config);
+    }
+  }
+
   #report(error: unknown): void {
     const reported = toStatementError(error, this.config);
     for (const handler of this.#handlers) handler(reported);
-  }
-
-  /** The pool as kysely takes it, with our errors. */
-  #mappedPool(): PostgresPool {
-    return {
-      options: {},
-      end: () => this.close(),
-      connect: async () => {
-        const client = await this.#connect();
-        const query = (sql: string, params: unknown[]) =>
-          client.query(sql, params).catch((error: unknown) => {
-            throw toStatementError(error, this.config);
-          });
-        return {
-          release: (destroy) => client.release(destroy),
-          // Without cursors, the driver's other form.
-          query: query as unknown as PostgresPoolClient['query'],
-        };
-      },
-    };
   }
 }

@@ -6,8 +6,6 @@ import { type Database, openDatabase } from '../../../../src/lib/infra/database/
 import { Listener } from '../../../../src/lib/infra/database/listener.ts';
 import { createTestDatabase, type TestDatabase } from '../../../helpers/database.ts';
 
-type Tables = Record<'things', { id: number; name: string }>;
-
 /** Polls until it holds; the default second is too short for a busy machine. */
 const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 10_000 });
 
@@ -31,20 +29,17 @@ describe('a database', () => {
       'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
     );
 
-  test('queries with parameters, by name, and through kysely with the same connection settings', async () => {
-    const db = database.db.withTables<Tables>();
-    await db.insertInto('things').values({ id: 1, name: 'one' }).execute();
+  test('queries with parameters, by name, and with the connection settings asked for', async () => {
+    await database.query('INSERT INTO things VALUES ($1, $2)', [1, 'one']);
     for (let i = 0; i < 3; i += 1) {
       expect(await database.query('SELECT name FROM things WHERE id = $1', [1], { name: 'by_id' })).toEqual([
         { name: 'one' },
       ]);
     }
-    expect(
-      await db
-        .selectFrom('things')
-        .select((eb) => eb.fn.countAll().as('n'))
-        .execute(),
-    ).toEqual([{ n: 1 }]);
+    const prepared = await database.transaction((tx) =>
+      tx.query("SELECT 1 FROM pg_prepared_statements WHERE name = 'by_id'"),
+    );
+    expect(prepared).toHaveLength(1);
     expect(
       await database.query('SELECT application_name AS app FROM pg_stat_activity WHERE pid = pg_backend_pid()'),
     ).toEqual([{ app: 'under-test' }]);
@@ -56,12 +51,11 @@ describe('a database', () => {
     expect(await database.query('SELECT 1 AS still')).toEqual([{ still: 1 }]);
   });
 
-  test('a transaction is whole or not at all, for both ways of asking', async () => {
+  test('a transaction is whole or not at all', async () => {
     await expect(
       database.transaction(async (tx) => {
-        await tx.query('INSERT INTO things VALUES ($1, $2)', [1, 'raw']);
-        await tx.db.withTables<Tables>().insertInto('things').values({ id: 2, name: 'built' }).execute();
-        expect(await tx.query('SELECT id FROM things ORDER BY id')).toEqual([{ id: 1 }, { id: 2 }]);
+        await tx.query('INSERT INTO things VALUES ($1, $2)', [1, 'one']);
+        expect(await tx.query('SELECT id FROM things')).toEqual([{ id: 1 }]);
         throw new Error('no');
       }),
     ).rejects.toThrow('no');
@@ -69,6 +63,16 @@ describe('a database', () => {
     expect(
       await database.transaction(async (tx) => tx.query("INSERT INTO things VALUES (3, 'x') RETURNING id")),
     ).toEqual([{ id: 3 }]);
+  });
+
+  test('a transaction that goes on after a failed statement rejects: PostgreSQL has rolled it back', async () => {
+    const done = database.transaction(async (tx) => {
+      await tx.query("INSERT INTO things VALUES (1, 'a')");
+      await tx.query("INSERT INTO things VALUES (1, 'b')").catch(() => {});
+      return 'done';
+    });
+    await expect(done).rejects.toThrow('rolled back');
+    expect(await database.query('SELECT * FROM things')).toEqual([]);
   });
 
   test("PostgreSQL's own errors come as they are, and the connection is kept", async () => {
