@@ -15,7 +15,7 @@ import type { Output } from './output/output.ts';
 const helpGroup = 'GLOBAL';
 
 /** Flags that every command has. Their values are read before the parser runs (session.ts); here they are declared. */
-export const globalFlags = {
+const globalFlags = {
   json: boolean({
     helpGroup,
     summary: 'Print the result as JSON, and nothing else (also SYSTEMPROMPT_OUTPUT_FORMAT=json)',
@@ -29,9 +29,6 @@ export const globalFlags = {
   'no-color': boolean({ helpGroup, summary: 'Print without colours (also NO_COLOR)' }),
   debug: boolean({ helpGroup, env: 'SYSTEMPROMPT_DEBUG', summary: 'Show where an error came from' }),
 };
-
-/** For commands that destroy: the answer to the question, given beforehand. */
-export const yesFlag = { yes: boolean({ char: 'y', summary: 'Do it without asking' }) };
 
 type FlagsOf<T extends typeof Command> = InferredFlags<typeof globalFlags & T['flags']>;
 type ArgsOf<T extends typeof Command> = InferredArgs<T['args']>;

@@ -2,7 +2,7 @@ import { AnswerNeededError, CancelledError, InternalError } from '../../lib/shar
 import type { CliSession } from './session.ts';
 
 /**
- * Asks before a destructive command runs, unless `--yes` answered already.
+ * Asks before a destructive command runs, unless its flag `--yes` answered already.
  *
  * @throws AnswerNeededError when nobody can be asked; CancelledError when the answer was no
  */

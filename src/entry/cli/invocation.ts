@@ -30,11 +30,6 @@ export function isDelegated(env: NodeJS.ProcessEnv): boolean {
   );
 }
 
-/** A command (`infra services status`) as the user can run it. */
-export function runnable(prefix: string, command: string): string {
-  return prefix === '' ? command : `${prefix} ${command}`;
-}
-
 /** One word of a command line, quoted for a POSIX shell where it has to be. */
 export function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;

@@ -47,7 +47,7 @@ export class LiveView {
 }
 
 /** The picture: a row a service, then the last message and the times of the phases. */
-export function View({ view, width }: { readonly view: StartupView; readonly width: number }): ReactElement {
+function View({ view, width }: { readonly view: StartupView; readonly width: number }): ReactElement {
   const name = Math.max(8, ...view.services.map((service) => service.name.length)) + 2;
   const rows = view.services.map((service) => h(Row, { key: service.name, service, name, width }));
   const footer = view.phases.map((phase) => `${phase.name} ${formatDuration(phase.ms)}`).join('  ·  ');

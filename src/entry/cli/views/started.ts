@@ -53,7 +53,7 @@ export function startedCard(facts: StartedFacts): PresentationCardArtifact {
 }
 
 /** Where the router serves an MCP server. */
-export function mcpUrl(url: string, server: string): string {
+function mcpUrl(url: string, server: string): string {
   return `${url}/api/v1/mcp/${server}/mcp`;
 }
 

@@ -1,5 +1,6 @@
 import { AppError } from '../../shared/errors.ts';
 import type { CommandContext } from '../command-context.ts';
+import type { Finding } from './finding.ts';
 import { checkConfiguration, checkInstance, checkKeys, checkManifest, checkRuntime } from './machine-checks.ts';
 import {
   checkApi,
@@ -9,15 +10,6 @@ import {
   checkServices,
   checkSupervisor,
 } from './running-checks.ts';
-
-export type CheckState = 'ok' | 'warn' | 'fail';
-
-/** What a check says. `fix` is a command without the prefix the CLI was called with. */
-export interface Finding {
-  readonly state: CheckState;
-  readonly detail: string;
-  readonly fix?: string;
-}
 
 export interface CheckResult extends Finding {
   readonly name: string;

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CommandContext } from '../command-context.ts';
-import type { Finding } from './checks.ts';
+import type { Finding } from './finding.ts';
 
 /** The lowest Node.js, as `engines` in package.json says. */
 const floor = [22, 19] as const;

@@ -1,7 +1,7 @@
 import type { CommandContext } from '../command-context.ts';
 import type { DatabaseStatus } from '../database-admin.ts';
 import { isNotRunning } from '../supervisor/running.ts';
-import type { Finding } from './checks.ts';
+import type { Finding } from './finding.ts';
 
 const httpTimeoutMs = 3000;
 
