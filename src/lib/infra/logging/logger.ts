@@ -11,11 +11,25 @@ export interface LoggerOptions {
   readonly destination?: string | number;
 }
 
+/** Bytes of lines that wait for space on a full disk; what comes beyond them is lost. */
+const waitingLimit = 1024 * 1024;
+
 /**
  * JSON lines, one an event. Members that go under a secret's name and texts that look like one are blanked before they
- * are written; writes are synchronous, so that the last line before an end is there.
+ * are written; writes are synchronous, so that the last line before an end is there. A line that can't be written (a full
+ * disk) waits and goes out before the next one that can: a service must not end because nobody can read about it.
  */
 export function createLogger(options: LoggerOptions): Logger {
+  const destination = pino.destination({
+    dest: options.destination ?? 1,
+    sync: true,
+    append: true,
+    mkdir: typeof options.destination === 'string',
+    mode: 0o600,
+    maxLength: waitingLimit,
+  });
+  // Without a listener the error would be thrown at whoever logs, and again at whoever logs that.
+  destination.on('error', () => undefined);
   return pino(
     {
       level: options.level ?? 'info',
@@ -34,12 +48,6 @@ export function createLogger(options: LoggerOptions): Logger {
         },
       },
     },
-    pino.destination({
-      dest: options.destination ?? 1,
-      sync: true,
-      append: true,
-      mkdir: typeof options.destination === 'string',
-      mode: 0o600,
-    }),
+    destination,
   );
 }

@@ -25,6 +25,14 @@ describe('the log', () => {
     expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 
+  // /dev/full is a disk without space (full(4)).
+  it.runIf(process.platform === 'linux')('a full disk ends nobody who logs, and waiting lines stay bounded', () => {
+    const log = createLogger({ service: 'api', destination: '/dev/full' });
+    const before = process.memoryUsage().heapUsed;
+    for (let n = 0; n < 20_000; n += 1) log.info({ n, text: 'x'.repeat(500) }, 'nobody reads this');
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(64 * 1024 * 1024);
+  });
+
   it('keeps causes and drops secrets, wherever they are', async () => {
     await using folder = await temporaryFolder();
     const file = join(folder.path, 'x.log');
