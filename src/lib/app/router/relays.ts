@@ -41,6 +41,8 @@ export class Relays {
       onError(toAppError(thrown));
       return;
     }
+    // The client left meanwhile: nobody would tell the relay, and a stream without an end would stay open.
+    if (res.destroyed) return;
     const relay = new Relay({
       res,
       headers: (received: IncomingHttpHeaders) => this.#deps.passage.headers(exchange, received),

@@ -69,7 +69,9 @@ export class SseSplitter {
 
 /** The `data` of one event, its lines joined by LF; empty when it has none (a comment, a priming event). */
 export function eventData(event: Buffer): string {
-  const text = event.toString('utf8');
+  const decoded = event.toString('utf8');
+  // §9.2.5: a stream may begin with a byte order mark, which clients leave out.
+  const text = decoded.startsWith('\ufeff') ? decoded.slice(1) : decoded;
   // The usual event: `event: message`, one line of data.
   let data: string | undefined;
   for (const line of text.split(/\r\n|\n|\r/)) {

@@ -42,6 +42,11 @@ describe('SseSplitter', () => {
     expect(() => splitter.push(Buffer.from('345\n\n'))).toThrow(RangeError);
   });
 
+  it('reads the first event behind a byte order mark, as clients do: an answer must not pass as a comment', () => {
+    const [event] = new SseSplitter(1_000).push(Buffer.from('\ufeffdata: {"id":1}\n\n'));
+    expect(event && eventData(event)).toBe('{"id":1}');
+  });
+
   it('reads back what messageEvent writes', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
