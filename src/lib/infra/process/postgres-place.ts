@@ -86,7 +86,8 @@ async function placeForRoot(home: PostgresHome, pkg: PostgresPackage): Promise<P
   const account = await ensureAccount();
   const folder = rootInstanceDir(home.id);
   for (const dir of [rootHome, join(rootHome, 'instances')]) await makeFolder(dir, 0o755, undefined);
-  await makeFolder(folder, 0o700, account);
+  // Root's own: the account may go through it, not put a link into it that root would follow when it sets rights below.
+  await makeFolder(folder, 0o711, { uid: 0, gid: 0 });
   const socketDir = join(folder, 'socket');
   await makeFolder(socketDir, 0o700, account);
   const dataDir = join(folder, 'data');
@@ -102,7 +103,7 @@ async function placeForRoot(home: PostgresHome, pkg: PostgresPackage): Promise<P
 }
 
 /** Mode and owner hold whatever the umask is and whoever made the folder. */
-async function makeFolder(dir: string, mode: number, account: Account | undefined): Promise<void> {
+async function makeFolder(dir: string, mode: number, account: Pick<Account, 'uid' | 'gid'> | undefined): Promise<void> {
   await mkdir(dir, { recursive: true, mode });
   await chmod(dir, mode);
   if (account !== undefined) await chown(dir, account.uid, account.gid);

@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -56,6 +56,19 @@ describe('embedded PostgreSQL', () => {
     const status = await readFile(`/proc/${pid}/status`, 'utf8');
     expect(/^Uid:\s+(\d+)/m.exec(status)?.[1]).toBe(String((await state()).account?.uid));
   });
+
+  test.runIf(process.getuid?.() === 0)(
+    'the account can put no link in the way of what root sets rights on',
+    async () => {
+      await fixture.start();
+      const { account, dataDir, socketDir } = await state();
+      const folder = dirname(dataDir);
+      expect(dirname(socketDir ?? '')).toBe(folder);
+      expect(await stat(folder)).toMatchObject({ uid: 0, gid: 0 });
+      expect((await stat(folder)).mode & 0o777).toBe(0o711);
+      for (const dir of [dataDir, socketDir ?? '']) expect((await stat(dir)).uid).toBe(account?.uid);
+    },
+  );
 
   test.runIf(process.getuid?.() === 0)(
     'as root names the commands that hand over what an ordinary user made',
