@@ -30,7 +30,7 @@ export interface SupervisorPlan {
 }
 
 /** The product's numbers, made short where a test would have to wait. */
-export const quickPolicy: SupervisionPolicy = {
+const quickPolicy: SupervisionPolicy = {
   ...defaultPolicy,
   backoffMinMs: 50,
   backoffMaxMs: 200,

@@ -1,9 +1,8 @@
 import { hostname } from 'node:os';
-import type { SupervisorLog } from './boot.ts';
 import type { DatabaseRecordFile } from './database-record.ts';
 import type { Recorder } from './recorder.ts';
 import { type ServiceRow, writeService } from './repository.ts';
-import type { StateChange, SupervisedService } from './service-host.ts';
+import type { StateChange, SupervisedService, SupervisorLog } from './service-host.ts';
 
 /** Puts every change of a service on record: as a row, and for the database's own process in its file as well. */
 export class Bookkeeping {

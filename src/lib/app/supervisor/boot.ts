@@ -5,37 +5,27 @@ import { holderOf, isPortFree } from '../../infra/process/ports.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import { terminate } from '../../infra/process/terminate.ts';
 import { DatabaseUnavailableError } from '../../shared/errors.ts';
-import type { ServiceInstanceId } from '../../shared/ids.ts';
 import type { DatabaseRecordFile } from './database-record.ts';
 import type { Journal } from './journal.ts';
 import type { ManagedService } from './managed-service.ts';
 import { portTaken } from './port-choice.ts';
 import { findOrphans, type Observed, observe, planReconcile, type Recorded, type Step } from './reconcile.ts';
-import type { Recorder } from './recorder.ts';
 import { dropService, readServices, type ServiceRow } from './repository.ts';
 import type { ProcessRecord } from './run.ts';
-import type { ServiceHost } from './service-host.ts';
+import type { SupervisorLog } from './service-host.ts';
+import type { SupervisorHost } from './supervisor-host.ts';
 
 // The steps of a boot that look at what an earlier supervisor left behind.
 
 /** The supervisor, as far as these steps need it. */
-export interface BootHost extends ServiceHost {
+export interface Booting {
+  readonly host: SupervisorHost;
   readonly journal: Journal;
   readonly log: SupervisorLog;
-  readonly recorder: Recorder;
   readonly services: readonly ManagedService[];
   /** Aborted when a shutdown has begun. */
   readonly closing: AbortSignal;
   service(name: string): ManagedService;
-  reservePort(name: string, port: number | undefined): void;
-  closeCalls(apiInstance: ServiceInstanceId): void;
-}
-
-/** What the supervisor writes about itself; pino's methods fit. */
-export interface SupervisorLog {
-  info(facts: object, message: string): void;
-  warn(facts: object, message: string): void;
-  error(facts: object, message: string): void;
 }
 
 const orphanGraceMs = 5_000;
@@ -59,10 +49,11 @@ export async function refuseTakenPorts(specs: readonly ServiceSpec[], installati
  * @throws DatabaseUnavailableError with the end of its log when it does not become ready
  */
 export async function reconcileDatabase(
-  host: BootHost,
+  supervisor: Booting,
   service: ManagedService,
   records: DatabaseRecordFile,
 ): Promise<void> {
+  const { host } = supervisor;
   const { generation, process: known } = await records.read();
   service.restore(generation, 'running');
   const recorded: Recorded[] = known === undefined ? [] : [{ ...known, name: service.name, desired: 'running' }];
@@ -77,9 +68,10 @@ export async function reconcileDatabase(
   // Runs of it that are on no record as well: two servers must never open one data directory.
   const orphans = await findOrphans(host.installation.id, new Set());
   const ours = orphans.filter((orphan) => orphan.service === service.name);
-  for (const orphan of ours) await end(host, service.name, orphan, service.spec, step?.reason ?? 'it is on no record');
+  for (const orphan of ours)
+    await end(supervisor, service.name, orphan, service.spec, step?.reason ?? 'it is on no record');
   await service.start();
-  if (service.state === 'ready' || host.closing.aborted) return;
+  if (service.state === 'ready' || supervisor.closing.aborted) return;
   const lines = service.logFile === undefined ? [] : tailLines(service.logFile, shownLines);
   throw new DatabaseUnavailableError(`PostgreSQL did not start: ${service.facts.lastError ?? 'no reason is known'}`, {
     hint: 'The end of its log says why.',
@@ -93,11 +85,12 @@ export async function reconcileDatabase(
  * @returns the names of the services that remain to be started
  */
 export async function adoptOrClear(
-  host: BootHost,
+  supervisor: Booting,
   store: Database,
   specs: readonly ServiceSpec[],
   stopped: Set<string>,
 ): Promise<Set<string>> {
+  const { host } = supervisor;
   const rows = (await readServices(store, host.installation.id)).filter(({ kind }) => kind !== 'database');
   const byName = new Map(specs.map((spec) => [spec.name, spec]));
   const observed = await Promise.all(
@@ -105,49 +98,54 @@ export async function adoptOrClear(
   );
   for (const row of rows) {
     if (!byName.has(row.name)) continue;
-    host.service(row.name).restore(row.generation, row.desired);
+    supervisor.service(row.name).restore(row.generation, row.desired);
     if (row.desired === 'stopped') stopped.add(row.name);
   }
   const steps = planReconcile(specs, observed);
   for (const step of steps.filter(({ kind }) => kind !== 'start')) {
-    host.log.info({ target: step.name, step: step.kind, reason: step.reason }, `reconcile: ${step.kind} ${step.name}`);
+    supervisor.log.info(
+      { target: step.name, step: step.kind, reason: step.reason },
+      `reconcile: ${step.kind} ${step.name}`,
+    );
     const row = rows.find(({ name }) => name === step.name);
-    if (row !== undefined) await take(host, step, row, byName.get(step.name));
+    if (row !== undefined) await take(supervisor, step, row, byName.get(step.name));
   }
-  const running = host.services.flatMap(({ process: known }) => (known === undefined ? [] : [known.instanceId]));
+  const running = supervisor.services.flatMap(({ process: known }) => (known === undefined ? [] : [known.instanceId]));
   for (const orphan of await findOrphans(host.installation.id, new Set<string>(running))) {
-    await end(host, orphan.service, orphan, byName.get(orphan.service), 'it is on no record');
+    await end(supervisor, orphan.service, orphan, byName.get(orphan.service), 'it is on no record');
     if (orphan.service === 'api') host.closeCalls(orphan.instanceId);
   }
   return new Set(steps.filter(({ kind }) => kind === 'start').map(({ name }) => name));
 }
 
 /** Takes one step of the plan that concerns what is there already. */
-async function take(host: BootHost, step: Step, row: ServiceRow, spec: ServiceSpec | undefined): Promise<void> {
+async function take(supervisor: Booting, step: Step, row: ServiceRow, spec: ServiceSpec | undefined): Promise<void> {
+  const { host } = supervisor;
   const { kind, name, reason } = step;
   if (kind === 'adopt') {
     const record = recordOf(row);
     if (record === undefined) return;
-    host.service(name).adopt(record, row);
-    host.reservePort(name, record.port);
+    supervisor.service(name).adopt(record, row);
+    host.ports.reserve(name, record.port);
     return;
   }
   if (kind === 'drop') {
     host.recorder.write((db, epoch) => dropService(db, { installationId: host.installation.id, epoch }, name));
     return;
   }
-  if (kind === 'end') await end(host, name, row, spec, reason);
+  if (kind === 'end') await end(supervisor, name, row, spec, reason);
   // The calls of an API process that ended while nobody watched.
   if (row.kind === 'api' && row.instanceId !== undefined) host.closeCalls(row.instanceId);
 }
 
 async function end(
-  host: BootHost,
+  supervisor: Booting,
   name: string,
   found: Pick<Observed, 'identity' | 'instanceId'>,
   spec: ServiceSpec | undefined,
   reason: string,
 ): Promise<void> {
+  const { host } = supervisor;
   const { identity, instanceId } = found;
   if (identity === undefined || instanceId === undefined) return;
   const how = {
@@ -157,9 +155,14 @@ async function end(
   } as const;
   const { outcome, survivors } = await terminate({ identity, instanceId, installationId: host.installation.id }, how);
   const facts = { target: name, targetPid: identity.pid, outcome, survivors, reason };
-  if (outcome === 'unkillable') host.log.error(facts, `an old process of ${name} can't be ended`);
-  else host.log.info(facts, `an old process of ${name} was ended`);
-  host.journal.add({ type: 'log', level: 'info', service: name, message: `ended process ${identity.pid}: ${reason}` });
+  if (outcome === 'unkillable') supervisor.log.error(facts, `an old process of ${name} can't be ended`);
+  else supervisor.log.info(facts, `an old process of ${name} was ended`);
+  supervisor.journal.add({
+    type: 'log',
+    level: 'info',
+    service: name,
+    message: `ended process ${identity.pid}: ${reason}`,
+  });
 }
 
 function recordOf(row: ServiceRow): ProcessRecord | undefined {

@@ -57,13 +57,3 @@ export function transition(state: MachineState, event: MachineEvent): MachineSta
   if (name === undefined) return undefined;
   return { name, generation: name === 'starting' ? state.generation + 1 : state.generation };
 }
-
-/** Whether a run's process may be alive in this state. */
-export function hasProcess(state: ServiceState): boolean {
-  return state === 'starting' || state === 'ready' || state === 'unhealthy' || state === 'stopping';
-}
-
-/** Whether nothing more happens by itself: somebody who waits for a start has the answer. */
-export function isSettled(state: ServiceState): boolean {
-  return state === 'ready' || state === 'failed' || state === 'stopped';
-}

@@ -1,15 +1,13 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode } from '../../infra/process/identity.ts';
 import { tailLines } from '../../infra/process/logs.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
-import type { Termination } from '../../infra/process/terminate.ts';
 import { AppError, type ErrorCode } from '../../shared/errors.ts';
-import { newId, type ServiceInstanceId } from '../../shared/ids.ts';
 import { initialState, type MachineEvent, type MachineState, transition } from './machine.ts';
 import { untilReady, watchHealth } from './probing.ts';
 import { configurationExitCode, Restarts } from './restarts.ts';
-import { type ProcessRecord, Run } from './run.ts';
+import type { ProcessRecord, Run } from './run.ts';
 import type { Facts, ServiceHost, StopOptions, SupervisedService } from './service-host.ts';
+import { ServiceProcess } from './service-process.ts';
 import { describeExit, statusOf, unkillable } from './service-status.ts';
 import type { ServiceState, ServiceStatus } from './status.ts';
 
@@ -18,19 +16,15 @@ export class ManagedService implements SupervisedService {
   readonly spec: ServiceSpec;
   readonly #host: ServiceHost;
   readonly #restarts: Restarts;
+  readonly #process: ServiceProcess;
   #state: MachineState = initialState;
   #desired: 'running' | 'stopped' = 'running';
   #restartCount = 0;
   #facts: Facts = {};
-  #run: Run | undefined;
-  /** The run that we are ending ourselves: its exit is no death. */
-  #ending: Run | undefined;
   #readySince: number | undefined;
   /** Aborted when the current start is over, whatever became of it. */
   #stage = new AbortController();
   #work: Promise<void> = Promise.resolve();
-  #leftovers: Promise<unknown> = Promise.resolve();
-  #logFile: string | undefined;
   #stopOptions: StopOptions = {};
   readonly #waiters = new Set<() => void>();
 
@@ -38,6 +32,7 @@ export class ManagedService implements SupervisedService {
     this.spec = spec;
     this.#host = host;
     this.#restarts = new Restarts(host.policy);
+    this.#process = new ServiceProcess(this, host);
   }
 
   get name(): string {
@@ -57,11 +52,11 @@ export class ManagedService implements SupervisedService {
   }
   /** The process on record, while there is one. */
   get process(): ProcessRecord | undefined {
-    return this.#run?.record;
+    return this.#process.run?.record;
   }
   /** Of the last run. */
   get logFile(): string | undefined {
-    return this.#logFile;
+    return this.#process.logFile;
   }
   get facts(): Readonly<Facts> & { readonly restarts: number } {
     return { ...this.#facts, restarts: this.#restartCount };
@@ -80,7 +75,7 @@ export class ManagedService implements SupervisedService {
   ): void {
     this.#desired = 'running';
     this.#stage = new AbortController();
-    this.#take(Run.adopt(this.#host.installation, this.name, record, this.#host.policy.adoptedPollMs), this.generation);
+    void this.#watchExit(this.#process.adopt(record), this.generation);
     this.#facts = { readyAt: known.readyAt, readyMs: known.readyMs };
     this.#apply({ type: 'adopt' }, 'it was running and healthy');
   }
@@ -116,7 +111,7 @@ export class ManagedService implements SupervisedService {
   /** Resolves when what was under way has ended, the clearing away of leftovers too. */
   async quiet(): Promise<void> {
     await this.#work;
-    await this.#leftovers;
+    await this.#process.cleared;
   }
 
   /** Resolves when nothing more happens by itself. */
@@ -133,7 +128,7 @@ export class ManagedService implements SupervisedService {
   }
 
   status(): ServiceStatus {
-    return statusOf(this, this.#run, this.#logFile);
+    return statusOf(this, this.#process.run, this.logFile);
   }
 
   /** A start that somebody asked for: what went wrong before is forgiven. */
@@ -176,26 +171,14 @@ export class ManagedService implements SupervisedService {
 
   async #launch(generation: number, signal: AbortSignal): Promise<void> {
     try {
-      await this.#leftovers;
+      await this.#process.cleared;
       await this.#host.mayAct(this, signal);
       signal.throwIfAborted();
       // A process that outlived SIGKILL once may have gone since; beside it none is started.
-      const survivors = this.#run === undefined ? [] : await this.#end(this.#run, {});
+      const survivors = await this.#process.end(this.#process.run);
       if (survivors.length > 0) return this.#giveUp(unkillable(survivors), generation);
-      await this.spec.prepare?.(signal);
-      const port = await this.#host.claimPort(this, signal);
-      const instanceId = newId<ServiceInstanceId>();
-      const command = await this.spec.command({ instanceId, port });
-      await this.#host.mayAct(this, signal);
-      signal.throwIfAborted();
-      const { artefactHash, configHash } = this.spec;
-      const run = await Run.spawn(this.#host.installation, this.name, command, {
-        instanceId,
-        port,
-        artefactHash,
-        configHash,
-      });
-      this.#take(run, generation);
+      const run = await this.#process.spawn(signal);
+      void this.#watchExit(run, generation);
       this.#host.changed(this);
       const paused = (): boolean => !this.#host.acting(this);
       const result = await untilReady(this.spec, run, this.#host.policy, signal, paused);
@@ -208,7 +191,7 @@ export class ManagedService implements SupervisedService {
       }
       // Never ready by the clock alone: what did not answer is ended.
       await this.#host.mayAct(this, signal);
-      await this.#end(run, {});
+      await this.#process.end(run);
       this.#giveUp(`it was not ready within ${this.spec.readyTimeoutMs} ms: ${result.reason}`, generation, 'TIMEOUT');
     } catch (error) {
       if (signal.aborted) return; // somebody else decided what comes next
@@ -250,19 +233,13 @@ export class ManagedService implements SupervisedService {
     }, verdict.retryInMs);
   }
 
-  #take(run: Run, generation: number): void {
-    this.#run = run;
-    this.#logFile = run.logFile;
-    void this.#watchExit(run, generation);
-  }
-
   async #watchExit(run: Run, generation: number): Promise<void> {
     const exit = await run.exited;
     this.#facts.lastExit = exit;
     this.#facts.lastExitAt = new Date();
-    if (this.#ending === run || this.state === 'stopping' || this.#run !== run) return;
+    if (this.state === 'stopping' || this.#process.isOver(run)) return;
     // The leader is gone; what it started may not be.
-    this.#leftovers = this.#clear(run);
+    void this.#process.clear(run, this.#host.mayAct(this));
     if (exit?.code === configurationExitCode) {
       const last = tailLines(run.logFile, 1)[0];
       this.#giveUp(
@@ -275,13 +252,8 @@ export class ManagedService implements SupervisedService {
     }
   }
 
-  async #clear(run: Run): Promise<void> {
-    await this.#host.mayAct(this);
-    await this.#end(run, {});
-  }
-
   #watchHealth(generation: number): void {
-    const run = this.#run;
+    const { run } = this.#process;
     if (run === undefined) return;
     const { signal } = this.#stage;
     const report = (health: { healthy: boolean; reason: string }): void => {
@@ -303,42 +275,21 @@ export class ManagedService implements SupervisedService {
     }
     if (this.state !== 'unhealthy' || this.generation !== generation) return;
     this.#stage.abort();
-    this.#leftovers = this.#end(run, {});
-    await this.#leftovers;
+    await this.#process.clear(run);
     this.#retryLater(reason, generation);
   }
 
   async #stopRun(generation: number, before: Promise<void>): Promise<void> {
     const options = this.#stopOptions;
     await before;
-    await this.#leftovers;
+    await this.#process.cleared;
     await this.#host.mayAct(this);
-    const run = this.#run;
-    const survivors = run === undefined ? [] : await this.#end(run, options);
+    const survivors = await this.#process.end(this.#process.run, options);
     if (survivors.length > 0) {
       this.#giveUp(unkillable(survivors), generation);
       return;
     }
     this.#apply({ type: 'gone', generation });
     if (this.#desired === 'running') this.#begin();
-  }
-
-  /** Ends a run and all that it started. @returns the pids that even SIGKILL did not end */
-  async #end(run: Run, options: StopOptions): Promise<readonly number[]> {
-    this.#ending = run;
-    const { stop } = this.spec;
-    const how: Termination = {
-      signal: stop.signal,
-      graceMs: Math.min(stop.graceMs, options.graceMs ?? stop.graceMs),
-      killWaitMs: this.#host.policy.killWaitMs,
-      ...(options.now === undefined ? {} : { now: options.now }),
-    };
-    const { outcome, survivors } = await run.end(how);
-    if (outcome === 'unkillable') return survivors;
-    // The exit is reported a moment after the process is gone from the table.
-    await Promise.race([run.exited, delay(200, undefined, { ref: false })]);
-    if (this.#run === run) this.#run = undefined;
-    this.#host.ended(this, run.record.instanceId);
-    return [];
   }
 }

@@ -12,7 +12,7 @@ const pollMs = 50;
  * @param reserved ports that other services have been given and may not have bound yet
  * @throws PortTakenError naming holder, pid and command
  */
-export async function choosePort(
+async function choosePort(
   spec: Pick<ServiceSpec, 'name' | 'kind' | 'port'>,
   options: {
     readonly installationId: string;

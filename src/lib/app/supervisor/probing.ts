@@ -4,7 +4,7 @@ import type { SupervisionPolicy } from './policy.ts';
 import type { Run } from './run.ts';
 
 /** One health check, bounded in time. A check that throws is a check that failed. */
-export async function probeOnce(
+async function probeOnce(
   spec: ServiceSpec,
   run: Run,
   policy: SupervisionPolicy,

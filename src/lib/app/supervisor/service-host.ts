@@ -58,3 +58,10 @@ export interface StopOptions {
   readonly graceMs?: number;
   readonly now?: AbortSignal;
 }
+
+/** What the supervisor writes about itself; pino's methods fit. */
+export interface SupervisorLog {
+  info(facts: object, message: string): void;
+  warn(facts: object, message: string): void;
+  error(facts: object, message: string): void;
+}

@@ -45,7 +45,7 @@ const startMs = 30_000;
 const loopback = new Set(['localhost', '127.0.0.1', '::1', '0.0.0.0', '::']);
 
 /** Name of the service that runs an MCP server. */
-export function mcpServiceName(server: string): string {
+function mcpServiceName(server: string): string {
   return `mcp:${server}`;
 }
 

@@ -4,33 +4,22 @@ import type { Database } from '../../infra/database/connection.ts';
 import { bootId } from '../../infra/process/identity.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import { CancelledError, ConflictError, NotFoundError } from '../../shared/errors.ts';
-import type { ServiceInstanceId } from '../../shared/ids.ts';
 import { nearest } from '../../shared/nearest.ts';
 import { errorToWire } from '../../shared/wire.ts';
-import { Bookkeeping } from './bookkeeping.ts';
-import { adoptOrClear, type BootHost, reconcileDatabase, refuseTakenPorts, type SupervisorLog } from './boot.ts';
-import { DatabaseRecordFile } from './database-record.ts';
-import { Fence } from './fence.ts';
+import { adoptOrClear, type Booting, reconcileDatabase, refuseTakenPorts } from './boot.ts';
+import type { Fence } from './fence.ts';
 import type { Journal } from './journal.ts';
 import { ManagedService } from './managed-service.ts';
 import { checkDependencies, inOrder } from './order.ts';
-import type { SupervisionPolicy } from './policy.ts';
-import { PortClaims } from './port-choice.ts';
-import { Recorder } from './recorder.ts';
-import { closeInterrupted, takeEpoch } from './repository.ts';
-import type { Installation } from './run.ts';
-import type { StateChange, SupervisedService } from './service-host.ts';
+import { takeEpoch } from './repository.ts';
+import type { SupervisorLog } from './service-host.ts';
 import type { BootState, InstanceStatus, ServicesResult } from './status.ts';
+import { SupervisorHost, type SupervisorHostOptions } from './supervisor-host.ts';
 
-export interface SupervisorOptions {
-  readonly installation: Installation;
-  readonly runDir: string;
+export interface SupervisorOptions extends SupervisorHostOptions {
   readonly version: string;
   /** Where the API is reached; empty until the profile is read. */
   readonly url: () => string;
-  readonly policy: SupervisionPolicy;
-  readonly journal: Journal;
-  readonly log: SupervisorLog;
 }
 
 /** What the composition root knows how to do, in the order in which it is called. */
@@ -45,24 +34,16 @@ export interface BootSteps {
 const fenceWaitMs = 2_000;
 
 /** One per installation: starts, watches and stops its services. The composition root holds the local lock meanwhile. */
-export class Supervisor implements BootHost {
-  readonly installation: Installation;
-  readonly policy: SupervisionPolicy;
-  readonly fence = new Fence();
+export class Supervisor implements Booting {
+  readonly host: SupervisorHost;
   readonly journal: Journal;
   readonly log: SupervisorLog;
-  readonly recorder: Recorder;
-  readonly records: DatabaseRecordFile;
   readonly #options: SupervisorOptions;
   readonly #startedAt = new Date();
   readonly #phases: { name: string; ms: number }[] = [];
   readonly #services = new Map<string, ManagedService>();
   readonly #closing = new AbortController();
   readonly #now = new AbortController();
-  /** Fired when a stop must go ahead although the database is away. */
-  readonly #forced = new AbortController();
-  readonly #ports: PortClaims;
-  readonly #books: Bookkeeping;
   #store: Database | undefined;
   #state: BootState = 'booting';
   #booting: Promise<void> = Promise.resolve();
@@ -70,27 +51,15 @@ export class Supervisor implements BootHost {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.installation = options.installation;
-    this.policy = options.policy;
+    this.host = new SupervisorHost(options);
     this.journal = options.journal;
     this.log = options.log;
-    this.records = new DatabaseRecordFile(options.runDir);
-    this.recorder = new Recorder(this.fence, options.installation.id, options.policy.epochEveryMs, (error) => {
-      this.log.error({ err: error }, 'a record could not be written');
-    });
-    const { id } = options.installation;
-    this.#books = new Bookkeeping(id, this.recorder, this.records, options.log);
-    this.#ports = new PortClaims({ installationId: id, waitMs: options.policy.portWaitMs });
-    this.fence.onChange((state) => {
-      if (state === 'held') this.log.info({ epoch: this.recorder.epoch }, 'the epoch is ours');
-      else
-        this.log.error(
-          { err: this.fence.reason },
-          state === 'lost' ? 'another supervisor took over' : 'the database is away',
-        );
-    });
   }
 
+  /** Whether this supervisor may act. */
+  get fence(): Fence {
+    return this.host.fence;
+  }
   /** Aborted when a shutdown has begun. */
   get closing(): AbortSignal {
     return this.#closing.signal;
@@ -118,22 +87,22 @@ export class Supervisor implements BootHost {
       const found = await steps.validate();
       const specs = [...(found.database === undefined ? [] : [found.database]), ...found.services];
       checkDependencies(specs);
-      for (const spec of specs) this.#services.set(spec.name, new ManagedService(spec, this));
-      await refuseTakenPorts(found.services, this.installation.id);
+      for (const spec of specs) this.#services.set(spec.name, new ManagedService(spec, this.host));
+      await refuseTakenPorts(found.services, this.host.installation.id);
       return found;
     });
     if (database !== undefined) {
-      await this.#phase('database', () => reconcileDatabase(this, this.service('database'), this.records));
+      await this.#phase('database', () => reconcileDatabase(this, this.service('database'), this.host.records));
     }
     const store = await this.#phase('migrate', () => steps.openStore(this.#closing.signal));
     this.#store = store;
     this.#checkOpen();
     const remaining = await this.#phase('reconcile', async () => {
       const holder = { pid: process.pid, host: hostname(), bootId: await bootId(), version: this.#options.version };
-      this.recorder.begin(store, await takeEpoch(store, this.installation.id, holder));
-      const names = await adoptOrClear(this, store, services, this.#books.stoppedOnPurpose);
+      this.host.recorder.begin(store, await takeEpoch(store, this.host.installation.id, holder));
+      const names = await adoptOrClear(this, store, services, this.host.books.stoppedOnPurpose);
       // What happened before there were rows: the database's own.
-      for (const service of this.services) this.#books.record(service);
+      for (const service of this.services) this.host.books.record(service);
       return names;
     });
     await this.#phase('services', () => this.#startInOrder(remaining));
@@ -162,7 +131,7 @@ export class Supervisor implements BootHost {
   /** Starts services and what they depend on; all when none is named. */
   async start(names?: readonly string[]): Promise<ServicesResult> {
     const wanted = this.#select(names, (service) => service.dependsOn);
-    for (const name of wanted) this.#books.stoppedOnPurpose.delete(name);
+    for (const name of wanted) this.host.books.stoppedOnPurpose.delete(name);
     await this.#startInOrder(wanted);
     return this.#result(wanted, ['ready']);
   }
@@ -173,7 +142,7 @@ export class Supervisor implements BootHost {
       this.services.filter((s) => s.dependsOn.includes(name)).map((s) => s.name),
     );
     if (this.fence.state !== 'held' && this.fence.reason !== undefined) throw this.fence.reason;
-    for (const name of wanted) this.#books.stoppedOnPurpose.add(name);
+    for (const name of wanted) this.host.books.stoppedOnPurpose.add(name);
     await this.#stopInOrder(
       this.services.filter(({ name }) => wanted.has(name)),
       this.#now.signal,
@@ -185,8 +154,8 @@ export class Supervisor implements BootHost {
   async restart(names?: readonly string[]): Promise<ServicesResult> {
     const all = names ?? this.services.filter(({ spec }) => spec.kind !== 'database').map(({ name }) => name);
     const wanted = this.#select(all, () => []);
-    for (const name of wanted) this.#books.stoppedOnPurpose.delete(name);
-    const { parallelStarts } = this.policy;
+    for (const name of wanted) this.host.books.stoppedOnPurpose.delete(name);
+    const { parallelStarts } = this.host.policy;
     await inOrder(
       this.services.filter(({ name }) => wanted.has(name)),
       { parallel: parallelStarts },
@@ -208,7 +177,7 @@ export class Supervisor implements BootHost {
     this.#closing.abort();
     // After a takeover the services are somebody else's.
     if (this.fence.state !== 'lost') {
-      const quickly = AbortSignal.any([this.#now.signal, AbortSignal.timeout(this.policy.stopAllMs)]);
+      const quickly = AbortSignal.any([this.#now.signal, AbortSignal.timeout(this.host.policy.stopAllMs)]);
       await this.#forceWhenAway(quickly);
       const rows = this.services.filter(({ spec }) => spec.kind !== 'database');
       await this.#stopInOrder(rows, quickly);
@@ -218,7 +187,7 @@ export class Supervisor implements BootHost {
       await this.#booting.catch(() => undefined); // its error has been reported by whoever booted
       await this.#store?.close();
     }
-    this.recorder.close();
+    this.host.recorder.close();
     this.journal.add({ type: 'stopped' });
   }
 
@@ -227,33 +196,33 @@ export class Supervisor implements BootHost {
    * else on this machine acts on these processes.
    */
   async #forceWhenAway(now: AbortSignal): Promise<void> {
-    if (this.fence.state === 'held' || this.#store === undefined) return this.#forced.abort();
+    if (this.fence.state === 'held' || this.#store === undefined) return this.host.force();
     const bound = AbortSignal.any([now, AbortSignal.timeout(fenceWaitMs)]);
-    await this.fence.held(bound).catch(() => this.#forced.abort());
+    await this.fence.held(bound).catch(() => this.host.force());
   }
 
   /** The last words to the database, before it is stopped itself. */
   async #endStore(): Promise<void> {
-    const purposely = [...this.#books.stoppedOnPurpose];
-    this.#books.stoppedOnPurpose.clear();
-    for (const name of purposely) this.#books.record(this.service(name));
+    const purposely = [...this.host.books.stoppedOnPurpose];
+    this.host.books.stoppedOnPurpose.clear();
+    for (const name of purposely) this.host.books.record(this.service(name));
     const database = this.services.find(({ spec }) => spec.kind === 'database');
-    if (database !== undefined) this.#books.recordStopped(database);
-    await this.recorder.flush(fenceWaitMs);
-    this.#forced.abort();
-    this.recorder.close();
+    if (database !== undefined) this.host.books.recordStopped(database);
+    await this.host.recorder.flush(fenceWaitMs);
+    this.host.force();
+    this.host.recorder.close();
     await Promise.race([this.#store?.close(), delay(fenceWaitMs, undefined, { ref: false })]);
   }
 
   status(): InstanceStatus {
     return {
-      instanceId: this.installation.id,
-      root: this.installation.root,
-      profile: this.installation.profile,
+      instanceId: this.host.installation.id,
+      root: this.host.installation.root,
+      profile: this.host.installation.profile,
       supervisor: {
         pid: process.pid,
         version: this.#options.version,
-        epoch: this.recorder.epoch,
+        epoch: this.host.recorder.epoch,
         startedAt: this.#startedAt.toISOString(),
         state: this.#state,
         rss: process.memoryUsage.rss(),
@@ -297,7 +266,7 @@ export class Supervisor implements BootHost {
 
   async #startInOrder(names: ReadonlySet<string>): Promise<void> {
     const nodes = this.services.filter(({ name }) => names.has(name));
-    await inOrder(nodes, { parallel: this.policy.parallelStarts }, async (service) => {
+    await inOrder(nodes, { parallel: this.host.policy.parallelStarts }, async (service) => {
       if (this.#closing.signal.aborted || service.state === 'ready') return;
       const missing = service.dependsOn.find((name) => !['ready', 'unhealthy'].includes(this.service(name).state));
       if (missing === undefined) await service.start();
@@ -309,62 +278,6 @@ export class Supervisor implements BootHost {
     await inOrder(services, { parallel: services.length, reversed: true }, async (service) => {
       await service.stop({ now });
       await service.quiet();
-    });
-  }
-
-  // What the services ask of their host.
-
-  acting(service: SupervisedService): boolean {
-    return service.spec.kind === 'database' || this.#forced.signal.aborted || this.fence.state === 'held';
-  }
-
-  async mayAct(service: SupervisedService, signal?: AbortSignal): Promise<void> {
-    if (this.acting(service)) return;
-    const either = signal === undefined ? this.#forced.signal : AbortSignal.any([signal, this.#forced.signal]);
-    try {
-      await this.fence.held(either);
-    } catch (error) {
-      if (signal?.aborted === true) throw error;
-    }
-  }
-
-  claimPort(service: SupervisedService, signal: AbortSignal): Promise<number | undefined> {
-    return this.#ports.claim(service.spec, signal);
-  }
-
-  reservePort(name: string, port: number | undefined): void {
-    this.#ports.reserve(name, port);
-  }
-
-  changed(service: SupervisedService, change?: StateChange): void {
-    if (change !== undefined) {
-      const { reason, ...rest } = change;
-      const why = reason === undefined ? {} : { reason };
-      this.journal.add({ type: 'transition', service: service.name, ...rest, ...why, status: service.status() });
-      const level =
-        change.to === 'failed' ? 'error' : change.to === 'backoff' || change.to === 'unhealthy' ? 'warn' : 'info';
-      const facts = {
-        target: service.name,
-        targetPid: service.process?.identity.pid,
-        ...rest,
-        ...why,
-        generation: service.generation,
-      };
-      this.log[level](facts, `${service.name} is ${change.to}`);
-    }
-    this.#books.record(service, change);
-  }
-
-  ended(service: SupervisedService, instanceId: ServiceInstanceId): void {
-    this.#ports.release(service.name);
-    if (service.spec.kind === 'api') this.closeCalls(instanceId);
-  }
-
-  /** The calls that an API process left open get their outcome. */
-  closeCalls(apiInstance: ServiceInstanceId): void {
-    this.recorder.write(async (db) => {
-      await closeInterrupted(db, apiInstance);
-      return true;
     });
   }
 }

@@ -1,0 +1,91 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Termination } from '../../infra/process/terminate.ts';
+import { newId, type ServiceInstanceId } from '../../shared/ids.ts';
+import { type ProcessRecord, Run } from './run.ts';
+import type { ServiceHost, StopOptions, SupervisedService } from './service-host.ts';
+
+/** The processes of one service: one run at a time, ended with all that it started before the next one begins. */
+export class ServiceProcess {
+  readonly #service: SupervisedService;
+  readonly #host: ServiceHost;
+  #run: Run | undefined;
+  /** The run that we are ending ourselves: its exit is no death. */
+  #ending: Run | undefined;
+  #leftovers: Promise<unknown> = Promise.resolve();
+  #logFile: string | undefined;
+
+  constructor(service: SupervisedService, host: ServiceHost) {
+    this.#service = service;
+    this.#host = host;
+  }
+
+  /** While there is a process on record, its run. */
+  get run(): Run | undefined {
+    return this.#run;
+  }
+  /** Of the last run. */
+  get logFile(): string | undefined {
+    return this.#logFile;
+  }
+  /** Resolves when the clearing away of leftovers has ended. */
+  get cleared(): Promise<unknown> {
+    return this.#leftovers;
+  }
+
+  /** Takes over the process of an earlier supervisor. */
+  adopt(record: ProcessRecord): Run {
+    const { installation, policy } = this.#host;
+    return this.#hold(Run.adopt(installation, this.#service.name, record, policy.adoptedPollMs));
+  }
+
+  /** @throws what preparing, choosing a port and executing throw; the signal's reason */
+  async spawn(signal: AbortSignal): Promise<Run> {
+    const { spec, name } = this.#service;
+    await spec.prepare?.(signal);
+    const port = await this.#host.claimPort(this.#service, signal);
+    const instanceId = newId<ServiceInstanceId>();
+    const command = await spec.command({ instanceId, port });
+    await this.#host.mayAct(this.#service, signal);
+    signal.throwIfAborted();
+    const { artefactHash, configHash } = spec;
+    const facts = { instanceId, port, artefactHash, configHash };
+    return this.#hold(await Run.spawn(this.#host.installation, name, command, facts));
+  }
+
+  /** Whether the run's exit is expected: we end it, or it is no longer the one on record. */
+  isOver(run: Run): boolean {
+    return this.#ending === run || this.#run !== run;
+  }
+
+  /** Ends a run that is dead or sick, at once or when `allowed`; {@link cleared} waits for it. */
+  clear(run: Run, allowed?: Promise<void>): Promise<unknown> {
+    this.#leftovers = allowed === undefined ? this.end(run) : allowed.then(() => this.end(run));
+    return this.#leftovers;
+  }
+
+  /** Ends a run and all that it started. @returns the pids that even SIGKILL did not end */
+  async end(run: Run | undefined, options: StopOptions = {}): Promise<readonly number[]> {
+    if (run === undefined) return [];
+    this.#ending = run;
+    const { stop } = this.#service.spec;
+    const how: Termination = {
+      signal: stop.signal,
+      graceMs: Math.min(stop.graceMs, options.graceMs ?? stop.graceMs),
+      killWaitMs: this.#host.policy.killWaitMs,
+      ...(options.now === undefined ? {} : { now: options.now }),
+    };
+    const { outcome, survivors } = await run.end(how);
+    if (outcome === 'unkillable') return survivors;
+    // The exit is reported a moment after the process is gone from the table.
+    await Promise.race([run.exited, delay(200, undefined, { ref: false })]);
+    if (this.#run === run) this.#run = undefined;
+    this.#host.ended(this.#service, run.record.instanceId);
+    return [];
+  }
+
+  #hold(run: Run): Run {
+    this.#run = run;
+    this.#logFile = run.logFile;
+    return run;
+  }
+}

@@ -1,0 +1,111 @@
+import type { ServiceInstanceId } from '../../shared/ids.ts';
+import { Bookkeeping } from './bookkeeping.ts';
+import { DatabaseRecordFile } from './database-record.ts';
+import { Fence } from './fence.ts';
+import type { Journal } from './journal.ts';
+import type { SupervisionPolicy } from './policy.ts';
+import { PortClaims } from './port-choice.ts';
+import { Recorder } from './recorder.ts';
+import { closeInterrupted } from './repository.ts';
+import type { Installation } from './run.ts';
+import type { ServiceHost, StateChange, SupervisedService, SupervisorLog } from './service-host.ts';
+
+export interface SupervisorHostOptions {
+  readonly installation: Installation;
+  readonly runDir: string;
+  readonly policy: SupervisionPolicy;
+  readonly journal: Journal;
+  readonly log: SupervisorLog;
+}
+
+/** The supervisor as its services see it: whether they may act, their ports, and who hears what becomes of them. */
+export class SupervisorHost implements ServiceHost {
+  readonly installation: Installation;
+  readonly policy: SupervisionPolicy;
+  readonly fence = new Fence();
+  readonly recorder: Recorder;
+  readonly records: DatabaseRecordFile;
+  readonly books: Bookkeeping;
+  readonly ports: PortClaims;
+  readonly #journal: Journal;
+  readonly #log: SupervisorLog;
+  /** Fired when a stop must go ahead although the database is away. */
+  readonly #forced = new AbortController();
+
+  constructor({ installation, runDir, policy, journal, log }: SupervisorHostOptions) {
+    const { id } = installation;
+    this.installation = installation;
+    this.policy = policy;
+    this.#journal = journal;
+    this.#log = log;
+    this.records = new DatabaseRecordFile(runDir);
+    this.recorder = new Recorder(this.fence, id, policy.epochEveryMs, (error) => {
+      log.error({ err: error }, 'a record could not be written');
+    });
+    this.books = new Bookkeeping(id, this.recorder, this.records, log);
+    this.ports = new PortClaims({ installationId: id, waitMs: policy.portWaitMs });
+    this.fence.onChange((state) => {
+      if (state === 'held') log.info({ epoch: this.recorder.epoch }, 'the epoch is ours');
+      else
+        log.error(
+          { err: this.fence.reason },
+          state === 'lost' ? 'another supervisor took over' : 'the database is away',
+        );
+    });
+  }
+
+  /** From here on services may be ended although the database is away. */
+  force(): void {
+    this.#forced.abort();
+  }
+
+  acting(service: SupervisedService): boolean {
+    return service.spec.kind === 'database' || this.#forced.signal.aborted || this.fence.state === 'held';
+  }
+
+  async mayAct(service: SupervisedService, signal?: AbortSignal): Promise<void> {
+    if (this.acting(service)) return;
+    const either = signal === undefined ? this.#forced.signal : AbortSignal.any([signal, this.#forced.signal]);
+    try {
+      await this.fence.held(either);
+    } catch (error) {
+      if (signal?.aborted === true) throw error;
+    }
+  }
+
+  claimPort(service: SupervisedService, signal: AbortSignal): Promise<number | undefined> {
+    return this.ports.claim(service.spec, signal);
+  }
+
+  changed(service: SupervisedService, change?: StateChange): void {
+    if (change !== undefined) {
+      const { reason, ...rest } = change;
+      const why = reason === undefined ? {} : { reason };
+      this.#journal.add({ type: 'transition', service: service.name, ...rest, ...why, status: service.status() });
+      const level =
+        change.to === 'failed' ? 'error' : change.to === 'backoff' || change.to === 'unhealthy' ? 'warn' : 'info';
+      const facts = {
+        target: service.name,
+        targetPid: service.process?.identity.pid,
+        ...rest,
+        ...why,
+        generation: service.generation,
+      };
+      this.#log[level](facts, `${service.name} is ${change.to}`);
+    }
+    this.books.record(service, change);
+  }
+
+  ended(service: SupervisedService, instanceId: ServiceInstanceId): void {
+    this.ports.release(service.name);
+    if (service.spec.kind === 'api') this.closeCalls(instanceId);
+  }
+
+  /** The calls that an API process left open get their outcome. */
+  closeCalls(apiInstance: ServiceInstanceId): void {
+    this.recorder.write(async (db) => {
+      await closeInterrupted(db, apiInstance);
+      return true;
+    });
+  }
+}
