@@ -1,5 +1,4 @@
 import { type CryptoKey, importJWK, type JWK } from 'jose';
-import { z } from 'zod';
 import type { Database } from '../../infra/database/connection.ts';
 import { DatabaseUnavailableError } from '../../shared/errors.ts';
 import type { SessionId } from '../../shared/ids.ts';
@@ -13,13 +12,10 @@ const graceSeconds = 60;
 const reloadEveryMs = 15_000;
 /** Without a successful reload for this long, nothing is known about revocations any more: refuse. */
 const staleAfterMs = 60_000;
+/** After a reload that failed; until one succeeds, what was announced is not known. */
+const retryMs = 1000;
 /** A token may name any key; asking the database for each would let strangers load it. */
 const unknownKeyReloadMs = 1000;
-
-const announcementSchema = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('revoked'), session: z.uuid(), until: z.number() }),
-  z.object({ type: z.literal('keys') }),
-]);
 
 interface TrustedKey {
   readonly key: CryptoKey;
@@ -30,7 +26,8 @@ interface TrustedKey {
 
 /**
  * What a verifier holds in memory: the public keys and the ended sessions. The database announces changes; a lost
- * announcement is made up for by a reload after each reconnect and every 15 s.
+ * announcement is made up for by a reload after each reconnect and every 15 s. An announcement is a reason to look and
+ * never believed by its words: every role of a database may NOTIFY on every channel, those of MCP servers too.
  */
 export class TrustState {
   readonly #database: Database;
@@ -44,6 +41,8 @@ export class TrustState {
   #running: Promise<void> | undefined;
   #again = false;
   #timer: NodeJS.Timeout | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #closed = false;
   #unlisten: (() => Promise<void>) | undefined;
 
   private constructor(database: Database, overlapSeconds: number) {
@@ -58,9 +57,7 @@ export class TrustState {
   static async open(database: Database, overlapSeconds: number): Promise<TrustState> {
     const state = new TrustState(database, overlapSeconds);
     try {
-      state.#unlisten = await database.listen(channel, (payload, reconnected) =>
-        state.#onAnnouncement(payload, reconnected),
-      );
+      state.#unlisten = await database.listen(channel, () => state.#reloadInBackground());
       await state.reload();
     } catch (error) {
       await state.close();
@@ -118,7 +115,9 @@ export class TrustState {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     clearInterval(this.#timer);
+    clearTimeout(this.#retry);
     await this.#unlisten?.();
     this.#unlisten = undefined;
   }
@@ -144,7 +143,7 @@ export class TrustState {
     }
     const removed = [...this.#keys.keys()].some((kid) => !keys.has(kid));
     this.#keys = keys;
-    // Added to what is there, never put in its place: an announcement may have come while the query ran.
+    // Added to what is there: a session that was ended stays so.
     for (const { id, expiresAt } of revoked) this.#revoke(id, expiresAt.getTime());
     for (const [id, until] of this.#revoked) if (until < Date.now()) this.#revoked.delete(id);
     this.#loadedAt = startedAt;
@@ -160,22 +159,12 @@ export class TrustState {
     this.#revoked.set(session, expiresAtMs + graceSeconds * 1000);
   }
 
-  #onAnnouncement(payload: string, reconnected: boolean): void {
-    const announcement = reconnected ? undefined : announcementSchema.safeParse(parseJson(payload)).data;
-    if (announcement?.type === 'revoked') this.#revoke(announcement.session as SessionId, announcement.until * 1000);
-    else this.#reloadInBackground();
-  }
-
-  /** A failure is not lost: the state grows stale, and `assertFresh` says so to every caller. */
+  /** A failure is not lost: it is tried again, the state grows stale meanwhile, and `assertFresh` says so to every caller. */
   #reloadInBackground(): void {
-    this.reload().catch(() => undefined);
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
+    clearTimeout(this.#retry);
+    this.reload().catch(() => {
+      clearTimeout(this.#retry);
+      if (!this.#closed) this.#retry = setTimeout(() => this.#reloadInBackground(), retryMs).unref();
+    });
   }
 }

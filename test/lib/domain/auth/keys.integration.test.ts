@@ -147,6 +147,18 @@ describe('ended sign-ins', () => {
     await other.close();
   });
 
+  it('are not believed from an announcement alone: every role of the database may send one', async () => {
+    const [kept, ended] = [await signIn(), await signIn()];
+    const forged = { type: 'revoked', session: kept.sessionId, until: 99_999_999_999 };
+    await test.owner.query("SELECT pg_notify('auth', $1)", [JSON.stringify(forged)]);
+    // Announcements keep their order: when the second one is known, the first was heard.
+    await test.identity.sessions.revoke(ended.sessionId);
+    await until('the other one is refused', async () => {
+      return (await refusalOf(test.identity.verifier.verify(ended.token, audience))) === 'revoked';
+    });
+    expect(await refusalOf(test.identity.verifier.verify(kept.token, audience))).toBe('accepted');
+  });
+
   it('are known to a process that starts afterwards', async () => {
     const { token, sessionId } = await signIn();
     await test.identity.sessions.revoke(sessionId);
