@@ -5,6 +5,7 @@ import type { Actor } from '../../lib/shared/actor.ts';
 import type { CommandDeclaration } from '../../lib/shared/command.ts';
 import { ForbiddenError, UnauthenticatedError } from '../../lib/shared/errors.ts';
 import { covers } from '../../lib/shared/permission.ts';
+import type { CliSession } from './session.ts';
 
 const tokenBytes = 16_384;
 const tokenWaitMs = 5000;
@@ -70,12 +71,14 @@ async function readDescriptor(descriptor: number): Promise<string> {
 }
 
 /**
- * Keeps a caller of the MCP tool from sawing off the branch that carries his answer: the supervisor, the API and the
- * database stay out of his reach, services that are named do not.
+ * Keeps a caller of the MCP tool from sawing off the branch that carries his answer: the supervisor, the API, the
+ * database and the server that he talks to stay out of his reach; other services that are named do not.
  */
-export function refuseOwnPath(verb: 'stop' | 'restart', names: readonly string[], delegated: boolean): void {
-  if (!delegated) return;
-  const carrying = names.filter((name) => name === 'api' || name === 'database' || name === 'supervisor');
+export function refuseOwnPath(verb: 'stop' | 'restart', names: readonly string[], session: CliSession): void {
+  if (!session.delegated) return;
+  // The server that runs this very command names itself in the environment, as every supervised process does.
+  const path = ['supervisor', 'database', 'api', session.env['SYSTEMPROMPT_SERVICE']];
+  const carrying = names.filter((name) => path.includes(name));
   if (names.length > 0 && carrying.length === 0) return;
   const what = names.length === 0 ? 'everything' : carrying.join(' and ');
   throw new ForbiddenError(

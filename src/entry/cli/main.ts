@@ -43,12 +43,19 @@ export async function main(world: CliWorld, options: CliOptions): Promise<number
 /** The process's own run: real streams, and an end as soon as everything is written. */
 export async function runCli(options: CliOptions): Promise<void> {
   const { argv, env, stdin, stdout, stderr } = process;
-  // A reader that has seen enough (`| head`) is no failure of ours.
-  stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
-    throw error;
-  });
+  for (const stream of [stdout, stderr]) {
+    // A reader that has seen enough (`| head`) is no failure of ours.
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit(0);
+      throw error;
+    });
+  }
   const world = { argv: argv.slice(2), env, cwd: process.cwd(), script: argv[1], stdin, stdout, stderr };
+  process.once('uncaughtException', (thrown) => {
+    const error = fromThrown(thrown, undefined);
+    new Output(openSession(world)).failure(error);
+    process.exit(exitCodeOf(error));
+  });
   const code = await main(world, options);
   process.exitCode = code;
   // Results may still be on their way into a pipe; what else keeps the process alive has nothing left to do.

@@ -22,7 +22,12 @@ describe('for a caller of the MCP tool', () => {
   async function delegated(token: string | undefined, ...argv: string[]): Promise<CliRun> {
     const child = spawn(process.execPath, [runScript, ...argv], {
       cwd: system.instance.root,
-      env: cliEnvironment({ SYSTEMPROMPT_DEPTH: '1', SYSTEMPROMPT_TOKEN_FD: '3', SYSTEMPROMPT_OUTPUT_FORMAT: 'json' }),
+      env: cliEnvironment({
+        SYSTEMPROMPT_DEPTH: '1',
+        SYSTEMPROMPT_TOKEN_FD: '3',
+        SYSTEMPROMPT_OUTPUT_FORMAT: 'json',
+        SYSTEMPROMPT_SERVICE: 'mcp:systemprompt',
+      }),
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     });
     const descriptor = child.stdio[3] as Writable;
@@ -70,7 +75,7 @@ describe('for a caller of the MCP tool', () => {
     });
   });
 
-  it.each([[], ['api'], ['database'], ['mcp:systemprompt', 'api']])(
+  it.each([[], ['api'], ['database'], ['mcp:systemprompt']])(
     'does not cut off its own answer: stop %s',
     async (...names) => {
       const run = await delegated(admin, 'infra', 'services', 'stop', ...names);

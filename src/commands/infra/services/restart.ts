@@ -18,7 +18,7 @@ export default class Restart extends BaseCommand<typeof Restart> {
 
   protected async execute(): Promise<Artifact> {
     const names = this.args.services ?? [];
-    refuseOwnPath('restart', names, this.output.session.delegated);
+    refuseOwnPath('restart', names, this.output.session);
     const supervisor = await this.context.supervisor();
     const result = await supervisor.restart(names.length > 0 ? names : undefined);
     return changedTable('restart', names, result);

@@ -30,7 +30,7 @@ export default class Stop extends BaseCommand<typeof Stop> {
 
   protected async execute(): Promise<Artifact> {
     const names = this.args.services ?? [];
-    refuseOwnPath('stop', names, this.output.session.delegated);
+    refuseOwnPath('stop', names, this.output.session);
     let supervisor: SupervisorClient;
     try {
       supervisor = await this.context.supervisor();

@@ -69,6 +69,11 @@ export class DatabaseRecordFile {
     this.#writing = writing;
     return writing;
   }
+
+  /** Resolves when nothing is being written; a process that ended earlier would leave half a write behind. */
+  async settled(): Promise<void> {
+    await this.#writing.catch(() => undefined); // told to whoever wrote
+  }
 }
 
 /** As the schema has it: JSON.stringify leaves out what is undefined and writes dates in ISO 8601. */

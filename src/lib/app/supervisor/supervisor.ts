@@ -188,6 +188,7 @@ export class Supervisor implements Booting {
       await this.#store?.close();
     }
     this.host.recorder.close();
+    await this.host.records.settled();
     this.journal.add({ type: 'stopped' });
   }
 
