@@ -18,6 +18,12 @@ export default class Status extends BaseCommand<typeof Status> {
     const names = servers.filter((server) => server.enabled).map((server) => `mcp:${server.name}`);
     const database = (await this.context.profile()).database.url === undefined ? ['database'] : [];
     const start = this.output.runnable('infra services start');
-    return stoppedTable([...database, 'api', ...names], `Nothing is running. Start it: ${start}`);
+    const { servicesLeftBehind } = await import('../../../lib/app/supervisor/left-behind.ts');
+    const left = await servicesLeftBehind((await this.context.instance()).id);
+    const title =
+      left.length === 0
+        ? `Nothing is running. Start it: ${start}`
+        : `No supervisor is running, but ${left.join(', ')} still is. Take over: ${start}`;
+    return stoppedTable([...new Set([...database, 'api', ...names, ...left])], title, left);
   }
 }

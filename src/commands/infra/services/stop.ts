@@ -4,10 +4,12 @@ import { BaseCommand } from '../../../entry/cli/base-command.ts';
 import { refuseOwnPath } from '../../../entry/cli/delegation.ts';
 import { showUntilStopped } from '../../../entry/cli/live/stopping.ts';
 import { changedTable } from '../../../entry/cli/views/services.ts';
+import type { CommandContext } from '../../../lib/app/command-context.ts';
 import type { SupervisorClient } from '../../../lib/app/supervisor/client.ts';
 import { isNotRunning } from '../../../lib/app/supervisor/running.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
+import { ConflictError } from '../../../lib/shared/errors.ts';
 
 export default class Stop extends BaseCommand<typeof Stop> {
   static override summary = 'Stop everything, or the services that are named';
@@ -36,6 +38,7 @@ export default class Stop extends BaseCommand<typeof Stop> {
       supervisor = await this.context.supervisor();
     } catch (error) {
       if (!isNotRunning(error)) throw error;
+      await refuseLeftBehind(this.context);
       return { type: 'text', content: 'Nothing is running.', data: { stopped: [] } };
     }
     if (names.length > 0) {
@@ -47,4 +50,16 @@ export default class Stop extends BaseCommand<typeof Stop> {
     await showUntilStopped(supervisor, this.output, () => supervisor.shutdown(this.flags.now));
     return { type: 'text', content: `Stopped ${running.join(', ') || 'the supervisor'}.`, data: { stopped: running } };
   }
+}
+
+/** A supervisor that was killed leaves its services running: "nothing is running" would be untrue. */
+async function refuseLeftBehind(context: CommandContext): Promise<void> {
+  const { servicesLeftBehind } = await import('../../../lib/app/supervisor/left-behind.ts');
+  const left = await servicesLeftBehind((await context.instance()).id);
+  if (left.length === 0) return;
+  throw new ConflictError(`No supervisor is running, but ${left.join(', ')} still is`, {
+    hint: 'A start takes over what runs; then it can be stopped',
+    next: ['infra services start', 'infra services stop'],
+    data: { services: left },
+  });
 }

@@ -25,15 +25,15 @@ export function servicesTable(status: InstanceStatus): TableArtifact {
   };
 }
 
-/** What an instance would run, when nothing runs. */
-export function stoppedTable(names: readonly string[], title: string): TableArtifact {
+/** What an instance would run, when no supervisor runs; `left` goes on without one. */
+export function stoppedTable(names: readonly string[], title: string, left: readonly string[] = []): TableArtifact {
   return {
     type: 'table',
     title,
     columns,
     items: names.map((name) => ({
       name,
-      state: 'stopped',
+      state: left.includes(name) ? 'unsupervised' : 'stopped',
       pid: null,
       port: null,
       ready_in: null,
