@@ -60,7 +60,8 @@ class Load {
   async #client(index: number): Promise<void> {
     for (let id = 0; !this.#stopped; id += 1) {
       // Some calls last, so that there are always some under way; some of them stream.
-      const [name, args] = id % 3 === 0 ? ['slow', { ms: 10 + index }] : id % 3 === 1 ? ['echo', { id }] : ['stream', {}];
+      const [name, args] =
+        id % 3 === 0 ? ['slow', { ms: 10 + index }] : id % 3 === 1 ? ['echo', { id }] : ['stream', {}];
       const body = JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: args } });
       const reply = await this.#send(body).catch(() => undefined);
       if (reply === undefined) {
@@ -180,7 +181,9 @@ describe('the audit tells the truth', () => {
     // Nothing is left for whoever comes after: each call has the outcome that this process knew.
     expect(await closeInterrupted(rig.database, instance)).toBe(0);
     expect([...rows.values()].filter((status) => status === null)).toEqual([]);
-    expect([...rows.values()].filter((status) => status === 'success').length).toBeGreaterThanOrEqual(told.acknowledged.size);
+    expect([...rows.values()].filter((status) => status === 'success').length).toBeGreaterThanOrEqual(
+      told.acknowledged.size,
+    );
   });
 
   it('when both are killed', async () => {

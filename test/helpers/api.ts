@@ -3,7 +3,7 @@ import { Writable } from 'node:stream';
 import pino from 'pino';
 import type { ApiDependencies } from '../../src/entry/api/dependencies.ts';
 import { HttpEndpoint, type ListenOptions } from '../../src/entry/api/listen.ts';
-import { createApi } from '../../src/entry/api/server.ts';
+import { createApi, requestHandler } from '../../src/entry/api/server.ts';
 import { mcpAudience, resourceMetadataUrl } from '../../src/lib/app/identity.ts';
 import { authenticate, challengeFor } from '../../src/lib/domain/auth/index.ts';
 import { toAppError } from '../../src/lib/shared/errors.ts';
@@ -33,7 +33,7 @@ export async function startTestApi(
     },
   });
   let endpoint: HttpEndpoint | undefined;
-  const app = await createApi({
+  const deps: ApiDependencies = {
     instanceId: '00000000-0000-4000-8000-000000000001',
     version: '9.9.9',
     externalUrl,
@@ -59,8 +59,9 @@ export async function startTestApi(
     readiness: {},
     draining: () => endpoint?.draining ?? false,
     ...change,
-  });
-  const listening = await HttpEndpoint.listen((request, response) => app.routing(request, response), {
+  };
+  const app = await createApi(deps);
+  const listening = await HttpEndpoint.listen(requestHandler(app, deps), {
     host: 'localhost',
     port: 0,
     ...listen,

@@ -3,8 +3,9 @@ import { signInServer } from '../../lib/app/identity.ts';
 import { packageVersion } from '../../lib/infra/config/package-root.ts';
 import { createLogger, type Logger } from '../../lib/infra/logging/logger.ts';
 import { type ErrorCode, PreconditionError, toAppError } from '../../lib/shared/errors.ts';
+import type { ApiDependencies } from './dependencies.ts';
 import { HttpEndpoint } from './listen.ts';
-import { createApi } from './server.ts';
+import { createApi, requestHandler } from './server.ts';
 
 // One API process, started by the supervisor: SYSTEMPROMPT_ROOT and SYSTEMPROMPT_PROFILE say of what,
 // SYSTEMPROMPT_SERVICE_INSTANCE which run of it this is.
@@ -33,7 +34,7 @@ async function main(log: Logger): Promise<void> {
       .map((server) => [server.name, { displayName: server.displayName, scopes: signInServer(server).scopes }]),
   );
   let endpoint: HttpEndpoint | undefined;
-  const app = await createApi({
+  const deps: ApiDependencies = {
     instanceId,
     version: packageVersion(),
     externalUrl: profile.server.external_url,
@@ -45,8 +46,9 @@ async function main(log: Logger): Promise<void> {
     mcp: context.router,
     readiness: context.readiness,
     draining: () => endpoint?.draining ?? false,
-  });
-  const listening = await HttpEndpoint.listen((request, response) => app.routing(request, response), profile.server);
+  };
+  const app = await createApi(deps);
+  const listening = await HttpEndpoint.listen(requestHandler(app, deps), profile.server);
   endpoint = listening;
   log.info({ host: profile.server.host, port: listening.port, url: profile.server.external_url }, 'Listening');
 

@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import helmet from '@fastify/helmet';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import { NotFoundError } from '../../lib/shared/errors.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { createGuard } from './guard.ts';
+import { createMcpDoor, requestIdOf } from './mcp-door.ts';
 import { installOpenApi, validateWithZod } from './openapi.ts';
 import { problemContentType, toAnswer, toProblem } from './problem.ts';
 import { discoveryRoutes } from './routes/discovery.ts';
@@ -14,11 +14,21 @@ import { registryRoutes } from './routes/registry.ts';
 
 /** Bodies of our own JSON routes; MCP messages have their own limit, in the router. */
 const bodyLimitBytes = 64 * 1024;
-const requestIdForm = /^[A-Za-z0-9._:-]{8,128}$/;
 /** Asked by their address by whoever watches the process, from wherever that is; they tell nothing. */
 const probes = new Set(['/healthz', '/readyz']);
 
-/** The API, not yet listening: `app.routing` is the handler for a node:http server. */
+/** The handler for a node:http server: MCP goes straight to the router, everything else through the framework. */
+export function requestHandler(
+  app: FastifyInstance,
+  deps: ApiDependencies,
+): (request: IncomingMessage, response: ServerResponse) => void {
+  const door = createMcpDoor(deps);
+  return (request, response) => {
+    if (!door(request, response)) app.routing(request, response);
+  };
+}
+
+/** The API's routes, not yet listening; `requestHandler` puts them behind a node:http server. */
 export async function createApi(deps: ApiDependencies): Promise<FastifyInstance> {
   const app = fastify({
     loggerInstance: deps.logger,
@@ -67,12 +77,6 @@ export async function createApi(deps: ApiDependencies): Promise<FastifyInstance>
   await app.register(mcpRoutes(deps));
   await app.ready();
   return app;
-}
-
-/** A sender's id is kept when it is one, so that its log and ours can be read together. */
-function requestIdOf(request: IncomingMessage): string {
-  const given = request.headers['x-request-id'];
-  return typeof given === 'string' && requestIdForm.test(given) ? given : randomUUID();
 }
 
 function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply, status?: number): void {

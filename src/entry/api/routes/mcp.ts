@@ -1,14 +1,14 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { z } from 'zod';
 import type { ApiDependencies } from '../dependencies.ts';
+import { handleMcp } from '../mcp-door.ts';
 import { problemSchema } from '../openapi.ts';
-import { problemContentType, toAnswer, toProblem } from '../problem.ts';
 
 const params = z.object({ server: z.string() });
 
 /**
- * The way to the MCP servers. The router gets the request as it came, body unread, and answers it; what it throws
- * before it has answered becomes a problem document.
+ * The way to the MCP servers. Requests of the usual form never get here: `createMcpDoor` takes
+ * them first. This is for the rest, and for the document that describes the API.
  */
 export function mcpRoutes(deps: ApiDependencies): FastifyPluginAsync {
   return async (app) => {
@@ -29,17 +29,7 @@ export function mcpRoutes(deps: ApiDependencies): FastifyPluginAsync {
       handler: (request, reply) => {
         const { server } = params.parse(request.params);
         reply.hijack();
-        const { raw } = reply;
-        deps.mcp.handle(request.raw, raw, server).catch((thrown: unknown) => {
-          const { error, status } = toAnswer(thrown);
-          request.log.error({ err: thrown, code: error.code, server }, error.message);
-          if (raw.headersSent || raw.destroyed) {
-            raw.destroy();
-            return;
-          }
-          raw.writeHead(status, { 'content-type': problemContentType });
-          raw.end(JSON.stringify(toProblem(error, request.id, status)));
-        });
+        void handleMcp(deps, request.raw, reply.raw, server, request.id);
       },
     });
   };

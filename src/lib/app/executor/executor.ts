@@ -61,9 +61,7 @@ export class Executor {
     const input = auditInput(call.input, secretNames(call.server, call.tool));
     const refusal = refusalOf(call, required);
     if (refusal !== undefined) return this.#attempt(call, executionId, required, input, refusal, 'refused');
-    await this.#audit.intent(intentOf(call, executionId, required, input, 'allowed')).catch((error: unknown) => {
-      throw new ExecutionError(toAppError(error), executionId);
-    });
+    await recorded(executionId, this.#audit.intent(intentOf(call, executionId, required, input, 'allowed')));
     return this.#run(call, executionId, input, dispatch);
   }
 
@@ -75,7 +73,14 @@ export class Executor {
     const required = requiredScopes(call.server, call.tool);
     const input = auditInput(call.input, secretNames(call.server, call.tool));
     const refusal = refusalOf(call, required);
-    return this.#attempt(call, newExecutionId(), required, input, refusal ?? error, refusal === undefined ? status : 'refused');
+    return this.#attempt(
+      call,
+      newExecutionId(),
+      required,
+      input,
+      refusal ?? error,
+      refusal === undefined ? status : 'refused',
+    );
   }
 
   async #attempt(
@@ -86,13 +91,14 @@ export class Executor {
     error: AppError,
     status: 'refused' | 'failed',
   ): Promise<never> {
-    const outcome = { executionId, status, error: redactText(error.message, input.secrets), latencyUs: micros(call.arrivedAt) };
+    const outcome = {
+      executionId,
+      status,
+      error: redactText(error.message, input.secrets),
+      latencyUs: micros(call.arrivedAt),
+    };
     const decision = status === 'refused' ? 'refused' : 'allowed';
-    try {
-      await this.#audit.attempt(intentOf(call, executionId, required, input, decision), outcome);
-    } catch (unrecorded) {
-      throw new ExecutionError(toAppError(unrecorded), executionId);
-    }
+    await recorded(executionId, this.#audit.attempt(intentOf(call, executionId, required, input, decision), outcome));
     throw new ExecutionError(error, executionId);
   }
 
@@ -112,11 +118,7 @@ export class Executor {
       failure = toAppError(error);
     }
     const outcome = outcomeOf(executionId, answer, failure, input.secrets, micros(sentAt), micros(call.arrivedAt));
-    try {
-      await this.#audit.outcome(outcome);
-    } catch (unrecorded) {
-      throw new ExecutionError(toAppError(unrecorded), executionId);
-    }
+    await recorded(executionId, this.#audit.outcome(outcome));
     if (answer === undefined) throw new ExecutionError(failure ?? toAppError(undefined), executionId);
     return { executionId, answer };
   }
@@ -146,8 +148,21 @@ export class ExecutionError extends Error implements Recorded {
   }
 }
 
+/** Waits until rows are durable. @throws ExecutionError when they are not */
+async function recorded(executionId: ExecutionId, rows: Promise<void>): Promise<void> {
+  try {
+    await rows;
+  } catch (error) {
+    // biome-ignore lint/style/useErrorCause: it takes the error that it carries for its cause
+    throw new ExecutionError(toAppError(error), executionId);
+  }
+}
+
 /** What speaks against the caller: the scopes of server and tool, or a client that is not the server's. */
-export function refusalOf(call: Pick<ToolCall, 'server' | 'claims'>, required: readonly string[]): ForbiddenError | undefined {
+export function refusalOf(
+  call: Pick<ToolCall, 'server' | 'claims'>,
+  required: readonly string[],
+): ForbiddenError | undefined {
   const { claims, server } = call;
   if (missingScopes(claims.scopes, required).length > 0) return insufficientScope(claims.scopes, required);
   const { clientId } = server.oauth;

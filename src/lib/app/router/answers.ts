@@ -80,7 +80,9 @@ export function errorBody({ error, id, code, executionId }: ErrorAnswer): string
         ...(ours || error.hint === undefined ? {} : { hint: error.hint }),
         ...(ours || error.next.length === 0 ? {} : { next: error.next }),
         ...(executionId === undefined ? {} : { execution_id: executionId }),
-        ...(isRecord(error.data) && Array.isArray(error.data['missing']) ? { missing_scopes: error.data['missing'] } : {}),
+        ...(isRecord(error.data) && Array.isArray(error.data['missing'])
+          ? { missing_scopes: error.data['missing'] }
+          : {}),
       },
     },
   });

@@ -92,7 +92,10 @@ export class Calls {
       const error = toAppError(thrown);
       return executor.reject(call, error, error.code === 'NOT_FOUND' ? 'refused' : 'failed');
     }
-    const client = { res: exchange.res, beginStream: (received: IncomingHttpHeaders) => this.#beginStream(exchange, received) };
+    const client = {
+      res: exchange.res,
+      beginStream: (received: IncomingHttpHeaders) => this.#beginStream(exchange, received),
+    };
     return executor.execute(call, (executionId) => {
       const running = new CallUpstream(id, client, answerBytes);
       const headers = upstreamHeaders(exchange.req, upstream, on, executionId);
@@ -146,6 +149,11 @@ export function malformedAnswer(message: Malformed) {
   return { error: new UsageError(message.message), id: message.id, code: message.code, status: 400 };
 }
 
-function toolCall({ route, claims, arrivedAt }: Exchange, tool: string, input: unknown, cancellation: Cancellation): ToolCall {
+function toolCall(
+  { route, claims, arrivedAt }: Exchange,
+  tool: string,
+  input: unknown,
+  cancellation: Cancellation,
+): ToolCall {
   return { server: route.config, tool, input, claims, arrivedAt, cancellation };
 }

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Claims } from '../../domain/auth/index.ts';
-import type { ExecutionId } from '../../shared/ids.ts';
 import { identityHeaderName, signIdentity } from '../../infra/security/identity-header.ts';
+import type { ExecutionId } from '../../shared/ids.ts';
 import { tokenHeaderName } from './delegation.ts';
 import type { Upstream } from './upstreams.ts';
 

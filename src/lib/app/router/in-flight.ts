@@ -33,7 +33,11 @@ export class InFlight {
     return () => {
       const calls = this.#calls.get(name) ?? [];
       if (calls.length <= 1) this.#calls.delete(name);
-      else this.#calls.set(name, calls.filter((other) => other !== cancellation));
+      else
+        this.#calls.set(
+          name,
+          calls.filter((other) => other !== cancellation),
+        );
       this.#count -= 1;
       if (this.#count === 0) this.#idle?.();
     };

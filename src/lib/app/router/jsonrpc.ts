@@ -8,7 +8,13 @@ import { isUtf8 } from 'node:buffer';
 export type RequestId = string | number;
 
 export type Message =
-  | { readonly kind: 'call'; readonly id: RequestId; readonly tool: string; readonly input: unknown; readonly meta: unknown }
+  | {
+      readonly kind: 'call';
+      readonly id: RequestId;
+      readonly tool: string;
+      readonly input: unknown;
+      readonly meta: unknown;
+    }
   | { readonly kind: 'request'; readonly id: RequestId; readonly method: string }
   | { readonly kind: 'notification'; readonly method: string; readonly cancels: RequestId | undefined }
   | { readonly kind: 'response' }
@@ -45,7 +51,10 @@ export function parseMessage(body: Buffer): Message {
     return malformed(parseError, 'The body is not valid JSON.');
   }
   if (Array.isArray(value)) {
-    return malformed(invalidRequest, 'Batches are not part of MCP since revision 2025-06-18: send one message a request.');
+    return malformed(
+      invalidRequest,
+      'Batches are not part of MCP since revision 2025-06-18: send one message a request.',
+    );
   }
   if (!isRecord(value)) return malformed(invalidRequest, 'The body is not a JSON-RPC message.');
   return classify(value);
@@ -57,14 +66,20 @@ function classify(message: Readonly<Record<string, unknown>>): Message {
   if (message['jsonrpc'] !== '2.0') return malformed(invalidRequest, 'jsonrpc must be "2.0".', validId);
   const answers = message['result'] !== undefined || message['error'] !== undefined;
   if (method === undefined) {
-    return answers ? { kind: 'response' } : malformed(invalidRequest, 'The message has neither method nor result.', validId);
+    return answers
+      ? { kind: 'response' }
+      : malformed(invalidRequest, 'The message has neither method nor result.', validId);
   }
   if (typeof method !== 'string') return malformed(invalidRequest, 'method must be a string.', validId);
   if (answers) return malformed(invalidRequest, 'A message is either a request or a response, not both.', validId);
   if (method === 'tools/call') return classifyCall(validId, params);
   if (id === undefined) {
     const cancels = method === 'notifications/cancelled' && isRecord(params) ? params['requestId'] : undefined;
-    return { kind: 'notification', method, cancels: typeof cancels === 'string' || typeof cancels === 'number' ? cancels : undefined };
+    return {
+      kind: 'notification',
+      method,
+      cancels: typeof cancels === 'string' || typeof cancels === 'number' ? cancels : undefined,
+    };
   }
   // MCP base protocol: unlike JSON-RPC, the id must not be null.
   if (validId === undefined) return malformed(invalidRequest, 'id must be a string or a number.');
@@ -103,42 +118,60 @@ const paramMembers: ReadonlySet<string> = new Set(['name', 'arguments', '_meta',
  * `params`; the same pass bounds the depth. Says what is wrong, or nothing; does not check the syntax.
  */
 function findFlaw(text: string): string | undefined {
-  let depth = 0;
-  let inParams = false;
-  let lastName = '';
-  const envelope: string[] = [];
-  const params: string[] = [];
+  const outline = new Outline();
   for (let at = 0; at < text.length; at += 1) {
     const unit = text.charCodeAt(at);
-    if (unit === 0x22) {
+    if (unit === quote) {
       const end = endOfString(text, at);
-      const watched = depth === 1 || (depth === 2 && inParams);
-      if (watched && isNameAt(text, end + 1)) {
-        const name = nameOf(text.slice(at, end + 1));
-        const flaw = depth === 1 ? checkName(name, envelope, envelopeMembers) : checkName(name, params, paramMembers);
-        if (flaw !== undefined) return flaw;
-        if (depth === 1) lastName = name;
-      }
+      if (outline.watches && isNameAt(text, end + 1)) outline.name(nameOf(text.slice(at, end + 1)));
       at = end;
-    } else if (unit === 0x7b || unit === 0x5b) {
-      depth += 1;
-      if (depth > maxDepth) return `The message is nested deeper than ${maxDepth} levels.`;
-      if (depth === 2) inParams = unit === 0x7b && lastName === 'params';
-    } else if (unit === 0x7d || unit === 0x5d) {
-      depth -= 1;
+    } else if (unit === openBrace || unit === openBracket) {
+      outline.open(unit === openBrace);
+    } else if (unit === closeBrace || unit === closeBracket) {
+      outline.depth -= 1;
     }
+    if (outline.flaw !== undefined) return outline.flaw;
   }
   return undefined;
 }
 
-function checkName(name: string, seen: string[], known: ReadonlySet<string>): string | undefined {
-  // Both foldings: the long s and the Kelvin sign each survive one of them.
-  const folded = name.toUpperCase().toLowerCase();
-  if (seen.includes(folded)) return 'A member of the message is repeated.';
-  if (folded !== name && known.has(folded)) return `A member of the message must be written "${folded}".`;
-  seen.push(folded);
-  return undefined;
+/** Where in a message the scan is, and which names it has met. */
+class Outline {
+  depth = 0;
+  flaw: string | undefined;
+  #inParams = false;
+  #lastName = '';
+  readonly #envelope: string[] = [];
+  readonly #params: string[] = [];
+
+  /** Whether a name here belongs to the envelope or to `params`. */
+  get watches(): boolean {
+    return this.depth === 1 || (this.depth === 2 && this.#inParams);
+  }
+
+  open(isObject: boolean): void {
+    this.depth += 1;
+    if (this.depth > maxDepth) this.flaw = `The message is nested deeper than ${maxDepth} levels.`;
+    if (this.depth === 2) this.#inParams = isObject && this.#lastName === 'params';
+  }
+
+  name(name: string): void {
+    const top = this.depth === 1;
+    if (top) this.#lastName = name;
+    const [seen, known] = top ? [this.#envelope, envelopeMembers] : [this.#params, paramMembers];
+    // Both foldings: the long s and the Kelvin sign each survive one of them.
+    const folded = name.toUpperCase().toLowerCase();
+    if (seen.includes(folded)) this.flaw = 'A member of the message is repeated.';
+    else if (folded !== name && known.has(folded)) this.flaw = `A member of the message must be written "${folded}".`;
+    seen.push(folded);
+  }
 }
+
+const quote = 0x22;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+const openBracket = 0x5b;
+const closeBracket = 0x5d;
 
 /** Index of the quote that ends the string beginning at `start`, or the text's end. */
 function endOfString(text: string, start: number): number {

@@ -8,7 +8,12 @@ import { mediaType } from './headers.ts';
 /**
  * Answers with an error, with a challenge where the error asks for one, and lets go of a client that is still sending.
  */
-export function refuse(req: IncomingMessage, res: ServerResponse, resource: ProtectedResource, answer: ErrorAnswer): void {
+export function refuse(
+  req: IncomingMessage,
+  res: ServerResponse,
+  resource: ProtectedResource,
+  answer: ErrorAnswer,
+): void {
   const challenge = res.headersSent ? undefined : challengeFor(answer.error, resource);
   const unread = !req.complete;
   sendError(res, {
@@ -30,7 +35,10 @@ export function checkPostHeaders(req: IncomingMessage): ErrorAnswer | undefined 
   }
   const { accept } = req.headers;
   if (accept === undefined || accepts(accept, 'application/json', 'text/event-stream')) return undefined;
-  return { error: new UsageError('The answer may be application/json or text/event-stream: accept both.'), status: 406 };
+  return {
+    error: new UsageError('The answer may be application/json or text/event-stream: accept both.'),
+    status: 406,
+  };
 }
 
 export const methodNotAllowed: ErrorAnswer = {
@@ -50,5 +58,7 @@ export function shuttingDown(): ApiUnavailableError {
 
 function accepts(accept: string, ...types: readonly string[]): boolean {
   const ranges = accept.toLowerCase();
-  return types.every((type) => ranges.includes(type) || ranges.includes('*/*') || ranges.includes(`${type.split('/')[0]}/*`));
+  return types.every(
+    (type) => ranges.includes(type) || ranges.includes('*/*') || ranges.includes(`${type.split('/')[0]}/*`),
+  );
 }

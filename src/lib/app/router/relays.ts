@@ -32,7 +32,10 @@ export class Relays {
     let upstream: Upstream;
     let on: OnBehalf;
     try {
-      const refusal = refusalOf({ server: route.config, claims: exchange.claims }, requiredScopes(route.config, undefined));
+      const refusal = refusalOf(
+        { server: route.config, claims: exchange.claims },
+        requiredScopes(route.config, undefined),
+      );
       if (refusal !== undefined) throw refusal;
       if (this.#closing) throw shuttingDown();
       upstream = this.#deps.upstreams.to(route.config.name);

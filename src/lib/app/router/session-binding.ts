@@ -1,4 +1,4 @@
-import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
 import type { UserId } from '../../shared/ids.ts';
 
 /** 128 bits of an HMAC-SHA256 in base64url. */
@@ -10,11 +10,11 @@ const macLength = 22;
  * it holds over restarts and for every API process.
  */
 export class SessionBinding {
-  readonly #key: Uint8Array;
+  readonly #key: KeyObject;
 
   /** @param root the instance's identity root, 32 bytes */
   constructor(root: Uint8Array) {
-    this.#key = new Uint8Array(hkdfSync('sha256', root, new Uint8Array(0), 'mcp-session', 32));
+    this.#key = createSecretKey(new Uint8Array(hkdfSync('sha256', root, new Uint8Array(0), 'mcp-session', 32)));
   }
 
   /** The session id as the client gets it. */
@@ -32,6 +32,9 @@ export class SessionBinding {
   }
 
   #mac(server: string, user: UserId, sessionId: string): string {
-    return createHmac('sha256', this.#key).update(JSON.stringify([server, user, sessionId])).digest('base64url').slice(0, macLength);
+    return createHmac('sha256', this.#key)
+      .update(JSON.stringify([server, user, sessionId]))
+      .digest('base64url')
+      .slice(0, macLength);
   }
 }

@@ -1,14 +1,15 @@
+import { createSecretKey, type KeyObject } from 'node:crypto';
 import { Pool } from 'undici';
+import { deriveIdentityKey } from '../../infra/security/identity-header.ts';
 import { UpstreamUnavailableError } from '../../shared/errors.ts';
 import type { ServiceInstanceId } from '../../shared/ids.ts';
-import { deriveIdentityKey } from '../../infra/security/identity-header.ts';
 import type { ServiceEndpoint } from '../supervisor/directory.ts';
 
 /** One run of one server: its connections, and the key that it believes. */
 export interface Upstream {
   readonly instanceId: ServiceInstanceId;
   readonly pool: Pool;
-  readonly identityKey: Uint8Array;
+  readonly identityKey: KeyObject;
 }
 
 export interface Directory {
@@ -56,7 +57,7 @@ export class Upstreams {
         bodyTimeout: 0,
         allowH2: false,
       }),
-      identityKey: deriveIdentityKey(this.#identityRoot, endpoint.instanceId),
+      identityKey: createSecretKey(deriveIdentityKey(this.#identityRoot, endpoint.instanceId)),
     };
     this.#known.set(serverName, fresh);
     return fresh;

@@ -3,7 +3,9 @@ import type { Verdict } from '../executor/call.ts';
 import { isRecord, type RequestId } from './jsonrpc.ts';
 
 /** What one message of a server means to the call that waits: its answer, or something on the way to it. */
-export type Judged = { readonly kind: 'answer'; readonly verdict: Pick<Verdict, 'status' | 'error'> } | { readonly kind: 'other' };
+export type Judged =
+  | { readonly kind: 'answer'; readonly verdict: Pick<Verdict, 'status' | 'error'> }
+  | { readonly kind: 'other' };
 
 const other: Judged = { kind: 'other' };
 
@@ -29,7 +31,8 @@ export function judgeFailure(text: string, id: RequestId): Pick<Verdict, 'status
   if (message['jsonrpc'] !== '2.0' || !isRecord(message['error']) || message['result'] !== undefined) {
     throw garbage('an error status without a JSON-RPC error');
   }
-  if (message['id'] !== id && message['id'] !== null && message['id'] !== undefined) throw garbage('an answer to another request');
+  if (message['id'] !== id && message['id'] !== null && message['id'] !== undefined)
+    throw garbage('an answer to another request');
   return judgeAnswer(undefined, message['error']);
 }
 
@@ -38,6 +41,7 @@ function parse(text: string): Readonly<Record<string, unknown>> {
   try {
     message = JSON.parse(text);
   } catch {
+    // biome-ignore lint/style/useErrorCause: the parser's message quotes the text, which may hold a secret
     throw garbage('what is not JSON');
   }
   if (!isRecord(message)) throw garbage('what is not one JSON-RPC message');
@@ -46,7 +50,8 @@ function parse(text: string): Readonly<Record<string, unknown>> {
 
 function judgeAnswer(result: unknown, error: unknown): Pick<Verdict, 'status' | 'error'> {
   if (error !== undefined) {
-    if (result !== undefined || !isRecord(error) || typeof error['message'] !== 'string') throw garbage('a malformed error');
+    if (result !== undefined || !isRecord(error) || typeof error['message'] !== 'string')
+      throw garbage('a malformed error');
     return { status: 'failed', error: error['message'] };
   }
   if (!isRecord(result)) throw garbage('an answer without a result');

@@ -121,23 +121,37 @@ function followsSecretFlag(items: readonly unknown[], index: number): boolean {
 
 /** The values that are secret by their name, so that they are found where they stand without it: in a text, an error. */
 function collectSecrets(input: unknown, names: ReadonlySet<string> | undefined): string[] {
-  const secrets: string[] = [];
-  let steps = maxCollectSteps;
-  const visit = (value: unknown, secret: boolean, depth: number): void => {
-    steps -= 1;
-    if (steps < 0 || secrets.length >= maxSecrets || depth > maxDepth) return;
-    if (typeof value === 'string') {
-      // A very short one would blank innocent text all over.
-      if (secret && value.length >= minSecretLength && !secrets.includes(value)) secrets.push(value);
-    } else if (Array.isArray(value)) {
-      for (const [index, item] of value.entries()) visit(item, secret || followsSecretFlag(value, index), depth + 1);
-    } else if (typeof value === 'object' && value !== null) {
-      for (const [key, inner] of Object.entries(value)) visit(inner, secret || isSecretMember(key, inner, names), depth + 1);
-    }
-  };
-  visit(input, false, 0);
+  const search: Search = { found: new Set(), steps: maxCollectSteps, names };
+  collect(input, false, 0, search);
   // The longest first: a secret may begin with another one.
-  return secrets.sort((a, b) => b.length - a.length);
+  return [...search.found].sort((a, b) => b.length - a.length);
+}
+
+interface Search {
+  readonly found: Set<string>;
+  /** How many values may still be looked at. */
+  steps: number;
+  readonly names: ReadonlySet<string> | undefined;
+}
+
+function collect(value: unknown, secret: boolean, depth: number, search: Search): void {
+  search.steps -= 1;
+  if (search.steps < 0 || search.found.size >= maxSecrets || depth > maxDepth) return;
+  if (typeof value === 'string') {
+    // A very short one would blank innocent text all over.
+    if (secret && value.length >= minSecretLength) search.found.add(value);
+    return;
+  }
+  if (typeof value !== 'object' || value === null) return;
+  if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) {
+      collect(item, secret || followsSecretFlag(value, index), depth + 1, search);
+    }
+    return;
+  }
+  for (const [key, inner] of Object.entries(value)) {
+    collect(inner, secret || isSecretMember(key, inner, search.names), depth + 1, search);
+  }
 }
 
 function redactString(text: string, secrets: readonly string[]): string {

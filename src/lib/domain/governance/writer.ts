@@ -252,7 +252,8 @@ export class AuditWriter {
 
   #onDown(reason: unknown): void {
     // Once for each time that it goes away, not for each try to reach it.
-    if (!this.#reported) this.#log.warn({ ...explain(reason), waiting: this.#waiting.length }, 'The audit store is away');
+    if (!this.#reported)
+      this.#log.warn({ ...explain(reason), waiting: this.#waiting.length }, 'The audit store is away');
     this.#reported = true;
     this.#refuseWithoutStore(reason);
     this.#pump();
@@ -303,5 +304,8 @@ export class AuditWriter {
 /** An error in words: what the driver hangs on it (statements, rows, its whole state) is not for the log. */
 function explain(error: unknown): { readonly reason: string; readonly sqlstate?: string } {
   const sqlstate = sqlState(error);
-  return { reason: error instanceof Error ? error.message : String(error), ...(sqlstate === undefined ? {} : { sqlstate }) };
+  return {
+    reason: error instanceof Error ? error.message : String(error),
+    ...(sqlstate === undefined ? {} : { sqlstate }),
+  };
 }

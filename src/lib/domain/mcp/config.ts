@@ -7,9 +7,7 @@ const scope = z
 const environmentName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable');
 
 const text = (what: string) =>
-  z
-    .string()
-    .refine((value) => value.trim() !== '', { error: 'must not be empty', params: { hint: what } });
+  z.string().refine((value) => value.trim() !== '', { error: 'must not be empty', params: { hint: what } });
 
 const tool = z
   .strictObject({
@@ -47,7 +45,10 @@ const oauth = z
         params: { hint: 'a server that asks for none would be open to every token, write [user] for example' },
       })
       .describe('What every caller of the server needs: permission tiers (`admin`, `user`, …) or scopes of your own.'),
-    audience: z.string().optional().describe('Accepted from older files; the audience is always the address of the server.'),
+    audience: z
+      .string()
+      .optional()
+      .describe('Accepted from older files; the audience is always the address of the server.'),
     client_id: z.string().min(1).optional().describe('The only client whose tokens are accepted. Default: any.'),
   })
   .describe('Who may call the server.');
@@ -70,8 +71,12 @@ export const mcpServerConfigSchema = z
     endpoint: z.string().optional().describe('Accepted from older files; the address follows from the profile.'),
     enabled: z.boolean().default(true).describe('Whether the server is started.'),
     dev_only: z.boolean().default(false).describe('Never published by a deployment.'),
-    display_name: text('write the name that people know the server by').optional().describe('Name for people. Default: its key.'),
-    description: text('write one sentence about what the server offers').describe('What the server offers, in one sentence.'),
+    display_name: text('write the name that people know the server by')
+      .optional()
+      .describe('Name for people. Default: its key.'),
+    description: text('write one sentence about what the server offers').describe(
+      'What the server offers, in one sentence.',
+    ),
     display_in_web: z.boolean().default(true).describe('Whether the registry shows the server.'),
     delegate: z
       .boolean()
@@ -95,7 +100,10 @@ export const mcpServerConfigSchema = z
 
 const serverName = z
   .string()
-  .regex(/^[a-z][a-z0-9-]{0,49}$/, 'must have lower-case letters, digits and dashes only, begin with a letter, at most 50')
+  .regex(
+    /^[a-z][a-z0-9-]{0,49}$/,
+    'must have lower-case letters, digits and dashes only, begin with a letter, at most 50',
+  )
   .refine((name) => name !== 'registry', { error: 'is taken: /api/v1/mcp/registry lists the servers' });
 
 /** A file of `services/mcp/`. */

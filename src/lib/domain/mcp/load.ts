@@ -34,7 +34,9 @@ export async function loadMcpServers(servicesDir: string, options: LoadOptions =
   }
   issues.push(...conflicts(found), ...portsOutOf(options.portRange, found));
   if (issues.length > 0) {
-    throw new ConfigInvalidError(issues.sort((a, b) => compare(a.file, b.file) || a.line - b.line || a.column - b.column));
+    throw new ConfigInvalidError(
+      issues.sort((a, b) => compare(a.file, b.file) || a.line - b.line || a.column - b.column),
+    );
   }
   return found.map(({ server }) => server).sort((a, b) => compare(a.name, b.name));
 }
@@ -57,7 +59,13 @@ function conflicts(found: readonly Found[]): ConfigIssue[] {
     if (neighbour !== undefined) {
       const path = ['mcp_servers', server.name, 'port'];
       const place = placeOf(neighbour, ['mcp_servers', neighbour.server.name, 'port']);
-      issues.push(parsed.issue(path, `port ${server.port} is also the port of ${neighbour.server.name} in ${place}`, 'choose another'));
+      issues.push(
+        parsed.issue(
+          path,
+          `port ${server.port} is also the port of ${neighbour.server.name} in ${place}`,
+          'choose another',
+        ),
+      );
     }
     ports.set(server.port, current);
   }

@@ -28,7 +28,9 @@ describe('a tool call', () => {
   it('is answered with the server’s own bytes after intent and outcome are there', async () => {
     const reply = await test.call('echo', { a: [1, 'ü'] }, {}, 'id-1');
     expect(reply.status).toBe(200);
-    expect(reply.body).toBe('{"jsonrpc":"2.0","id":"id-1","result":{"content":[{"type":"text","text":"{\\"a\\":[1,\\"ü\\"]}"}]}}');
+    expect(reply.body).toBe(
+      '{"jsonrpc":"2.0","id":"id-1","result":{"content":[{"type":"text","text":"{\\"a\\":[1,\\"ü\\"]}"}]}}',
+    );
     const row = await test.rowOf(reply);
     expect(row).toMatchObject({
       tool: 'echo',
@@ -94,8 +96,15 @@ describe('a tool call', () => {
     const reply = await test.call(tool);
     expect(reply.status).toBe(502);
     expect(reply.headers['www-authenticate']).toBeUndefined();
-    expect(reply.json.error).toMatchObject({ message: expect.stringMatching(message) as string, data: { code: 'UPSTREAM_FAILED' } });
-    expect(await test.rowOf(reply)).toMatchObject({ tool, status: 'failed', error: expect.stringMatching(message) as string });
+    expect(reply.json.error).toMatchObject({
+      message: expect.stringMatching(message) as string,
+      data: { code: 'UPSTREAM_FAILED' },
+    });
+    expect(await test.rowOf(reply)).toMatchObject({
+      tool,
+      status: 'failed',
+      error: expect.stringMatching(message) as string,
+    });
   });
 
   it.each([
@@ -114,27 +123,39 @@ describe('a tool call', () => {
     const reply = await test.call(tool, { bytes: 2_000_000 });
     expect(reply.status).toBe(413);
     expect(reply.json.error?.message).toMatch(/larger than 1000000 bytes/);
-    expect(await test.rowOf(reply)).toMatchObject({ status: 'failed', error: expect.stringMatching(/larger/) as string });
+    expect(await test.rowOf(reply)).toMatchObject({
+      status: 'failed',
+      error: expect.stringMatching(/larger/) as string,
+    });
     expect(await test.rowOf(await test.call('huge', { bytes: 900_000 }))).toMatchObject({ status: 'success' });
   });
 
   it('is broken off after its tool’s time, or the profile’s', async () => {
     const slow = await test.call('slow', { ms: 2_000 });
     expect(slow.status).toBe(504);
-    expect(await test.rowOf(slow)).toMatchObject({ status: 'timeout', error: expect.stringMatching(/within 300 ms/) as string });
+    expect(await test.rowOf(slow)).toMatchObject({
+      status: 'timeout',
+      error: expect.stringMatching(/within 300 ms/) as string,
+    });
     const never = await test.call('never');
     expect(never.status).toBe(504);
-    expect(await test.rowOf(never)).toMatchObject({ status: 'timeout', error: expect.stringMatching(/within 3000 ms/) as string });
+    expect(await test.rowOf(never)).toMatchObject({
+      status: 'timeout',
+      error: expect.stringMatching(/within 3000 ms/) as string,
+    });
   });
 
   it('is broken off at the server when the client leaves', async () => {
     const before = (await test.seen()).aborted;
     const socket = connect(test.port, '127.0.0.1');
-    const body = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"never","arguments":{"who":"leaver"}}}';
+    const body =
+      '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"never","arguments":{"who":"leaver"}}}';
     socket.write(
       `POST /api/v1/mcp/alpha/mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${test.bearer}\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
     );
-    await until('the server has it', async () => (await test.seen()).requests.some(({ body: sent }) => sent.includes('leaver')));
+    await until('the server has it', async () =>
+      (await test.seen()).requests.some(({ body: sent }) => sent.includes('leaver')),
+    );
     socket.destroy();
     await until('the server lost it', async () => (await test.seen()).aborted === before + 1);
     await until('it is recorded', async () => (await test.rowsOf()).at(-1)?.status === 'cancelled');
@@ -142,7 +163,9 @@ describe('a tool call', () => {
 
   it('is taken back by notifications/cancelled of the same sign-in', async () => {
     const running = test.call('never', { who: 'cancelled' }, {}, 'c-1');
-    await until('the server has it', async () => (await test.seen()).requests.some(({ body }) => body.includes('"who":"cancelled"')));
+    await until('the server has it', async () =>
+      (await test.seen()).requests.some(({ body }) => body.includes('"who":"cancelled"')),
+    );
     const cancel = (id: string) =>
       test.send(JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: id } }));
     expect((await cancel('c-2')).status).toBe(202);
@@ -157,7 +180,12 @@ describe('a tool call', () => {
     const reply = await test.call('guarded', { x: 1 });
     expect(reply.status).toBe(403);
     expect(reply.headers['www-authenticate']).toMatch(/error="insufficient_scope".*scope="user admin"/);
-    expect(await test.rowOf(reply)).toMatchObject({ decision: 'refused', status: 'refused', required: ['user', 'admin'], input: { x: 1 } });
+    expect(await test.rowOf(reply)).toMatchObject({
+      decision: 'refused',
+      status: 'refused',
+      required: ['user', 'admin'],
+      input: { x: 1 },
+    });
     const admin = await test.token({ scopes: ['admin'] });
     expect((await test.call('guarded', {}, { authorization: `Bearer ${admin}` })).status).toBe(200);
     expect((await test.seen()).requests.filter(({ method }) => method === 'POST')).toHaveLength(1);
@@ -189,10 +217,17 @@ describe('a tool call', () => {
       expect(reply.json).toMatchObject({ id: null, error: { code } });
     }
     expect(await test.rowsOf()).toHaveLength(before);
-    const reply = await test.send('{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"echo","arguments":[]}}');
+    const reply = await test.send(
+      '{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"echo","arguments":[]}}',
+    );
     expect(reply.status).toBe(400);
     expect(reply.json).toMatchObject({ id: 9, error: { code: -32602 } });
-    expect(await test.rowOf(reply)).toMatchObject({ tool: 'echo', decision: 'refused', status: 'refused', error: expect.stringMatching(/object/) as string });
+    expect(await test.rowOf(reply)).toMatchObject({
+      tool: 'echo',
+      decision: 'refused',
+      status: 'refused',
+      error: expect.stringMatching(/object/) as string,
+    });
   });
 
   it('to a server that is not ready, or not there, is a row', async () => {
@@ -203,11 +238,18 @@ describe('a tool call', () => {
       const starting = await test.call('echo');
       expect(starting.status).toBe(503);
       expect(starting.headers['retry-after']).toBe('1');
-      expect(await test.rowOf(starting)).toMatchObject({ decision: 'allowed', status: 'failed', error: expect.stringMatching(/not ready/) as string });
+      expect(await test.rowOf(starting)).toMatchObject({
+        decision: 'allowed',
+        status: 'failed',
+        error: expect.stringMatching(/not ready/) as string,
+      });
       test.endpoints.set('mcp:alpha', { ...endpoint, port: 1 });
       const unreachable = await test.call('echo');
       expect(unreachable.status).toBe(502);
-      expect(await test.rowOf(unreachable)).toMatchObject({ status: 'failed', error: expect.stringMatching(/could not be reached/) as string });
+      expect(await test.rowOf(unreachable)).toMatchObject({
+        status: 'failed',
+        error: expect.stringMatching(/could not be reached/) as string,
+      });
     } finally {
       test.endpoints.set('mcp:alpha', endpoint);
     }
@@ -230,13 +272,20 @@ describe('secrets', () => {
     const canary = 'sk-Canary0123456789abcdef';
     const plain = 'CanaryPlain987654321';
     const headers = { 'x-api-key': canary, 'user-agent': canary, cookie: `a=${canary}`, 'mcp-param-key': canary };
-    await test.call('echo', { password: plain, deep: [{ token: canary }], text: `use ${canary}`, args: ['set', '--secret', plain] }, headers);
+    await test.call(
+      'echo',
+      { password: plain, deep: [{ token: canary }], text: `use ${canary}`, args: ['set', '--secret', plain] },
+      headers,
+    );
     await test.call('marked', { note: plain }, headers);
     await test.call('tool_error', { password: plain, text: `cannot log in with ${plain} or ${canary}` }, headers);
     await test.call('rpc_error', { token: plain, text: `bad ${plain}, Authorization: Bearer ${canary}` }, headers);
     await test.call(canary, {}, headers);
     await test.call('garbage', { password: plain, where: `https://user:${plain}@localhost/` }, headers);
-    await test.send(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":"${canary}"}}`, headers);
+    await test.send(
+      `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":"${canary}"}}`,
+      headers,
+    );
     await test.send(`{"${canary}`, headers);
     const tables = await test.dump();
     for (const secret of [canary, plain, test.bearer]) {

@@ -19,7 +19,10 @@ it('closing ends streams, waits for calls that run, refuses new ones, and breaks
   stream.end();
   const ended = new Promise<string>((resolve, reject) => {
     stream.on('error', reject).on('response', (res) => {
-      res.resume().on('end', () => resolve('end')).on('error', reject);
+      res
+        .resume()
+        .on('end', () => resolve('end'))
+        .on('error', reject);
     });
   });
   await until('the stream is open', async () => (await test.seen()).openStreams === 1);
@@ -30,7 +33,10 @@ it('closing ends streams, waits for calls that run, refuses new ones, and breaks
   expect(await ended).toBe('end');
   const late = await test.call('echo');
   expect(late.status).toBe(503);
-  expect(await test.rowOf(late)).toMatchObject({ status: 'failed', error: expect.stringMatching(/shutting down/) as string });
+  expect(await test.rowOf(late)).toMatchObject({
+    status: 'failed',
+    error: expect.stringMatching(/shutting down/) as string,
+  });
   expect((await short).status).toBe(200);
   const broken = await long;
   expect(await test.rowOf(broken)).toMatchObject({ status: 'cancelled' });

@@ -1,18 +1,18 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { createServer, type IncomingHttpHeaders, request } from 'node:http';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer, type IncomingHttpHeaders, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { mcpAudience } from '../../../../src/lib/app/identity.ts';
+import { openMcpGateway } from '../../../../src/lib/app/router/index.ts';
+import type { McpGatewayOptions } from '../../../../src/lib/app/router/open.ts';
+import type { ServiceEndpoint } from '../../../../src/lib/app/supervisor/directory.ts';
 import type { IssueRequest } from '../../../../src/lib/domain/auth/index.ts';
 import type { McpServerConfig } from '../../../../src/lib/domain/mcp/index.ts';
 import { createLogger } from '../../../../src/lib/infra/logging/logger.ts';
-import { openMcpGateway } from '../../../../src/lib/app/router/index.ts';
-import type { McpGatewayOptions } from '../../../../src/lib/app/router/open.ts';
-import { mcpAudience } from '../../../../src/lib/app/identity.ts';
-import type { ServiceEndpoint } from '../../../../src/lib/app/supervisor/directory.ts';
-import type { ServiceInstanceId } from '../../../../src/lib/shared/ids.ts';
 import { toAppError } from '../../../../src/lib/shared/errors.ts';
+import type { ServiceInstanceId } from '../../../../src/lib/shared/ids.ts';
 import { externalUrl, openTestIdentity, type TestIdentity } from '../../../helpers/identity.ts';
 import { runFixture } from '../../../helpers/run-fixture.ts';
 import { temporaryFolder } from '../../../helpers/temporary-folder.ts';
@@ -20,7 +20,12 @@ import { until } from '../../../helpers/until.ts';
 
 /** What the backend program says it was sent. */
 export interface Seen {
-  readonly requests: readonly { readonly method: string; readonly url: string; readonly headers: IncomingHttpHeaders; readonly body: string }[];
+  readonly requests: readonly {
+    readonly method: string;
+    readonly url: string;
+    readonly headers: IncomingHttpHeaders;
+    readonly body: string;
+  }[];
   readonly aborted: number;
   readonly openStreams: number;
   /** Bytes that it has written of large answers so far. */
@@ -32,7 +37,11 @@ export interface Reply {
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
   /** The body as JSON. */
-  readonly json: { id?: unknown; result?: { content?: { text?: string }[] }; error?: { code: number; message: string; data: Record<string, unknown> } };
+  readonly json: {
+    id?: unknown;
+    result?: { content?: { text?: string }[] };
+    error?: { code: number; message: string; data: Record<string, unknown> };
+  };
 }
 
 export interface AuditRow {
@@ -73,7 +82,9 @@ export function serverConfig(more: Partial<McpServerConfig> = {}): McpServerConf
 export type TestGateway = Awaited<ReturnType<typeof openTestGateway>>;
 
 /** The router in this process over real PostgreSQL, real tokens and a backend program of its own. */
-export async function openTestGateway(options: { servers?: readonly McpServerConfig[]; limits?: Partial<McpGatewayOptions['limits']> } = {}) {
+export async function openTestGateway(
+  options: { servers?: readonly McpServerConfig[]; limits?: Partial<McpGatewayOptions['limits']> } = {},
+) {
   const test: TestIdentity = await openTestIdentity();
   const backend = runFixture('mcp/backend.mjs', []);
   const backendPort = Number(await backend.line());
@@ -122,13 +133,26 @@ export async function openTestGateway(options: { servers?: readonly McpServerCon
   const token = async (change: Partial<IssueRequest> & { server?: string } = {}) => {
     const { server: name = 'alpha', ...more } = change;
     const audience = mcpAudience(externalUrl, name);
-    const request_ = { user: owner, sessionId: session.id, audience, scopes: ['user'], ttlSeconds: 600, client: 'test', ...more };
+    const request_ = {
+      user: owner,
+      sessionId: session.id,
+      audience,
+      scopes: ['user'],
+      ttlSeconds: 600,
+      client: 'test',
+      ...more,
+    };
     return (await test.identity.issuer.issue(request_)).token;
   };
   const bearer = await token();
   let nextId = 1;
 
-  const send = (body: string | Buffer, headers: Record<string, string> = {}, method = 'POST', path = '/api/v1/mcp/alpha/mcp') =>
+  const send = (
+    body: string | Buffer,
+    headers: Record<string, string> = {},
+    method = 'POST',
+    path = '/api/v1/mcp/alpha/mcp',
+  ) =>
     new Promise<Reply>((resolve, reject) => {
       const req = request({
         host: '127.0.0.1',
@@ -181,7 +205,10 @@ export async function openTestGateway(options: { servers?: readonly McpServerCon
     log: () => readFileSync(logFile, 'utf8'),
     /** Calls a tool; `args` as they are. */
     call: (tool: string, args: unknown = {}, headers: Record<string, string> = {}, id: unknown = nextId++) =>
-      send(JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params: { name: tool, arguments: args } }), headers),
+      send(
+        JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params: { name: tool, arguments: args } }),
+        headers,
+      ),
     rowsOf,
     /** The row of the call that a reply belongs to. */
     rowOf: async (reply: Reply): Promise<AuditRow> => {
@@ -196,12 +223,18 @@ export async function openTestGateway(options: { servers?: readonly McpServerCon
       const tables = await test.owner.query<{ name: string }>(
         "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname IN ('public', 'audit')",
       );
-      const contents = await Promise.all(tables.map(({ name }) => test.owner.query(`SELECT to_json(t) AS row FROM ${name} t`)));
+      const contents = await Promise.all(
+        tables.map(({ name }) => test.owner.query(`SELECT to_json(t) AS row FROM ${name} t`)),
+      );
       return JSON.stringify(contents);
     },
     seen: async (): Promise<Seen> => (await fetch(`http://127.0.0.1:${backendPort}/seen`)).json() as Promise<Seen>,
-    executed: async (): Promise<string[]> => (await fetch(`http://127.0.0.1:${backendPort}/executed`)).json() as Promise<string[]>,
-    connections: () => new Promise<number>((resolve, reject) => server.getConnections((error, count) => (error ? reject(error) : resolve(count)))),
+    executed: async (): Promise<string[]> =>
+      (await fetch(`http://127.0.0.1:${backendPort}/executed`)).json() as Promise<string[]>,
+    connections: () =>
+      new Promise<number>((resolve, reject) =>
+        server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+      ),
     close: async () => {
       await gateway.close(500);
       server.closeAllConnections();

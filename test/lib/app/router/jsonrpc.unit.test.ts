@@ -11,7 +11,9 @@ const flaw = (text: string): Malformed => {
 
 describe('parseMessage', () => {
   it('reads a tool call with its id, tool and arguments', () => {
-    expect(parse('{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"t","arguments":{"a":[1,{"b":2}]}}}')).toEqual({
+    expect(
+      parse('{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"t","arguments":{"a":[1,{"b":2}]}}}'),
+    ).toEqual({
       kind: 'call',
       id: 7,
       tool: 't',
@@ -28,7 +30,11 @@ describe('parseMessage', () => {
   });
 
   it('tells requests, notifications and responses apart', () => {
-    expect(parse('{"jsonrpc":"2.0","id":0,"method":"tools/list"}')).toEqual({ kind: 'request', id: 0, method: 'tools/list' });
+    expect(parse('{"jsonrpc":"2.0","id":0,"method":"tools/list"}')).toEqual({
+      kind: 'request',
+      id: 0,
+      method: 'tools/list',
+    });
     expect(parse('{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3}}')).toEqual({
       kind: 'notification',
       method: 'notifications/cancelled',
@@ -65,7 +71,10 @@ describe('parseMessage', () => {
   });
 
   it('says which attempts were tool calls, and echoes their id', () => {
-    expect(flaw('{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":1}}')).toMatchObject({ id: 1, tool: 't' });
+    expect(flaw('{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":1}}')).toMatchObject({
+      id: 1,
+      tool: 't',
+    });
     expect(flaw('{"jsonrpc":"2.0","id":1,"method":"tools/call"}')).toMatchObject({ id: 1, tool: '' });
     expect(flaw('{"jsonrpc":"2.0","id":1,"method":5}').tool).toBeUndefined();
   });
@@ -81,7 +90,10 @@ describe('parseMessage', () => {
     '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{},"arguments":{}}}',
     '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"},"params":{"name":"b"}}',
   ])('refuses what two parsers could read in two ways: %s', (text) => {
-    expect(flaw(text)).toMatchObject({ code: -32600, message: expect.stringMatching(/repeated|must be written/) as string });
+    expect(flaw(text)).toMatchObject({
+      code: -32600,
+      message: expect.stringMatching(/repeated|must be written/) as string,
+    });
   });
 
   it('refuses what is not UTF-8', () => {
@@ -89,28 +101,62 @@ describe('parseMessage', () => {
   });
 
   it('lets members repeat where they are the arguments’ own affair', () => {
-    expect(parse('{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"name":"b","x":{"method":1}}}}').kind).toBe('call');
+    expect(
+      parse(
+        '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"name":"b","x":{"method":1}}}}',
+      ).kind,
+    ).toBe('call');
     expect(parse('{"jsonrpc":"2.0","id":1,"result":{"name":1,"Name":2}}').kind).toBe('response');
   });
 
   it('never throws, and never quotes the body', () => {
-    const piece = fc.constantFrom('{', '}', '[', ']', '"', '\\', ':', ',', '"method"', '"id"', '1', '"tools/call"', ' ', 'canary');
+    const piece = fc.constantFrom(
+      '{',
+      '}',
+      '[',
+      ']',
+      '"',
+      '\\',
+      ':',
+      ',',
+      '"method"',
+      '"id"',
+      '1',
+      '"tools/call"',
+      ' ',
+      'canary',
+    );
     fc.assert(
-      fc.property(fc.oneof(fc.array(piece).map((parts) => parts.join('')), fc.string()), (text) => {
-        const message = parse(text);
-        if (message.kind === 'malformed') expect(message.message).not.toContain('canary');
-      }),
+      fc.property(
+        fc.oneof(
+          fc.array(piece).map((parts) => parts.join('')),
+          fc.string(),
+        ),
+        (text) => {
+          const message = parse(text);
+          if (message.kind === 'malformed') expect(message.message).not.toContain('canary');
+        },
+      ),
       { numRuns: 2_000 },
     );
   });
 
   it('accepts what any JSON writer makes of a call', () => {
     fc.assert(
-      fc.property(fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 5 })), fc.string({ minLength: 1 }), fc.constantFrom(0, 1, 2), (input, tool, indent) => {
-        const args = JSON.parse(JSON.stringify(input)) as unknown;
-        const text = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { arguments: args, name: tool } }, null, indent);
-        expect(parse(text)).toEqual({ kind: 'call', id: 1, tool, input: args, meta: undefined });
-      }),
+      fc.property(
+        fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 5 })),
+        fc.string({ minLength: 1 }),
+        fc.constantFrom(0, 1, 2),
+        (input, tool, indent) => {
+          const args = JSON.parse(JSON.stringify(input)) as unknown;
+          const text = JSON.stringify(
+            { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { arguments: args, name: tool } },
+            null,
+            indent,
+          );
+          expect(parse(text)).toEqual({ kind: 'call', id: 1, tool, input: args, meta: undefined });
+        },
+      ),
     );
   });
 });

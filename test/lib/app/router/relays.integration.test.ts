@@ -1,9 +1,9 @@
-import { connect } from 'node:net';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { UserId } from '../../../../src/lib/shared/ids.ts';
 import { openDatabase } from '../../../../src/lib/infra/database/connection.ts';
-import { verifyIdentity, deriveIdentityKey } from '../../../../src/lib/infra/security/identity-header.ts';
+import { deriveIdentityKey, verifyIdentity } from '../../../../src/lib/infra/security/identity-header.ts';
+import type { UserId } from '../../../../src/lib/shared/ids.ts';
 import { externalUrl } from '../../../helpers/identity.ts';
 import { until } from '../../../helpers/until.ts';
 import { openTestGateway, serverConfig, type TestGateway } from './gateway.ts';
@@ -12,7 +12,11 @@ let test: TestGateway;
 
 beforeAll(async () => {
   test = await openTestGateway({
-    servers: [serverConfig(), serverConfig({ name: 'beta', delegate: true }), serverConfig({ name: 'gamma', oauth: { required: true, scopes: ['user'], clientId: 'only' } })],
+    servers: [
+      serverConfig(),
+      serverConfig({ name: 'beta', delegate: true }),
+      serverConfig({ name: 'gamma', oauth: { required: true, scopes: ['user'], clientId: 'only' } }),
+    ],
     limits: { body_bytes: 1_000_000, call_timeout_ms: 700, body_timeout_ms: 300 },
   });
 });
@@ -32,7 +36,9 @@ async function lastSeen() {
 describe('who may come in', () => {
   it('32: without a token gets 401 with the metadata’s address and the scopes, and its body is not read', async () => {
     const socket = connect(test.port, '127.0.0.1');
-    socket.write('POST /api/v1/mcp/alpha/mcp HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{');
+    socket.write(
+      'POST /api/v1/mcp/alpha/mcp HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{',
+    );
     const text = await new Promise<string>((resolve) => {
       let all = '';
       socket.on('data', (chunk) => {
@@ -41,7 +47,9 @@ describe('who may come in', () => {
       });
     });
     expect(text).toMatch(/^HTTP\/1\.1 401 /);
-    expect(text).toContain(`resource_metadata="${externalUrl}/.well-known/oauth-protected-resource/api/v1/mcp/alpha/mcp"`);
+    expect(text).toContain(
+      `resource_metadata="${externalUrl}/.well-known/oauth-protected-resource/api/v1/mcp/alpha/mcp"`,
+    );
     expect(text).toContain('scope="user"');
     await new Promise((resolve) => socket.once('close', resolve));
   });
@@ -118,7 +126,9 @@ describe('what a server is sent', () => {
     const call = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}}';
     const reply = await test.send(call, { authorization }, 'POST', path('beta'));
     const { headers } = await lastSeen();
-    const identity = JSON.parse(Buffer.from(String(headers['x-systemprompt-identity']).split('.')[0] ?? '', 'base64url').toString()) as { exec: string };
+    const identity = JSON.parse(
+      Buffer.from(String(headers['x-systemprompt-identity']).split('.')[0] ?? '', 'base64url').toString(),
+    ) as { exec: string };
     expect(identity.exec).toBe(reply.headers['x-systemprompt-execution-id']);
     const token = String(headers['x-systemprompt-token']);
     const claims = await test.identity.verifier.verify(token, `${externalUrl}/api/v1`);
@@ -150,9 +160,16 @@ describe('everything but a tool call', () => {
 
   it('streams events at once, and ends at the server when the client leaves', async () => {
     const before = (await test.seen()).openStreams;
-    const req = request({ host: '127.0.0.1', port: test.port, path: path('alpha'), headers: { authorization: `Bearer ${test.bearer}`, accept: 'text/event-stream', 'last-event-id': '7' } });
+    const req = request({
+      host: '127.0.0.1',
+      port: test.port,
+      path: path('alpha'),
+      headers: { authorization: `Bearer ${test.bearer}`, accept: 'text/event-stream', 'last-event-id': '7' },
+    });
     req.end();
-    const first = await new Promise<string>((resolve) => req.on('response', (res) => res.once('data', (chunk) => resolve(String(chunk)))));
+    const first = await new Promise<string>((resolve) =>
+      req.on('response', (res) => res.once('data', (chunk) => resolve(String(chunk)))),
+    );
     expect(first).toContain('notifications/message');
     const seen = await test.seen();
     expect(seen.openStreams).toBe(before + 1);
@@ -200,9 +217,13 @@ describe('a session', () => {
     expect(session).not.toBe('inner-session-1');
     expect((await test.send(list, { 'mcp-session-id': session })).status).toBe(200);
     expect((await lastSeen()).headers['mcp-session-id']).toBe('inner-session-1');
-    await test.owner.query("INSERT INTO users (id, name, display_name, roles) VALUES ($1, 'eve', 'Eve', '{user}')", [eve]);
+    await test.owner.query("INSERT INTO users (id, name, display_name, roles) VALUES ($1, 'eve', 'Eve', '{user}')", [
+      eve,
+    ]);
     const eves = await test.identity.sessions.begin({ userId: eve, client: 'test', ttlSeconds: 600 });
-    const stranger = { authorization: `Bearer ${await test.token({ user: { id: eve, name: 'eve', status: 'active', roles: ['user'] }, sessionId: eves.id })}` };
+    const stranger = {
+      authorization: `Bearer ${await test.token({ user: { id: eve, name: 'eve', status: 'active', roles: ['user'] }, sessionId: eves.id })}`,
+    };
     expect((await test.send(list, stranger)).status).toBe(200);
     const beta = { authorization: `Bearer ${await test.token({ server: 'beta' })}` };
     for (const reply of [

@@ -8,7 +8,9 @@ const field = fc.oneof(
   fc.string().map((text) => `: ${text.replaceAll(/[\r\n]/g, ' ')}`),
   fc.constantFrom('event: message', 'id: 7', 'data', 'retry: 10'),
 );
-const stream = fc.array(fc.record({ fields: fc.array(field, { minLength: 1, maxLength: 4 }), end: lineEnd }), { maxLength: 6 });
+const stream = fc.array(fc.record({ fields: fc.array(field, { minLength: 1, maxLength: 4 }), end: lineEnd }), {
+  maxLength: 6,
+});
 
 describe('SseSplitter', () => {
   it('gives the same events however the stream is cut, and loses no byte', () => {

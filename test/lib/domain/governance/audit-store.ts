@@ -1,6 +1,12 @@
-import { randomUUID } from 'node:crypto';
-import { hash } from 'node:crypto';
-import { type AuditLog, AuditWriter, type AuditWriterOptions, type IntentRow, newExecutionId, type OutcomeRow } from '../../../../src/lib/domain/governance/index.ts';
+import { hash, randomUUID } from 'node:crypto';
+import {
+  type AuditLog,
+  AuditWriter,
+  type AuditWriterOptions,
+  type IntentRow,
+  newExecutionId,
+  type OutcomeRow,
+} from '../../../../src/lib/domain/governance/index.ts';
 import type { ConnectionConfig } from '../../../../src/lib/infra/database/connection.ts';
 import { type DedicatedConnection, openDedicated } from '../../../../src/lib/infra/database/dedicated.ts';
 import { until } from '../../../helpers/until.ts';
@@ -15,7 +21,10 @@ export interface TestWriter extends AsyncDisposable {
 }
 
 /** A writer with a connection, and everything that it logs. */
-export async function openWriter(config: ConnectionConfig, options: Partial<AuditWriterOptions> = {}): Promise<TestWriter> {
+export async function openWriter(
+  config: ConnectionConfig,
+  options: Partial<AuditWriterOptions> = {},
+): Promise<TestWriter> {
   const instance = options.instance ?? randomUUID();
   const logged: string[] = [];
   const note = (fields: Readonly<Record<string, unknown>>, message: string) => {
@@ -47,5 +56,13 @@ export function intentRow(more: Partial<IntentRow> = {}): IntentRow {
 }
 
 export function outcomeRow(executionId: OutcomeRow['executionId'], more: Partial<OutcomeRow> = {}): OutcomeRow {
-  return { executionId, status: 'success', latencyUs: 10, upstreamUs: 5, outputBytes: 2, outputDigest: hash('sha256', '{}', 'hex'), ...more };
+  return {
+    executionId,
+    status: 'success',
+    latencyUs: 10,
+    upstreamUs: 5,
+    outputBytes: 2,
+    outputDigest: hash('sha256', '{}', 'hex'),
+    ...more,
+  };
 }

@@ -56,7 +56,11 @@ describe('the audit tables', () => {
   });
 
   it('are changed by nobody, not even their owner or a session that plays a replica', async () => {
-    const changes = ["UPDATE audit.tool_intents SET tool = 'x'", 'DELETE FROM audit.tool_outcomes', 'TRUNCATE audit.tool_intents'];
+    const changes = [
+      "UPDATE audit.tool_intents SET tool = 'x'",
+      'DELETE FROM audit.tool_outcomes',
+      'TRUNCATE audit.tool_intents',
+    ];
     for (const sql of changes) await expect(owner.query(sql), sql).rejects.toThrow(/permission denied|append-only/);
     await owner.query('GRANT UPDATE, DELETE, TRUNCATE ON audit.tool_intents, audit.tool_outcomes TO CURRENT_USER');
     for (const sql of changes) await expect(owner.query(sql), sql).rejects.toThrow(/append-only/);
@@ -70,8 +74,12 @@ describe('the audit tables', () => {
     const intent = intentRow();
     await store.writer.intent(intent);
     await store.writer.outcome(outcomeRow(intent.executionId));
-    await expect(store.writer.outcome(outcomeRow(intent.executionId, { status: 'failed' }))).rejects.toThrow(/somebody else/);
-    const rows = await app.query('SELECT status FROM audit.tool_outcomes WHERE execution_id = $1', [intent.executionId]);
+    await expect(store.writer.outcome(outcomeRow(intent.executionId, { status: 'failed' }))).rejects.toThrow(
+      /somebody else/,
+    );
+    const rows = await app.query('SELECT status FROM audit.tool_outcomes WHERE execution_id = $1', [
+      intent.executionId,
+    ]);
     expect(rows).toEqual([{ status: 'success' }]);
   });
 });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { AuditReader, type IntentRow } from '../../../../src/lib/domain/governance/index.ts';
 import { newExecutionId } from '../../../../src/lib/domain/governance/execution-id.ts';
+import { AuditReader, type IntentRow } from '../../../../src/lib/domain/governance/index.ts';
 import { type Database, openDatabase } from '../../../../src/lib/infra/database/connection.ts';
 import type { Actor } from '../../../../src/lib/shared/actor.ts';
 import { ForbiddenError, NotFoundError, UsageError } from '../../../../src/lib/shared/errors.ts';
@@ -33,12 +33,19 @@ beforeAll(async () => {
     const startedAt = start + index * 1_000;
     const user = index < 6 ? 'ada' : 'bob';
     rows.push(
-      intentRow({ executionId: newExecutionId(startedAt), startedAt, userId: user, userName: user, tool: index % 2 === 0 ? 'even' : 'odd' }),
+      intentRow({
+        executionId: newExecutionId(startedAt),
+        startedAt,
+        userId: user,
+        userName: user,
+        tool: index % 2 === 0 ? 'even' : 'odd',
+      }),
     );
   }
   for (const [index, row] of rows.entries()) {
     await store.writer.intent(row);
-    if (index < 9) await store.writer.outcome(outcomeRow(row.executionId, index === 3 ? { status: 'failed', error: 'why' } : {}));
+    if (index < 9)
+      await store.writer.outcome(outcomeRow(row.executionId, index === 3 ? { status: 'failed', error: 'why' } : {}));
   }
 });
 afterAll(async () => {
@@ -75,7 +82,12 @@ describe('AuditReader', () => {
     await expect(reader.list(ada, { user: 'bob' })).rejects.toBeInstanceOf(ForbiddenError);
     const [foreign, own] = [rows[7]?.executionId ?? '', rows[3]?.executionId ?? ''];
     await expect(reader.show(ada, foreign)).rejects.toBeInstanceOf(NotFoundError);
-    expect(await reader.show(ada, own)).toMatchObject({ status: 'failed', error: 'why', outputBytes: 2, decision: 'allowed' });
+    expect(await reader.show(ada, own)).toMatchObject({
+      status: 'failed',
+      error: 'why',
+      outputBytes: 2,
+      decision: 'allowed',
+    });
     expect(await reader.show(admin, foreign)).toMatchObject({ userName: 'bob', status: 'success' });
   });
 

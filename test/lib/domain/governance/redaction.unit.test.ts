@@ -1,7 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { canonicalJson } from '../../../../src/lib/domain/governance/canonical-json.ts';
-import { auditInput, maxErrorLength, maxInputLength, redactText } from '../../../../src/lib/domain/governance/redaction.ts';
+import {
+  auditInput,
+  maxErrorLength,
+  maxInputLength,
+  redactText,
+} from '../../../../src/lib/domain/governance/redaction.ts';
 
 const canary = 'Canary7Zq1Xw9';
 
@@ -81,7 +86,18 @@ describe('redactText', () => {
   });
 
   it('takes time linear in the text, whatever the text', () => {
-    for (const unit of ['a', '-', '--a', 'token', 'token ', '"', '://', '-----BEGIN PRIVATE KEY-----', 'eyJaaaaaaaa.', 'Bearer ']) {
+    for (const unit of [
+      'a',
+      '-',
+      '--a',
+      'token',
+      'token ',
+      '"',
+      '://',
+      '-----BEGIN PRIVATE KEY-----',
+      'eyJaaaaaaaa.',
+      'Bearer ',
+    ]) {
       const started = performance.now();
       redactText(unit.repeat(100_000 / unit.length), [], 50_000);
       expect(performance.now() - started, unit).toBeLessThan(2_000);
@@ -91,7 +107,16 @@ describe('redactText', () => {
 
 describe('auditInput', () => {
   it('hides what goes under a secret name, and remembers it', () => {
-    const names = ['password', 'db_password', 'clientSecret', 'API-KEY', 'accessToken', 'Authorization', 'cookie', 'pin'];
+    const names = [
+      'password',
+      'db_password',
+      'clientSecret',
+      'API-KEY',
+      'accessToken',
+      'Authorization',
+      'cookie',
+      'pin',
+    ];
     for (const name of names) {
       const { json, secrets } = auditInput({ deep: [{ [name]: canary }] });
       expect(json, name).not.toContain(canary);
@@ -126,14 +151,22 @@ describe('auditInput', () => {
 
   it('finds a planted secret in any input, keeps valid JSON within the bound that PostgreSQL takes', () => {
     fc.assert(
-      fc.property(fc.jsonValue(), fc.jsonValue(), fc.constantFrom(...shapes), fc.string(), (left, right, shape, text) => {
-        const input = JSON.parse(JSON.stringify({ left, planted: `${text} ${shape}`, right, secret: canary })) as unknown;
-        const { json } = auditInput(input);
-        expect(json.toLowerCase()).not.toContain(canary.toLowerCase());
-        expect(json.length).toBeLessThanOrEqual(maxInputLength);
-        expect(() => JSON.parse(json)).not.toThrow();
-        expect(json).not.toMatch(/\\u0000|\\ud[89a-f]/);
-      }),
+      fc.property(
+        fc.jsonValue(),
+        fc.jsonValue(),
+        fc.constantFrom(...shapes),
+        fc.string(),
+        (left, right, shape, text) => {
+          const input = JSON.parse(
+            JSON.stringify({ left, planted: `${text} ${shape}`, right, secret: canary }),
+          ) as unknown;
+          const { json } = auditInput(input);
+          expect(json.toLowerCase()).not.toContain(canary.toLowerCase());
+          expect(json.length).toBeLessThanOrEqual(maxInputLength);
+          expect(() => JSON.parse(json)).not.toThrow();
+          expect(json).not.toMatch(/\\u0000|\\ud[89a-f]/);
+        },
+      ),
     );
   });
 

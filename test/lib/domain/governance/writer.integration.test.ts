@@ -65,7 +65,13 @@ describe('AuditWriter', () => {
 
   it('keeps every column as it was given', async () => {
     await using store = await openWriter(test.audit);
-    const intent = intentRow({ inputJson: '{"a":["ü\\"x",1.5,null]}', scopes: ['user', 'a:b'], required: [], tool: 'x"\\y', client: "d'c" });
+    const intent = intentRow({
+      inputJson: '{"a":["ü\\"x",1.5,null]}',
+      scopes: ['user', 'a:b'],
+      required: [],
+      tool: 'x"\\y',
+      client: "d'c",
+    });
     await store.writer.attempt(intent, outcomeRow(intent.executionId, { status: 'refused', error: 'no "way"\n' }));
     const [row] = await app.query(
       'SELECT * FROM audit.tool_intents JOIN audit.tool_outcomes USING (execution_id) WHERE execution_id = $1',
@@ -90,7 +96,13 @@ describe('AuditWriter', () => {
     await using store = await openWriter(test.audit, { lanes: 1 });
     const rows = Array.from({ length: 5 }, (_, index) => intentRow(index === 2 ? { inputJson: '"\\u0000"' } : {}));
     const results = await Promise.allSettled(rows.map((row) => store.writer.intent(row)));
-    expect(results.map((result) => result.status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled', 'fulfilled']);
+    expect(results.map((result) => result.status)).toEqual([
+      'fulfilled',
+      'fulfilled',
+      'rejected',
+      'fulfilled',
+      'fulfilled',
+    ]);
     expect(Object.keys(await statusesOf(...rows.map((row) => row.executionId)))).toHaveLength(4);
   });
 
@@ -108,7 +120,10 @@ describe('AuditWriter', () => {
     } finally {
       await giveBack();
     }
-    await until('the outcome is there', async () => (await statusesOf(called.executionId))[called.executionId] === 'success');
+    await until(
+      'the outcome is there',
+      async () => (await statusesOf(called.executionId))[called.executionId] === 'success',
+    );
     await store.writer.intent(intentRow());
     expect(JSON.stringify(store.logged)).not.toContain(test.audit.password);
   });
@@ -170,7 +185,10 @@ describe('AuditWriter', () => {
     await expect(store.writer.intent(intent)).rejects.toBeInstanceOf(AuditUnavailableError);
     expect(await statusesOf(intent.executionId)).toEqual({ [intent.executionId]: null });
     lose = false;
-    await until('it has an outcome', async () => (await statusesOf(intent.executionId))[intent.executionId] === 'failed');
+    await until(
+      'it has an outcome',
+      async () => (await statusesOf(intent.executionId))[intent.executionId] === 'failed',
+    );
   });
 
   it('refuses intents that wait on a store that does not answer, and closes those that get in late', async () => {
@@ -182,7 +200,9 @@ describe('AuditWriter', () => {
         await tx.query('LOCK TABLE audit.tool_intents IN EXCLUSIVE MODE');
         const first = store.writer.intent(rows[0] as IntentRow);
         await until('it waits for the lock', async () => {
-          const waiting = await app.query('SELECT 1 FROM pg_locks WHERE NOT granted AND relation = $1::regclass', ['audit.tool_intents']);
+          const waiting = await app.query('SELECT 1 FROM pg_locks WHERE NOT granted AND relation = $1::regclass', [
+            'audit.tool_intents',
+          ]);
           return waiting.length > 0;
         });
         const second = store.writer.intent(rows[1] as IntentRow);
@@ -194,7 +214,10 @@ describe('AuditWriter', () => {
       await blocker.close();
     }
     const [late] = rows as [IntentRow];
-    await until('the late one is closed', async () => (await statusesOf(late.executionId))[late.executionId] === 'failed');
+    await until(
+      'the late one is closed',
+      async () => (await statusesOf(late.executionId))[late.executionId] === 'failed',
+    );
     expect(await statusesOf((rows[1] as IntentRow).executionId)).toEqual({});
     await until('calls go through again', () => store.writer.available);
   });

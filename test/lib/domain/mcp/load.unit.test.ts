@@ -20,7 +20,9 @@ async function issuesOf(options = {}): Promise<string[]> {
     await loadMcpServers(services, options);
   } catch (error) {
     if (!(error instanceof ConfigInvalidError)) throw error;
-    return error.issues.map(({ file, line, column, message }) => `${file.split('/').at(-1)}:${line}:${column} ${message.replaceAll('`', '')}`);
+    return error.issues.map(
+      ({ file, line, column, message }) => `${file.split('/').at(-1)}:${line}:${column} ${message.replaceAll('`', '')}`,
+    );
   }
   return [];
 }
@@ -81,7 +83,10 @@ describe('loadMcpServers', () => {
 `,
     );
     const [server] = await loadMcpServers(services);
-    expect(server).toMatchObject({ module: 'systemprompt-mcp-marketplace', oauth: { scopes: ['admin'], clientId: 'only' } });
+    expect(server).toMatchObject({
+      module: 'systemprompt-mcp-marketplace',
+      oauth: { scopes: ['admin'], clientId: 'only' },
+    });
   });
 
   it('knows no servers where there is no folder', async () => {
@@ -108,7 +113,10 @@ describe('loadMcpServers', () => {
       scopes: []
 `,
     );
-    await write('c.yaml', `${good.replace('5010', '5010 # same')}  gamma: {module: g, port: 5010, description: g, oauth: {scopes: [user]}}\n`);
+    await write(
+      'c.yaml',
+      `${good.replace('5010', '5010 # same')}  gamma: {module: g, port: 5010, description: g, oauth: {scopes: [user]}}\n`,
+    );
     await write('d.yaml', 'mcp_servers: [\n');
     const issues = await issuesOf();
     expect(issues).toEqual(
