@@ -5,11 +5,11 @@ import type { InferredArgs, InferredFlags, LoadOptions } from '@oclif/core/inter
 import { CommandContext } from '../../lib/app/command-context.ts';
 import type { Artifact } from '../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../lib/shared/command.ts';
-import { type AppError, InternalError } from '../../lib/shared/errors.ts';
+import type { AppError } from '../../lib/shared/errors.ts';
+import type { CliConfig } from './command-index.ts';
 import { confirmDestruction } from './confirm.ts';
 import { admitDelegate } from './delegation.ts';
 import { exitCodeOf } from './exit.ts';
-import type { CliConfig } from './main.ts';
 import type { Output } from './output/output.ts';
 
 const helpGroup = 'GLOBAL';
@@ -54,9 +54,7 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
   protected abstract execute(): Promise<Artifact>;
 
   protected get output(): Output {
-    const { output } = this.config as CliConfig;
-    if (output === undefined) throw new InternalError('A command was run without main()');
-    return output;
+    return (this.config as CliConfig).output;
   }
 
   /**

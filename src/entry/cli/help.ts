@@ -1,5 +1,5 @@
-import type { Config } from '@oclif/core/config';
 import { CommandHelp, Help } from '@oclif/core/help';
+import { type CliOptions, loadConfig } from './framework.ts';
 import { style } from './output/style.ts';
 import { helpEntries, renderRootHelp } from './root-help.ts';
 import type { CliSession } from './session.ts';
@@ -32,7 +32,8 @@ class CollectedHelp extends Help {
  *
  * @param subject a command's or topic's id, colon separated
  */
-export async function helpText(config: Config, subject: string, session: CliSession): Promise<string> {
+export async function helpText(options: CliOptions, subject: string, session: CliSession): Promise<string> {
+  const config = await loadConfig(options);
   if (subject === '') {
     const facts = { version: config.version, description: String(config.pjson['description'] ?? '') };
     return renderRootHelp(facts, helpEntries(config.commands), style(session.colour.stdout).bold).trimEnd();

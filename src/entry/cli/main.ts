@@ -1,23 +1,13 @@
-import { Config } from '@oclif/core/config';
-import { settings } from '@oclif/core/settings';
-import { AppError, InternalError, UsageError } from '../../lib/shared/errors.ts';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { UsageError } from '../../lib/shared/errors.ts';
+import { type CommandIndex, openCommandIndex } from './command-index.ts';
 import { exitCodeOf } from './exit.ts';
+import type { CliOptions } from './framework.ts';
 import { Output } from './output/output.ts';
 import { type Resolution, resolveCommand } from './resolve.ts';
 import { type CliWorld, openSession } from './session.ts';
 import { fromThrown, type KnownCommand, unknownFlag } from './usage-errors.ts';
-
-export interface CliOptions {
-  /** The package's own folder. */
-  readonly root: string;
-  /** Where the commands lie when they are run from source; the manifest is not used then. */
-  readonly commands?: string;
-}
-
-/** The framework's configuration, carrying what commands need of this run. */
-export interface CliConfig extends Config {
-  output?: Output;
-}
 
 /**
  * Runs one command line and returns its exit code; whatever happens is shown here, once, and nothing is thrown. It does
@@ -28,11 +18,10 @@ export async function main(world: CliWorld, options: CliOptions): Promise<number
   const output = new Output(session);
   let known: KnownCommand | undefined;
   try {
-    const config = await loadConfig(options);
-    config.output = output;
-    const resolution = resolveCommand(world.argv, config.commandIDs);
-    known = knownCommand(config, resolution);
-    return await follow(resolution, config, output);
+    const index = await openCommandIndex(options);
+    const resolution = resolveCommand(world.argv, index.ids);
+    if (resolution.kind === 'command') known = { id: resolution.id, flags: [...index.flags(resolution.id), 'help'] };
+    return await follow(resolution, { index, options, output });
   } catch (thrown) {
     const error = fromThrown(thrown, known);
     output.failure(error);
@@ -62,14 +51,23 @@ export async function runCli(options: CliOptions): Promise<void> {
   stdout.write('', () => stderr.write('', () => process.exit(code)));
 }
 
-async function follow(resolution: Resolution, config: CliConfig, output: Output): Promise<number> {
+interface Run {
+  readonly index: CommandIndex;
+  readonly options: CliOptions;
+  readonly output: Output;
+}
+
+async function follow(resolution: Resolution, { index, options, output }: Run): Promise<number> {
   switch (resolution.kind) {
-    case 'version':
-      output.result({ type: 'text', content: config.userAgent });
+    case 'version': {
+      const { version } = JSON.parse(readFileSync(join(options.root, 'package.json'), 'utf8'));
+      const content = `systemprompt/${version} ${process.platform}-${process.arch} node-${process.version}`;
+      output.result({ type: 'text', content });
       return 0;
+    }
     case 'help': {
       const { helpText } = await import('./help.ts');
-      output.help(await helpText(config, resolution.subject, output.session));
+      output.help(await helpText(options, resolution.subject, output.session));
       return 0;
     }
     case 'unknown-flag':
@@ -83,37 +81,8 @@ async function follow(resolution: Resolution, config: CliConfig, output: Output)
       });
     }
     case 'command':
-      return await runCommand(resolution.id, resolution.argv, config);
+      return await index.run(resolution.id, resolution.argv, output);
   }
 }
 
 const globalFlagNames = ['json', 'non-interactive', 'profile', 'no-color', 'debug', 'help', 'version'];
-
-async function runCommand(id: string, argv: readonly string[], config: CliConfig): Promise<number> {
-  const command = config.findCommand(id);
-  if (command === undefined) throw new InternalError(`The manifest has lost the command ${id}`);
-  const loaded = await command.load();
-  const result: unknown = await loaded.run([...argv], config);
-  return typeof result === 'number' ? result : 0;
-}
-
-function knownCommand(config: Config, resolution: Resolution): KnownCommand | undefined {
-  if (resolution.kind !== 'command') return undefined;
-  const command = config.findCommand(resolution.id);
-  return { id: resolution.id, flags: [...Object.keys(command?.flags ?? {}), 'help'] };
-}
-
-async function loadConfig(options: CliOptions): Promise<CliConfig> {
-  // Node.js strips types by itself; the framework must not look for a transpiler.
-  settings.enableAutoTranspile = false;
-  try {
-    if (options.commands === undefined) return await Config.load({ root: options.root });
-    const { readFile } = await import('node:fs/promises');
-    const pjson = JSON.parse(await readFile(`${options.root}/package.json`, 'utf8'));
-    pjson.oclif.commands = { strategy: 'pattern', target: options.commands, globPatterns: ['**/*.ts'] };
-    return await Config.load({ root: options.root, pjson, isRoot: true, ignoreManifest: true } as never);
-  } catch (cause) {
-    if (cause instanceof AppError) throw cause;
-    throw new InternalError('Failed to load the commands', { cause });
-  }
-}
