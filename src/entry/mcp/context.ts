@@ -1,5 +1,5 @@
 import type { ServerContext } from '@modelcontextprotocol/server';
-import type { CliRunner } from '../../lib/app/cli-runner.ts';
+import type { CliCall, CliRunner } from '../../lib/app/cli-runner.ts';
 import type { Logger } from '../../lib/infra/logging/logger.ts';
 import type { Identity } from '../../lib/infra/security/identity-header.ts';
 import type { CliPort, CliResult } from '../../lib/shared/cli-port.ts';
@@ -39,7 +39,7 @@ export function contextFor({ tool, caller, signal, protocol, deps }: CallFacts):
     logger: toolLogger(deps.logger.child({ tool: tool.name, execution: executionId })),
     signal,
     progress: progressOf(protocol),
-    cli: token === undefined ? undefined : cliPort(deps.cli, token, environment.depth),
+    cli: token === undefined ? undefined : cliPort(deps.cli, { token, caller: identity.sub }, environment.depth),
     databaseUrl: environment.databaseUrl,
   };
 }
@@ -70,11 +70,11 @@ function progressOf({ mcpReq }: ServerContext): ToolContext['progress'] {
 }
 
 /** The CLI in the name of one caller. A process that itself is part of such a run starts no other. */
-function cliPort(runner: CliRunner, token: string, depth: number): CliPort {
+function cliPort(runner: CliRunner, who: Pick<CliCall, 'token' | 'caller'>, depth: number): CliPort {
   return {
     manifest: () => runner.manifest(),
     run: async (args, options): Promise<CliResult> => {
-      if (depth === 0) return await runner.run(args, { ...options, token });
+      if (depth === 0) return await runner.run(args, { ...options, ...who });
       const failure = {
         code: 'FORBIDDEN',
         message: 'This server was itself started by a command that runs through the systemprompt tool',

@@ -1,8 +1,11 @@
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { runTool, type ToolRun } from '../infra/process/run-tool.ts';
 import { type Artifact, artifactSchema } from '../shared/artifact.ts';
 import type { CliFailure, CliManifest, CliResult, CliRunOptions } from '../shared/cli-port.ts';
+import { AppError, CancelledError } from '../shared/errors.ts';
 import { CliManifestFile } from './cli-manifest.ts';
+import { type SlotLimits, Slots } from './cli-slots.ts';
 
 export interface CliRunnerOptions {
   /** Folder with `bin/run.js` and `oclif.manifest.json`. */
@@ -11,6 +14,15 @@ export interface CliRunnerOptions {
   readonly cwd: string;
   /** Of this process; only what a command needs is handed on. */
   readonly env: NodeJS.ProcessEnv;
+  /** How many commands may run and wait at once; what the machine can do with unless told. */
+  readonly limits?: SlotLimits;
+}
+
+export interface CliCall extends CliRunOptions {
+  /** The caller's, at most 60 s old; goes over descriptor 3. */
+  readonly token: string;
+  /** Who asks: no caller gets all of the slots. */
+  readonly caller: string;
 }
 
 /**
@@ -36,6 +48,10 @@ const handedOn = [
 /** Bytes of output that one command may produce. */
 const maxOutputBytes = 16 * 1024 * 1024;
 
+/** Every command is a Node.js process of its own: more at once than this are slower, each and together. */
+const slotsPerCore = 2;
+const waitingCommands = 64;
+
 const failureSchema = z.object({
   code: z.string(),
   message: z.string(),
@@ -52,10 +68,13 @@ const envelope = z.discriminatedUnion('ok', [
 export class CliRunner {
   readonly #options: CliRunnerOptions;
   readonly #manifest: CliManifestFile;
+  readonly #slots: Slots;
 
   constructor(options: CliRunnerOptions) {
     this.#options = options;
     this.#manifest = new CliManifestFile(options.packageRoot);
+    const limits = { slots: slotsPerCore * availableParallelism(), waiting: waitingCommands };
+    this.#slots = new Slots(options.limits ?? limits);
   }
 
   manifest(): Promise<CliManifest> {
@@ -63,24 +82,37 @@ export class CliRunner {
   }
 
   /**
-   * Runs one command line and returns what it said of itself. JSON and the absence of anybody to ask are forced.
+   * Runs one command line and returns what it said of itself. JSON and the absence of anybody to ask are forced. When
+   * too many run already it waits for its turn, which counts against its time.
    *
    * @param args words of the command line, which must begin with the command's name
-   * @param token the caller's, at most 60 s old; goes over descriptor 3
    * @throws CancelledError when it was cancelled before the start; the system's error when Node.js can't be started
    */
-  async run(args: readonly string[], options: CliRunOptions & { readonly token: string }): Promise<CliResult> {
-    const run = await runTool({
-      file: process.execPath,
-      args: [`${this.#options.packageRoot}/bin/run.js`, ...args],
-      env: this.#env(),
-      cwd: this.#options.cwd,
-      extraFds: [options.token],
-      timeoutMs: options.timeoutMs,
-      maxOutputBytes,
-      signal: options.signal,
-    });
-    return toResult(run, options.timeoutMs);
+  async run(args: readonly string[], call: CliCall): Promise<CliResult> {
+    const deadline = performance.now() + call.timeoutMs;
+    let release: () => void;
+    try {
+      release = await this.#slots.take(call);
+    } catch (error) {
+      if (!(error instanceof AppError) || error instanceof CancelledError) throw error;
+      const { code, message, hint, next } = error;
+      return { ok: false, exitCode: null, failure: { code, message, ...(hint === undefined ? {} : { hint }), next } };
+    }
+    try {
+      const run = await runTool({
+        file: process.execPath,
+        args: [`${this.#options.packageRoot}/bin/run.js`, ...args],
+        env: this.#env(),
+        cwd: this.#options.cwd,
+        extraFds: [call.token],
+        timeoutMs: Math.max(1, Math.round(deadline - performance.now())),
+        maxOutputBytes,
+        signal: call.signal,
+      });
+      return toResult(run, call.timeoutMs);
+    } finally {
+      release();
+    }
   }
 
   #env(): Record<string, string> {
