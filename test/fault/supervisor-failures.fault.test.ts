@@ -128,6 +128,22 @@ describe('restart with sense', () => {
     await system.stop(client);
   });
 
+  it('a token printed by a dying service is in no status, no log line, no event and no row', async () => {
+    const token = `eyJhbGciOiJFUzI1NiJ9.${'cGF5bG9hZA'.repeat(3)}.c2lnbmF0dXJl`;
+    const { client } = await system.start([
+      { name: 'v', program: 'invalid', port: system.port(0), env: { LAST_WORDS: `refused: ${token}` } },
+    ]);
+    const status = await system.state(client, 'v', failed);
+    expect(status).toMatchObject({ lastLog: 'refused: [redacted]', lastError: expect.stringContaining('[redacted]') });
+    const lines: unknown[] = [];
+    for await (const line of client.logs({ service: 'v', lines: 9 })) lines.push(line);
+    expect(lines).toMatchObject([{ service: 'v', line: 'refused: [redacted]' }]);
+    await system.stop(client);
+    const rows = await system.sql.query('SELECT s.*, e.* FROM services s JOIN service_events e ON e.service = s.name');
+    expect(rows.length).toBeGreaterThan(0);
+    expect(JSON.stringify([status, rows]) + system.log()).not.toContain('eyJ');
+  });
+
   it('restarts what no longer answers', async () => {
     const { client } = await system.start([
       { name: 'f', program: 'freezes', port: system.port(0), graceMs: 200, env: { GATE: system.gate } },

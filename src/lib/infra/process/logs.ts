@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync, watch } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { redactLogText } from '../logging/redact.ts';
 import { hasCode } from './identity.ts';
 
 const chunkBytes = 64 * 1024;
@@ -18,9 +19,12 @@ function folderOf(service: string): string {
   return service;
 }
 
-/** The last lines of a file, oldest first; none when there is no such file. Reads from the end, at most 4 MB. */
+/**
+ * The last lines of a file, oldest first; none when there is no such file. Reads from the end, at most 4 MB. What looks
+ * like a secret is blanked: a program prints what it likes, and these lines go to terminals, clients, errors and tables.
+ */
 export function tailLines(file: string, count: number): string[] {
-  return tailWithEnd(file, count).lines;
+  return tailWithEnd(file, count).lines.map(redactLogText);
 }
 
 function tailWithEnd(file: string, count: number): { lines: string[]; end: number } {
@@ -56,22 +60,25 @@ function newlines(bytes: Buffer): number {
   return count;
 }
 
-/** The last `count` lines of a file, then each line that is added, until the signal fires. A missing file is waited for. */
+/**
+ * The last `count` lines of a file, then each line that is added, until the signal fires, secrets blanked as by
+ * {@link tailLines}. A missing file is waited for.
+ */
 export async function* followLines(
   file: string,
   count: number,
   signal: AbortSignal,
 ): AsyncGenerator<string, void, undefined> {
   const { lines, end } = tailWithEnd(file, count);
-  yield* lines;
+  yield* lines.map(redactLogText);
   let position = end;
   for await (const _ of changesOf(file, signal)) {
     const read = readFrom(file, position);
     position = read.position;
-    yield* read.lines;
+    yield* read.lines.map(redactLogText);
   }
   const last = readFrom(file, position);
-  if (last.rest !== '') yield last.rest;
+  if (last.rest !== '') yield redactLogText(last.rest);
 }
 
 /** Yields when the file may have grown: on the system's notice, and twice a second for file systems that give none. */

@@ -37,6 +37,26 @@ describe('the logs of services', () => {
     expect((await lines.next()).done).toBe(true);
   });
 
+  it('a token that a program prints itself does not come out, neither of the tail nor while following', async () => {
+    await using folder = await temporaryFolder();
+    const file = join(folder.path, 'x.log');
+    const token = `eyJhbGciOiJFUzI1NiJ9.${'cGF5bG9hZA'.repeat(3)}.c2lnbmF0dXJl`;
+    writeFileSync(file, `got ${token} from somebody\npostgres://sp:canary-password@127.0.0.1/db\n`);
+    const stop = new AbortController();
+    const shown = [...tailLines(file, 9)];
+    const lines = followLines(file, 9, stop.signal);
+    const next = async (): Promise<string> => String((await lines.next()).value);
+    shown.push(await next(), await next());
+    appendFileSync(file, `authorization: Bearer ${token}\n`);
+    shown.push(await next());
+    appendFileSync(file, `password=canary-password`);
+    stop.abort();
+    shown.push(await next());
+    expect(shown[0]).toBe('got [redacted] from somebody');
+    expect(shown.join('\n')).not.toMatch(/eyJ|canary-password/);
+    expect(shown).toHaveLength(6);
+  });
+
   it('takes no name that leads out of its folder', () => {
     expect(logFileOf('/logs', 'mcp:a-b', 'id')).toBe('/logs/mcp:a-b/id.log');
     for (const name of ['..', '../x', 'a/b', '', '.hidden'])
