@@ -6,6 +6,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { migrateInstance } from '../../src/lib/app/database-admin.ts';
 import { type Identity, mcpAudience, openIdentity } from '../../src/lib/app/identity.ts';
+import { apiNodeArguments } from '../../src/lib/app/supervisor/specs.ts';
 import { loadProfile, type Profile } from '../../src/lib/infra/config/profile.ts';
 import { type Database, openDatabase } from '../../src/lib/infra/database/connection.ts';
 import { connectionFor } from '../../src/lib/infra/database/connections.ts';
@@ -112,7 +113,8 @@ export class ApiRig {
   async startApi(nodeArgs: readonly string[] = []): Promise<{ child: ChildProcess; instance: string }> {
     const instance = randomUUID();
     const log = openSync(this.logFile, 'a');
-    const child = spawn(process.execPath, [...nodeArgs, join(project, 'dist/entry/api/main.js')], {
+    const main = join(project, 'dist/entry/api/main.js');
+    const child = spawn(process.execPath, [...apiNodeArguments, ...nodeArgs, main], {
       cwd: this.embedded.instance.root,
       env: {
         PATH: process.env['PATH'] ?? '',

