@@ -64,7 +64,8 @@ export async function migrateInstance(
     connectionFor(instance, profile, secrets, 'audit'),
   ]);
   const passwords = { owner: owner.password, app: app.password, audit: audit.password };
-  await provision(admin, { database, passwords, ...waitFor(profile) });
+  const closeServer = !usesOwnServer(profile);
+  await provision(admin, { database, passwords, closeServer, ...waitFor(profile) });
   return migrate(owner, extensions, coreMigrationsRoot());
 }
 

@@ -1,5 +1,6 @@
 import type { JWK } from 'jose';
 import type { Queryable } from '../../infra/database/connection.ts';
+import { takeLock } from '../../infra/database/locks.ts';
 import type { SessionId, UserId } from '../../shared/ids.ts';
 import type { SigningKeysRow, UserSessionsRow } from './tables.ts';
 
@@ -21,9 +22,14 @@ export interface NewKey {
   readonly privateJwe: string;
 }
 
-/** Key changes happen one at a time in the whole database; the lock ends with the transaction. */
-export async function lockKeys(connection: Queryable): Promise<void> {
-  await connection.query("SELECT pg_advisory_xact_lock(hashtextextended('systemprompt.signing_keys', 0))");
+/**
+ * Key changes happen one at a time in the whole database; the lock ends with the transaction. It is the table's, since a
+ * number can be locked by every role that gets into the database, that of an MCP server among them.
+ * @throws TimeoutError naming who holds it
+ */
+export async function lockKeys(tx: Queryable, waitMs?: number): Promise<void> {
+  const options = { purpose: 'Changing the signing keys', ...(waitMs === undefined ? {} : { waitMs }) };
+  await takeLock(tx, { table: 'signing_keys' }, options);
 }
 
 /** Every key that a token may still be signed with: the next, the active, and those retired within `overlapSeconds`. */

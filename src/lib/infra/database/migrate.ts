@@ -1,8 +1,8 @@
 import { dirname } from 'node:path';
-import { AppError, InternalError, TimeoutError } from '../../shared/errors.ts';
+import { AppError, InternalError } from '../../shared/errors.ts';
 import type { Extension } from '../../shared/extension.ts';
 import type { ConnectionConfig } from './connection-config.ts';
-import { sqlState } from './errors.ts';
+import { holdersOf, isLockTimeout, lockTimeout, takeLock } from './locks.ts';
 import { inDependencyOrder, type MigrationFile, readMigrations } from './migration-files.ts';
 import { type AppliedMigration, ensureMigrationsTable, pendingOf, readApplied } from './migration-state.ts';
 import { migrationsSchema } from './roles.ts';
@@ -21,7 +21,7 @@ export interface MigrationStatus {
 }
 
 export interface MigrateOptions {
-  /** How long to wait for another run to end, in ms; a minute unless told. */
+  /** How long to wait for another run to end, in ms; 15 s unless told. */
   readonly lockWaitMs?: number;
   /** How long to wait for a server that does not answer yet, in ms. */
   readonly waitMs?: number;
@@ -29,8 +29,7 @@ export interface MigrateOptions {
 
 /** Taken by whoever migrates a database; ends with its connection. */
 const LOCK_KEY = 7_365_112_900_432;
-const LOCK_WAIT_MS = 60_000;
-const SQLSTATE_LOCK_NOT_AVAILABLE = '55P03';
+const LOCK_WAIT_MS = 15_000;
 
 /**
  * Applies what is pending of all extensions, those first that others stand on, each migration in a transaction of its
@@ -38,7 +37,7 @@ const SQLSTATE_LOCK_NOT_AVAILABLE = '55P03';
  * @param migrationsRoot folder that holds one folder of SQL files for each extension
  * @throws PreconditionError naming the file when an applied migration was edited, is gone, or would be preceded
  * @throws InternalError naming file and line when a migration fails; what came before it stays applied
- * @throws TimeoutError when another run does not end in time
+ * @throws TimeoutError naming who holds the lock, when another run (or a lock on a table) does not end in time
  */
 export async function migrate(
   owner: ConnectionConfig,
@@ -52,12 +51,14 @@ export async function migrate(
     const ids = ordered.map((extension) => extension.id);
     // Without the lock first: nothing to do is what nearly every start finds.
     if (pendingOf(files, await readApplied(session, ids)).length === 0) return { applied: [], pending: [] };
-    await lock(session, options.lockWaitMs ?? LOCK_WAIT_MS);
+    const waitMs = options.lockWaitMs ?? LOCK_WAIT_MS;
+    // Bounds what the migrations wait for, too: a table that somebody holds must not stop a boot for ever.
+    await takeLock(session, { advisory: LOCK_KEY }, { purpose: 'The migration', waitMs });
     const before = await readApplied(session, ids);
     const pending = pendingOf(files, before);
     for (const id of ids) {
       const own = pending.filter((file) => file.extension === id);
-      if (own.length > 0) await apply(session, id, own);
+      if (own.length > 0) await apply(session, id, own, waitMs);
     }
     const known = new Set(before.map((migration) => `${migration.extension}/${migration.name}`));
     const after = await readApplied(session, ids);
@@ -95,24 +96,13 @@ function waitOf(options: MigrateOptions): { waitMs?: number } {
   return options.waitMs === undefined ? {} : { waitMs: options.waitMs };
 }
 
-async function lock(session: Session, waitMs: number): Promise<void> {
-  // lock_timeout bounds advisory locks too (manual, 19.11.1); it must not bound the migrations.
-  await session.query(`SET lock_timeout = ${Math.max(1, Math.round(waitMs))}`);
-  try {
-    await session.query(`SELECT pg_advisory_lock(${LOCK_KEY})`);
-  } catch (error) {
-    if (sqlState(error) !== SQLSTATE_LOCK_NOT_AVAILABLE) throw error;
-    throw new TimeoutError(`Another migration of this database did not end within ${Math.round(waitMs / 1000)} s.`, {
-      hint: 'Wait for it; if none runs, end the session that holds the lock (application_name "systemprompt migrate").',
-      next: ['infra db status'],
-      cause: error,
-    });
-  }
-  await session.query('RESET lock_timeout');
-}
-
 /** Runs the pending files of one extension by node-pg-migrate, which is loaded only when there is something to do. */
-async function apply(session: Session, extension: string, files: readonly MigrationFile[]): Promise<void> {
+async function apply(
+  session: Session,
+  extension: string,
+  files: readonly MigrationFile[],
+  waitMs: number,
+): Promise<void> {
   const [first] = files;
   if (first === undefined) return;
   const { runner } = await import('node-pg-migrate');
@@ -149,6 +139,10 @@ async function apply(session: Session, extension: string, files: readonly Migrat
       ],
     });
   } catch (error) {
+    if (isLockTimeout(error)) {
+      await session.query('ROLLBACK'); // the failed transaction answers no question
+      throw lockTimeout(`Migration ${current.path}`, waitMs, await holdersOf(session, 'any table'), error);
+    }
     throw failure(current, error);
   }
 }

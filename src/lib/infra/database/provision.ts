@@ -3,6 +3,7 @@ import { PreconditionError } from '../../shared/errors.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { reasonOf, sqlState } from './errors.ts';
 import { quoteIdentifier as id } from './identifiers.ts';
+import { type LockOptions, takeLock } from './locks.ts';
 import { missingRight, requireRights } from './provision-rights.ts';
 import { ensureLoginRole, type RoleWish } from './provision-roles.ts';
 import {
@@ -21,6 +22,10 @@ export interface ProvisionRequest {
   /** The database to make ready; created when it is missing. */
   readonly database: string;
   readonly passwords: Readonly<Record<DatabaseRole, string>>;
+  /** Whether the whole server is the instance's: then its own databases are closed to all but superusers as well. */
+  readonly closeServer?: boolean;
+  /** How long to wait for somebody else's lock, in ms; 15 s unless told. */
+  readonly lockWaitMs?: number;
   /** How long to wait for a server that does not answer yet, in ms. */
   readonly waitMs?: number;
   readonly signal?: AbortSignal;
@@ -29,6 +34,8 @@ export interface ProvisionRequest {
 /** Serialises those who provision over the same maintenance database; any number that nobody else uses. */
 const LOCK_KEY = 7_365_112_900_431;
 const ATTEMPTS = 12;
+/** What every new server lets everybody into, beside the databases that are made. */
+const serversOwn = ['postgres', 'template1'];
 
 /**
  * What two who provision at once run into (PostgreSQL manual, appendix A): duplicate key of a catalog, duplicate object,
@@ -39,6 +46,7 @@ const collisions = new Set(['23505', '42710', '42P04', '42P06', 'XX000', '40P01'
 /**
  * Makes a server ready for one instance: the group roles, the three roles that sign in, the database, which only they may
  * enter, and its schemas. Changes nothing when all is there; any number may run it at once.
+ * @throws TimeoutError naming who holds the lock when somebody else does for too long
  * @param admin a superuser, or a role with CREATEROLE that owns the database (or may create it)
  * @throws PreconditionError naming the missing right and the SQL that grants it; DatabaseUnavailableError
  */
@@ -49,15 +57,17 @@ export async function provision(admin: ConnectionConfig, request: ProvisionReque
     ...(request.signal === undefined ? {} : { signal: request.signal }),
   };
   const { database } = request;
+  const lockOptions = lockOptionsOf(request.lockWaitMs);
   const prepare = (from: ConnectionConfig) =>
     repeated(from, () =>
       withSession(from, options, async (session) => {
-        await session.query(`SELECT pg_advisory_lock(${LOCK_KEY})`);
+        await takeLock(session, { advisory: LOCK_KEY }, lockOptions);
         const rights = await requireRights(session, database);
         for (const group of [appGroup, auditGroup]) await ensureGroup(session, group);
         if (!rights.databaseExists) {
           await session.query(`CREATE DATABASE ${id(database)} TEMPLATE template0 ENCODING 'UTF8'`);
         }
+        if (request.closeServer === true) await closeServer(session);
         for (const role of databaseRoles) await ensureLoginRole(session, wishFor(request, role), rights.superuser);
       }),
     );
@@ -67,7 +77,7 @@ export async function provision(admin: ConnectionConfig, request: ProvisionReque
   });
   await repeated(admin, () =>
     withSession({ ...admin, database }, options, async (session) => {
-      await session.query(`SELECT pg_advisory_lock(${LOCK_KEY})`);
+      await takeLock(session, { advisory: LOCK_KEY }, lockOptions);
       await closeDatabase(session, database);
     }),
   );
@@ -86,9 +96,10 @@ export async function provisionMcp(
   const role = mcpRole(request.database, request.server);
   const schema = mcpSchema(request.server);
   const target = { ...admin, database: request.database };
+  const lockOptions = lockOptionsOf(undefined);
   await repeated(target, () =>
     withSession(target, { applicationName: 'systemprompt provision' }, async (session) => {
-      await session.query(`SELECT pg_advisory_lock(${LOCK_KEY})`);
+      await takeLock(session, { advisory: LOCK_KEY }, lockOptions);
       const { superuser } = await requireRights(session, request.database);
       const wish: RoleWish = {
         name: role,
@@ -116,6 +127,10 @@ export async function provisionMcp(
     }),
   );
   return { role, schema };
+}
+
+function lockOptionsOf(waitMs: number | undefined): LockOptions {
+  return { purpose: 'Making the database ready', ...(waitMs === undefined ? {} : { waitMs }) };
 }
 
 function wishFor(request: ProvisionRequest, role: DatabaseRole): RoleWish {
@@ -173,6 +188,16 @@ async function closeDatabase(session: Session, database: string): Promise<void> 
   }
   for (const role of [app, audit]) await grantConnect(session, database, role);
   if (has?.app !== true) await session.query(`GRANT USAGE ON SCHEMA public TO ${id(appGroup)}`);
+}
+
+/** Nobody but a superuser has business in the server's own databases, where no right of ours holds. */
+async function closeServer(session: Session): Promise<void> {
+  const open = await session.query<{ name: string }>(
+    `SELECT datname AS name FROM pg_database WHERE datname = ANY ($1)
+        AND (has_database_privilege('public', oid, 'CONNECT') OR has_database_privilege('public', oid, 'TEMPORARY'))`,
+    [serversOwn],
+  );
+  for (const { name } of open) await session.query(`REVOKE ALL ON DATABASE ${id(name)} FROM PUBLIC`);
 }
 
 function ownerSql(session: Session, database: string): string {

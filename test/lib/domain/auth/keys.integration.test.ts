@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { mcpAudience } from '../../../../src/lib/app/identity.ts';
 import { KeyService, TokenVerifier } from '../../../../src/lib/domain/auth/index.ts';
+import { lockKeys } from '../../../../src/lib/domain/auth/repository.ts';
 import type { User } from '../../../../src/lib/domain/users/index.ts';
 import { openDatabase } from '../../../../src/lib/infra/database/connection.ts';
 import { DatabaseUnavailableError, NotFoundError } from '../../../../src/lib/shared/errors.ts';
@@ -45,6 +46,23 @@ describe('signing keys', () => {
       expect(key).toMatchObject({ kty: 'EC', crv: 'P-256', alg: 'ES256', use: 'sig' });
       expect(Object.keys(key).sort()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y']);
     }
+  });
+
+  it('are not blocked by whoever takes an advisory lock; whoever holds their table is named, in bounded time', async () => {
+    await test.owner.transaction(async (stranger) => {
+      await stranger.query("SELECT pg_advisory_xact_lock(hashtextextended('systemprompt.signing_keys', 0))");
+      await test.identity.keys.rotate();
+      await stranger.query('LOCK TABLE signing_keys IN ROW EXCLUSIVE MODE');
+      const other = await test.openAnother();
+      const waiting = other.database.transaction((tx) => lockKeys(tx, 100));
+      await expect(waiting).rejects.toMatchObject({
+        code: 'TIMEOUT',
+        message: expect.stringMatching(
+          /signing keys waited 0\.1 s .*process \d+ \(role sp_t_[0-9a-f]+_owner, application/,
+        ),
+      });
+      await other.close();
+    });
   });
 
   it('keep their private half sealed, and drop it when they retire', async () => {

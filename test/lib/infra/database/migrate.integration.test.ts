@@ -128,12 +128,27 @@ describe('migrations', () => {
 
   test('a second runner waits no longer than told', async () => {
     await withSession(database.owner, {}, async (session) => {
-      await session.query('SELECT pg_advisory_lock(7365112900432)');
+      const [me] = await session.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+      await session.query("SET application_name = 'a stranger'; SELECT pg_advisory_lock(7365112900432)");
       await expect(migrate(database.owner, [base], root, { lockWaitMs: 100 })).rejects.toMatchObject({
         code: 'TIMEOUT',
+        message: expect.stringContaining(`process ${me?.pid} (role ${database.owner.user}, application "a stranger")`),
+        hint: expect.stringContaining(`pg_terminate_backend(${me?.pid})`),
       });
     });
     expect((await migrate(database.owner, [base], root)).applied).toHaveLength(1);
+  });
+
+  test('a table that somebody holds blocks a migration no longer than told, and who holds it is named', async () => {
+    await migrate(database.owner, [base], root);
+    await withSession(database.owner, { applicationName: 'holder' }, async (session) => {
+      await session.query('BEGIN; LOCK TABLE one IN ACCESS EXCLUSIVE MODE');
+      await expect(migrate(database.owner, [base, above], root, { lockWaitMs: 200 })).rejects.toMatchObject({
+        code: 'TIMEOUT',
+        message: expect.stringMatching(/above\/001_needs_base\.sql waited 0\.2 s .*application "holder"/),
+      });
+    });
+    expect((await migrate(database.owner, [base, above], root)).applied).toHaveLength(1);
   });
 
   test("the core's own: from nothing to all, then nothing to do in a few milliseconds", async () => {

@@ -7,6 +7,7 @@ import { provision, provisionMcp } from '../../../../src/lib/infra/database/prov
 import { loginRole } from '../../../../src/lib/infra/database/roles.ts';
 import { withSession } from '../../../../src/lib/infra/database/session.ts';
 import { createTestDatabase, type TestDatabase } from '../../../helpers/database.ts';
+import { startThrowAwayCluster } from '../../../helpers/throw-away-cluster.ts';
 
 const run = (config: ConnectionConfig, sql: string) => withSession(config, {}, (session) => session.query(sql));
 const denied = { code: '42501' };
@@ -207,6 +208,43 @@ describe('provisioning', () => {
     const app = { ...admin, database: one, user: loginRole(one, 'app') };
     await run({ ...app, password: 'new-pw' }, 'SELECT 1');
     await expect(run({ ...app, password: 'app-pw' }, 'SELECT 1')).rejects.toMatchObject({ data: { reason: 'auth' } });
+  });
+
+  test("an MCP role that takes our lock can't block a boot for ever: the wait is bounded and the role is named", async () => {
+    const admin = inject('postgres');
+    const name = newName();
+    await provision(admin, { database: name, passwords });
+    const { role } = await provisionMcp(admin, { database: name, server: 'rogue', password: 'rogue-pw' });
+    const rogue = { ...admin, database: name, user: role, password: 'rogue-pw' };
+    await withSession(rogue, { applicationName: 'rogue app' }, async (session) => {
+      await session.query('SELECT pg_advisory_lock(7365112900431)');
+      await expect(provision(admin, { database: name, passwords, lockWaitMs: 200 })).rejects.toMatchObject({
+        code: 'TIMEOUT',
+        message: expect.stringContaining(`(role ${role}, application "rogue app")`),
+        data: { holders: [{ pid: expect.any(Number), role, application: 'rogue app' }] },
+      });
+    });
+    await provision(admin, { database: name, passwords });
+  });
+
+  test("an MCP role can't enter the server's own databases when the server is the instance's", async () => {
+    const cluster = await startThrowAwayCluster();
+    try {
+      const { admin } = cluster;
+      const name = 'systemprompt';
+      await provision(admin, { database: name, passwords, closeServer: true });
+      await provision(admin, { database: name, passwords, closeServer: true });
+      const { role } = await provisionMcp(admin, { database: name, server: 'rogue', password: 'rogue-pw' });
+      const rogue = { ...admin, user: role, password: 'rogue-pw' };
+      await run({ ...rogue, database: name }, 'SELECT 1');
+      for (const database of ['postgres', 'template1']) {
+        await expect(run({ ...rogue, database }, 'SELECT 1'), database).rejects.toMatchObject({
+          data: { reason: 'no_right' },
+        });
+      }
+    } finally {
+      await cluster.stop();
+    }
   });
 
   test('refuses a role of ours that somebody gave power', async () => {
