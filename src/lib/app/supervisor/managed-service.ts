@@ -199,12 +199,13 @@ export class ManagedService implements SupervisedService {
     }
   }
 
-  /** Errors that a person must mend end the tries; those that may pass (no memory, no descriptors, no database) don't. */
+  /** Errors that a person must mend end the tries; those that may pass (no memory, no disk, no database) don't. */
   #launchFailed(error: unknown, generation: number): void {
     const code = error instanceof AppError ? error.code : undefined;
     const reason = error instanceof Error ? error.message : String(error);
     const final = code === 'PORT_TAKEN' || code === 'CONFIG_INVALID' || code === 'PRECONDITION' || code === 'NOT_FOUND';
-    if (final || hasCode(error, 'ENOENT', 'EACCES', 'EPERM', 'ENOTDIR', 'ENOEXEC'))
+    const mayPass = error instanceof AppError && error.data['reason'] === 'disk_full';
+    if ((final && !mayPass) || hasCode(error, 'ENOENT', 'EACCES', 'EPERM', 'ENOTDIR', 'ENOEXEC'))
       this.#giveUp(reason, generation, code);
     else this.#retryLater(reason, generation, code);
   }

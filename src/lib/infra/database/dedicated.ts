@@ -3,7 +3,7 @@ import pg from 'pg';
 import { DatabaseUnavailableError } from '../../shared/errors.ts';
 import { clientConfig } from './client-config.ts';
 import type { ConnectionConfig } from './connection-config.ts';
-import { toConnectError, toStatementError } from './errors.ts';
+import { toConnectError, toLossError } from './errors.ts';
 
 /** A statement that is prepared once for each connection, under its name. */
 export interface PreparedStatement {
@@ -42,7 +42,7 @@ export async function openDedicated(
     stream: () => socket,
   });
   const lost = new Promise<unknown>((resolve) => {
-    client.on('error', (error) => resolve(toStatementError(error, target)));
+    client.on('error', (error) => resolve(toLossError(error, target)));
     client.on('end', () =>
       resolve(new DatabaseUnavailableError('The connection was ended.', { data: { reason: 'lost' } })),
     );
@@ -60,7 +60,7 @@ export async function openDedicated(
       new Promise((resolve, reject) => {
         void client.query({ name, text, values: values as unknown[] }, (error: Error | null, result) => {
           if (error === null || error === undefined) resolve(result.rowCount ?? 0);
-          else reject(toStatementError(error, target));
+          else reject(toLossError(error, target));
         });
       }),
     destroy: () => {

@@ -1,4 +1,4 @@
-import { AppError, DatabaseUnavailableError } from '../../shared/errors.ts';
+import { AppError, DatabaseUnavailableError, PreconditionError } from '../../shared/errors.ts';
 
 /** Why there is no usable connection; for programs, in the error's `data.reason`. */
 export type UnavailableReason =
@@ -52,6 +52,8 @@ const socketFindings: Readonly<Record<string, Finding>> = {
   ECONNRESET: { reason: 'lost', text: 'the connection was cut' },
   EPIPE: { reason: 'lost', text: 'the connection was cut' },
 };
+
+const SQLSTATE_DISK_FULL = '53100';
 
 const tlsCodes = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT|UNABLE_TO_)/;
 
@@ -142,10 +144,24 @@ export function toConnectError(error: unknown, target: Target): unknown {
 
 /**
  * The same for a connection that breaks while a statement runs. What PostgreSQL says about the statement itself (a
- * constraint, a missing right) is returned as it is.
+ * constraint, a missing right, a full disk) is returned as it is.
  */
-export function toStatementError(error: unknown, target: Target): unknown {
+export function toLossError(error: unknown, target: Target): unknown {
   return mapped(error, target, false);
+}
+
+/** As `toLossError`, and a full disk becomes PreconditionError. */
+export function toStatementError(error: unknown, target: Target): unknown {
+  return sqlState(error) === SQLSTATE_DISK_FULL ? diskFull(error) : toLossError(error, target);
+}
+
+function diskFull(error: unknown): PreconditionError {
+  return new PreconditionError('The disk that holds the database is full: nothing can be written to it.', {
+    hint: 'Free some space there, then try again; nothing has to be started anew.',
+    next: ['doctor', 'infra services status'],
+    data: { reason: 'disk_full' },
+    cause: error,
+  });
 }
 
 function mapped(error: unknown, target: Target, signingIn: boolean): unknown {

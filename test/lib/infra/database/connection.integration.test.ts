@@ -81,6 +81,17 @@ describe('a database', () => {
     await expect(database.query("INSERT INTO things VALUES (1, 'b')")).rejects.toMatchObject({ code: '23505' });
   });
 
+  test('a full disk is told in words, with what to do', async () => {
+    const full = `DO $$ BEGIN RAISE 'could not extend file "base/5/1": No space left on device' USING ERRCODE = 'disk_full'; END $$`;
+    const expected = {
+      code: 'PRECONDITION',
+      message: expect.stringContaining('disk'),
+      hint: expect.stringMatching(/space/),
+    };
+    await expect(database.query(full)).rejects.toMatchObject(expected);
+    await expect(database.transaction((tx) => tx.query(full))).rejects.toMatchObject(expected);
+  });
+
   test('a connection that is cut while idle is reported, never fatal, and replaced', async () => {
     const seen = vi.fn();
     database.onError(seen);
