@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type AppError, UsageError } from '../../lib/shared/errors.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { createGuard } from './guard.ts';
 import { problemContentType, toAnswer, toProblem } from './problem.ts';
 
 const requestIdForm = /^[A-Za-z0-9._:-]{8,128}$/;
 const endpointForm = /^\/api\/v1\/mcp\/([a-z][a-z0-9-]{0,49})\/mcp(?:\?|$)/;
-const methods = new Set(['POST', 'GET', 'DELETE']);
+/** What Streamable HTTP uses (MCP 2025-11-25); HEAD is not among it, it would be GET to a server. */
+export const mcpMethods = ['GET', 'POST', 'DELETE'];
+const methods = new Set(mcpMethods);
 
 export type DoorDependencies = Pick<ApiDependencies, 'externalUrl' | 'logger' | 'mcp'>;
 
@@ -25,7 +28,7 @@ export function createMcpDoor(deps: DoorDependencies): (request: IncomingMessage
   const guard = createGuard(deps.externalUrl);
   const secure = deps.externalUrl.startsWith('https:');
   return (request, response) => {
-    const server = methods.has(request.method ?? '') ? endpointForm.exec(request.url ?? '')?.[1] : undefined;
+    const server = endpointForm.exec(request.url ?? '')?.[1];
     if (server === undefined) return false;
     const id = requestIdOf(request);
     response.setHeader('x-request-id', id);
@@ -34,14 +37,18 @@ export function createMcpDoor(deps: DoorDependencies): (request: IncomingMessage
     response.setHeader('referrer-policy', 'no-referrer');
     if (secure) response.setHeader('strict-transport-security', 'max-age=31536000; includeSubDomains');
     const refusal = guard({ rawHeaders: request.rawHeaders, localPort: request.socket.localPort });
-    if (refusal === undefined) {
-      void handleMcp(deps, request, response, server, id);
-    } else {
-      response.writeHead(refusal.status, { 'content-type': problemContentType });
-      response.end(JSON.stringify(toProblem(refusal.error, id, refusal.status)));
-    }
+    if (refusal !== undefined) sendProblem(response, refusal.error, id, refusal.status);
+    else if (!methods.has(request.method ?? '')) refuseMethod(response, id);
+    else void handleMcp(deps, request, response, server, id);
     return true;
   };
+}
+
+/** 405, which names what the address takes (RFC 9110 §15.5.6). The body, if one comes, is nobody's: the connection ends. */
+export function refuseMethod(response: ServerResponse, requestId: string): void {
+  response.setHeader('allow', mcpMethods.join(', '));
+  response.setHeader('connection', 'close');
+  sendProblem(response, new UsageError(`This address takes ${mcpMethods.join(', ')}`), requestId, 405);
 }
 
 /** Lets the router answer; what it throws before it has answered becomes a problem document. Never rejects. */
@@ -61,7 +68,11 @@ export async function handleMcp(
       response.destroy();
       return;
     }
-    response.writeHead(status, { 'content-type': problemContentType });
-    response.end(JSON.stringify(toProblem(error, requestId, status)));
+    sendProblem(response, error, requestId, status);
   }
+}
+
+function sendProblem(response: ServerResponse, error: AppError, requestId: string, status: number): void {
+  response.writeHead(status, { 'content-type': problemContentType });
+  response.end(JSON.stringify(toProblem(error, requestId, status)));
 }

@@ -284,7 +284,28 @@ describe('requests', () => {
       user: 'owner',
       bytes: 0,
     });
-    expect((await ask(mcp, { method: 'PUT', headers: { authorization }, body: 'x' })).status).toBe(404);
+  });
+
+  it('with a method that MCP does not have get 405 and the methods that it has, however the address is written', async () => {
+    const authorization = `Bearer ${await tokenFor(mcpAudience(externalUrl, 'alpha'))}`;
+    for (const path of [mcp, '/api/v1/mcp/%61lpha/mcp']) {
+      for (const method of ['PUT', 'PATCH', 'OPTIONS', 'HEAD']) {
+        const answer = await ask(path, { method, headers: { authorization } });
+        expect({ path, method, status: answer.status, allow: answer.headers['allow'] }).toEqual({
+          path,
+          method,
+          status: 405,
+          allow: 'GET, POST, DELETE',
+        });
+      }
+    }
+    const told = await ask(mcp, { method: 'PUT', headers: { authorization }, body: 'x' });
+    expect(told.json()).toMatchObject({ status: 405, title: 'Method Not Allowed', code: 'USAGE' });
+    // What fastify does not know at all.
+    expect((await ask(mcp, { method: 'PROPFIND' })).status).toBe(405);
+    expect(Object.keys((await ask('/api/v1/openapi.json')).json()['paths'] as object)).toContain(
+      '/api/v1/mcp/{server}/mcp',
+    );
   });
 
   it('that no handler expected to fail become a problem without details', async () => {

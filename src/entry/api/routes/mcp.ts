@@ -1,9 +1,10 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { z } from 'zod';
 import type { ApiDependencies } from '../dependencies.ts';
-import { handleMcp } from '../mcp-door.ts';
+import { handleMcp, mcpMethods, refuseMethod } from '../mcp-door.ts';
 import { problemSchema } from '../openapi.ts';
 
+const url = '/api/v1/mcp/:server/mcp';
 const params = z.object({ server: z.string() });
 
 /**
@@ -15,8 +16,8 @@ export function mcpRoutes(deps: ApiDependencies): FastifyPluginAsync {
     app.removeAllContentTypeParsers();
     app.addContentTypeParser('*', (_request, _payload, done) => done(null));
     app.route({
-      method: ['GET', 'POST', 'DELETE'],
-      url: '/api/v1/mcp/:server/mcp',
+      method: mcpMethods,
+      url,
       // HEAD would be GET to the router.
       exposeHeadRoute: false,
       schema: {
@@ -30,6 +31,15 @@ export function mcpRoutes(deps: ApiDependencies): FastifyPluginAsync {
         const { server } = params.parse(request.params);
         reply.hijack();
         void handleMcp(deps, request.raw, reply.raw, server, request.id);
+      },
+    });
+    app.route({
+      method: app.supportedMethods.filter((method) => !mcpMethods.includes(method)),
+      url,
+      schema: { hide: true },
+      handler: (request, reply) => {
+        reply.hijack();
+        refuseMethod(reply.raw, request.id);
       },
     });
   };
