@@ -4,7 +4,7 @@ import { toAppError, UsageError } from '../../shared/errors.ts';
 import type { ExecutionId } from '../../shared/ids.ts';
 import { Cancellation, type ToolCall } from '../executor/call.ts';
 import { type Executed, ExecutionError, type Executor } from '../executor/executor.ts';
-import { executionHeader } from './answers.ts';
+import { type ErrorAnswer, executionHeader } from './answers.ts';
 import { CallUpstream, type HeldAnswer } from './call-upstream.ts';
 import type { Exchange, Passage } from './exchange.ts';
 import { type OnBehalf, sessionOf, upstreamHeaders } from './headers.ts';
@@ -64,6 +64,19 @@ export class Calls {
       const protocol = thrown instanceof ExecutionError && thrown.error === error;
       if (!protocol) this.#giveError(exchange, message.id, thrown);
       else refuse(req, res, route.resource, { ...malformedAnswer(message), executionId: thrown.executionId });
+    }
+  }
+
+  /** A body that was too large or never ended may have been a call: the attempt is recorded before it is refused. */
+  async unread(exchange: Exchange, refusal: ErrorAnswer): Promise<void> {
+    const { req, res, route } = exchange;
+    const call = toolCall(exchange, '', {}, new Cancellation());
+    try {
+      await this.#deps.executor.reject(call, refusal.error, 'refused');
+    } catch (thrown) {
+      const recorded = thrown instanceof ExecutionError && thrown.error === refusal.error;
+      if (recorded) refuse(req, res, route.resource, { ...refusal, executionId: thrown.executionId });
+      else this.#giveError(exchange, null, thrown);
     }
   }
 

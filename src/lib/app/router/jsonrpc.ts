@@ -30,31 +30,31 @@ export interface Malformed {
   readonly tool?: string;
 }
 
-export const parseError = -32700;
-export const invalidRequest = -32600;
-export const invalidParams = -32602;
+const parseError = -32700;
+const invalidRequest = -32600;
+const invalidParams = -32602;
+/** HeaderMismatch of MCP 2026-07-28 (SEP-2243). */
+const headerMismatch = -32020;
 
 /** Nesting that no honest message needs; deeper ones would exhaust the stack of whoever walks them. */
 const maxDepth = 128;
 
 export function parseMessage(body: Buffer): Message {
   // Replacement characters would let the router read another text than the server gets.
-  if (!isUtf8(body)) return malformed(parseError, 'The body is not UTF-8.');
   const text = body.toString('utf8');
+  if (!isUtf8(body)) return unreadable(parseError, 'The body is not UTF-8.', text);
   const flaw = findFlaw(text);
-  if (flaw !== undefined) return malformed(invalidRequest, flaw);
+  if (flaw !== undefined) return unreadable(invalidRequest, flaw, text);
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     // The parser's own message quotes the body, which may hold a secret.
-    return malformed(parseError, 'The body is not valid JSON.');
+    return unreadable(parseError, 'The body is not valid JSON.', text);
   }
   if (Array.isArray(value)) {
-    return malformed(
-      invalidRequest,
-      'Batches are not part of MCP since revision 2025-06-18: send one message a request.',
-    );
+    const message = 'Batches are not part of MCP since revision 2025-06-18: send one message a request.';
+    return unreadable(invalidRequest, message, text);
   }
   if (!isRecord(value)) return malformed(invalidRequest, 'The body is not a JSON-RPC message.');
   return classify(value);
@@ -63,7 +63,10 @@ export function parseMessage(body: Buffer): Message {
 function classify(message: Readonly<Record<string, unknown>>): Message {
   const { id, method, params } = message;
   const validId = typeof id === 'string' || (typeof id === 'number' && Number.isFinite(id)) ? id : undefined;
-  if (message['jsonrpc'] !== '2.0') return malformed(invalidRequest, 'jsonrpc must be "2.0".', validId);
+  if (message['jsonrpc'] !== '2.0') {
+    const refused = malformed(invalidRequest, 'jsonrpc must be "2.0".', validId);
+    return method === 'tools/call' ? { ...refused, tool: toolOf(params) } : refused;
+  }
   const answers = message['result'] !== undefined || message['error'] !== undefined;
   if (method === undefined) {
     return answers
@@ -73,31 +76,73 @@ function classify(message: Readonly<Record<string, unknown>>): Message {
   if (typeof method !== 'string') return malformed(invalidRequest, 'method must be a string.', validId);
   if (answers) return malformed(invalidRequest, 'A message is either a request or a response, not both.', validId);
   if (method === 'tools/call') return classifyCall(validId, params);
-  if (id === undefined) {
-    const cancels = method === 'notifications/cancelled' && isRecord(params) ? params['requestId'] : undefined;
-    return {
-      kind: 'notification',
-      method,
-      cancels: typeof cancels === 'string' || typeof cancels === 'number' ? cancels : undefined,
-    };
-  }
+  if (id === undefined) return notification(method, params);
   // MCP base protocol: unlike JSON-RPC, the id must not be null.
   if (validId === undefined) return malformed(invalidRequest, 'id must be a string or a number.');
   return { kind: 'request', id: validId, method };
 }
 
+function notification(method: string, params: unknown): Message {
+  const cancels = method === 'notifications/cancelled' && isRecord(params) ? params['requestId'] : undefined;
+  return {
+    kind: 'notification',
+    method,
+    cancels: typeof cancels === 'string' || typeof cancels === 'number' ? cancels : undefined,
+  };
+}
+
 function classifyCall(id: RequestId | undefined, params: unknown): Message {
-  const name = isRecord(params) ? params['name'] : undefined;
-  const tool = typeof name === 'string' ? name : '';
+  const tool = toolOf(params);
   // A call without an id would run and answer nobody: there would be no answer to hold back.
   if (id === undefined) return { ...malformed(invalidRequest, 'tools/call needs an id: a string or a number.'), tool };
   if (!isRecord(params)) return { ...malformed(invalidParams, 'params must be an object.', id), tool };
   if (tool === '') return { ...malformed(invalidParams, 'params.name must name a tool.', id), tool };
+  if (params['task'] !== undefined) {
+    // The result of a task comes by another request, past the outcome of this one.
+    return { ...malformed(invalidParams, 'Calls as tasks are not offered here: call without params.task.', id), tool };
+  }
   const input = params['arguments'];
   if (input !== undefined && !isRecord(input)) {
     return { ...malformed(invalidParams, 'params.arguments must be an object.', id), tool };
   }
   return { kind: 'call', id, tool, input: input ?? {}, meta: params['_meta'] };
+}
+
+function toolOf(params: unknown): string {
+  const name = isRecord(params) ? params['name'] : undefined;
+  return typeof name === 'string' ? name : '';
+}
+
+/**
+ * What mirrored headers say against the message, or nothing. The call that is judged is the body's; a server that goes
+ * by the headers must not be made to run another one.
+ */
+export function headerMismatchOf(
+  message: Message & { readonly kind: 'call' | 'request' | 'notification' },
+  mirrored: { readonly method: string | undefined; readonly name: string | undefined },
+): Malformed | undefined {
+  const call = message.kind === 'call';
+  const method = call ? 'tools/call' : message.method;
+  const id = message.kind === 'notification' ? undefined : message.id;
+  const says = (header: string) =>
+    malformed(headerMismatch, `The header ${header} says something else than the body.`, id);
+  let mismatch: Malformed | undefined;
+  if (mirrored.method !== undefined && mirrored.method !== method) mismatch = says('Mcp-Method');
+  else if (call && mirrored.name !== undefined && decodeMirrored(mirrored.name) !== message.tool)
+    mismatch = says('Mcp-Name');
+  return mismatch !== undefined && call ? { ...mismatch, tool: message.tool } : mismatch;
+}
+
+/** Values that no header may hold come as `=?base64?<base64 of UTF-8>?=` (MCP 2026-07-28, SEP-2243). */
+function decodeMirrored(value: string): string {
+  const encoded = /^=\?base64\?(.*)\?=$/.exec(value)?.[1];
+  return encoded === undefined ? value : Buffer.from(encoded, 'base64').toString('utf8');
+}
+
+/** What can't be read as one message, though it may speak of a tool call: then the attempt is a row. */
+function unreadable(code: number, message: string, text: string): Malformed {
+  const refused = malformed(code, message);
+  return /tools\\?\/call/.test(text) ? { ...refused, tool: '' } : refused;
 }
 
 function malformed(code: number, message: string, id?: RequestId): Malformed {

@@ -33,7 +33,12 @@ export function checkPostHeaders(req: IncomingMessage): ErrorAnswer | undefined 
   if (mediaType(req.headers) !== 'application/json') {
     return { error: new UsageError('A message is sent as Content-Type: application/json.'), status: 415 };
   }
-  const { accept } = req.headers;
+  const { accept, 'content-encoding': encoding } = req.headers;
+  if (encoding !== undefined && encoding !== 'identity') {
+    // RFC 9110 §12.5.3: the answer says what would have been taken.
+    const error = new UsageError('A message is sent without Content-Encoding.');
+    return { error, status: 415, headers: { 'accept-encoding': 'identity' } };
+  }
   if (accept === undefined || accepts(accept, 'application/json', 'text/event-stream')) return undefined;
   return {
     error: new UsageError('The answer may be application/json or text/event-stream: accept both.'),

@@ -9,7 +9,7 @@ import { readBody } from './body.ts';
 import { Calls, malformedAnswer } from './calls.ts';
 import type { Delegation } from './delegation.ts';
 import { type Exchange, Passage, type Route } from './exchange.ts';
-import { parseMessage } from './jsonrpc.ts';
+import { headerMismatchOf, type Malformed, type Message, parseMessage } from './jsonrpc.ts';
 import { checkPostHeaders, methodNotAllowed, refuse } from './refusals.ts';
 import { Relays } from './relays.ts';
 import { SessionBinding } from './session-binding.ts';
@@ -113,10 +113,12 @@ class Router implements McpRouter {
     } catch (thrown) {
       const error = toAppError(thrown);
       // 408 (RFC 9110 §15.5.9): it is the client that was slow.
-      refuse(req, res, route.resource, error.code === 'TIMEOUT' ? { error, status: 408 } : { error });
-      return;
+      const refusal = error.code === 'TIMEOUT' ? { error, status: 408 } : { error };
+      if (error.code === 'CANCELLED') return refuse(req, res, route.resource, refusal);
+      return this.#calls.unread(exchange, refusal);
     }
-    const message = parseMessage(body);
+    const parsed = parseMessage(body);
+    const message = mismatch(req, parsed) ?? parsed;
     switch (message.kind) {
       case 'call':
         return this.#calls.handle(exchange, message, body);
@@ -130,4 +132,12 @@ class Router implements McpRouter {
         return this.#relays.handle(exchange, body, message.kind === 'request' ? message.id : null);
     }
   }
+}
+
+function mismatch(req: IncomingMessage, message: Message): Malformed | undefined {
+  const { 'mcp-method': method, 'mcp-name': name } = req.headers;
+  if (method === undefined && name === undefined) return undefined;
+  if (message.kind === 'malformed' || message.kind === 'response') return undefined;
+  // A header that is repeated arrives joined, and so says something else than the body.
+  return headerMismatchOf(message, { method: method?.toString(), name: name?.toString() });
 }

@@ -20,7 +20,9 @@ export interface ProbeContext {
   readonly signal: AbortSignal;
 }
 
-export type ProbeResult = { readonly ready: true; readonly detail?: string } | { readonly ready: false; readonly reason: string };
+export type ProbeResult =
+  | { readonly ready: true; readonly detail?: string }
+  | { readonly ready: false; readonly reason: string };
 
 /** What the supervisor needs to know of one service. `prepare` runs before each start and may refuse it by throwing. */
 export interface ServiceSpec {

@@ -230,6 +230,43 @@ describe('a tool call', () => {
     });
   });
 
+  it('whose message can be read in no way or in two is a row as well: an attempt is an attempt', async () => {
+    const call = '"method":"tools/call","params":{"name":"echo","arguments":{}}';
+    for (const [body, code] of [
+      [`[{"jsonrpc":"2.0","id":1,${call}}]`, -32600],
+      [`{"jsonrpc":"2.0","id":1,${call},"method":"tools/list"}`, -32600],
+      [`{"jsonrpc":"2.0","id":1,"METHOD":"tools/call"}`, -32600],
+      [`{"jsonrpc":"1.0","id":1,${call}}`, -32600],
+      [`{"jsonrpc":"2.0","id":1,${call}`, -32700],
+      [`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","task":{}}}`, -32602],
+    ] as const) {
+      const reply = await test.send(body);
+      expect(reply.status, body).toBe(400);
+      expect(reply.json.error?.code, body).toBe(code);
+      expect(await test.rowOf(reply), body).toMatchObject({ decision: 'refused', status: 'refused' });
+    }
+  });
+
+  it('is judged by its body: headers that mirror something else are refused, and never reach the server', async () => {
+    const body = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{}}}';
+    const before = (await test.executed()).length;
+    for (const headers of [{ 'mcp-method': 'tools/list' }, { 'mcp-method': 'tools/call', 'mcp-name': 'other' }]) {
+      const reply = await test.send(body, headers);
+      expect(reply.status).toBe(400);
+      expect(reply.json).toMatchObject({ id: 1, error: { code: -32020 } });
+      expect(await test.rowOf(reply)).toMatchObject({ tool: 'echo', decision: 'refused' });
+    }
+    expect(await test.executed()).toHaveLength(before);
+    const same = { 'mcp-method': 'tools/call', 'mcp-name': `=?base64?${Buffer.from('echo').toString('base64')}?=` };
+    expect((await test.send(body, same)).status).toBe(200);
+  });
+
+  it('in an encoding that is not taken gets 415', async () => {
+    const reply = await test.call('echo', {}, { 'content-encoding': 'gzip' });
+    expect(reply.status).toBe(415);
+    expect(reply.headers['accept-encoding']).toBe('identity');
+  });
+
   it('to a server that is not ready, or not there, is a row', async () => {
     const endpoint = test.endpoints.get('mcp:alpha');
     if (endpoint === undefined) throw new Error('no endpoint');
@@ -311,6 +348,7 @@ describe('an oversized or endless body', () => {
     const announced = await test.send(Buffer.alloc(1_500_000, ' '));
     expect(announced.status).toBe(413);
     expect(announced.json.error?.data).toMatchObject({ code: 'TOO_LARGE' });
+    expect(await test.rowOf(announced)).toMatchObject({ tool: '', decision: 'refused', status: 'refused' });
     const status = await new Promise<number>((resolve, reject) => {
       const req = post({ 'transfer-encoding': 'chunked' });
       req.on('response', (res) => {

@@ -258,6 +258,9 @@ describe('a body that never ends', () => {
     await new Promise((resolve) => socket.once('close', resolve));
     expect(text).toMatch(/^HTTP\/1\.1 408 /);
     expect(text).toContain('"code":"TIMEOUT"');
+    const executionId = /x-systemprompt-execution-id: (\S+)/i.exec(text)?.[1];
+    const rows = (await test.rowsOf()).filter((row) => row.execution_id === executionId);
+    expect(rows).toMatchObject([{ tool: '', decision: 'refused', status: 'refused' }]);
     await until('its connection is gone', async () => (await test.connections()) <= before);
   });
 
