@@ -4,7 +4,13 @@ const signals = Object.keys(signalExitCodes) as InterruptSignal[];
 
 const patience = 2;
 
-/** Listens for the signals that ask a command to end. Dispose of it to give the signals back their default action. */
+/** Nobody presses a key twice in this time, in ms. */
+const sameSignalMs = 250;
+
+/**
+ * Listens for the signals that ask a command to end. Dispose of it to give the signals back their default action. The
+ * same signal again within 250 ms is the same one: npm passes on a Ctrl-C that the terminal has sent to us already.
+ */
 export class Interrupts implements Disposable {
   readonly #controller = new AbortController();
   readonly #impatient = new AbortController();
@@ -15,7 +21,11 @@ export class Interrupts implements Disposable {
   constructor(onSignal: (count: number, signal: InterruptSignal) => void = () => {}) {
     let count = 0;
     for (const signal of signals) {
+      let counted = Number.NEGATIVE_INFINITY;
       const listener = () => {
+        const now = performance.now();
+        if (now - counted < sameSignalMs) return;
+        counted = now;
         count += 1;
         this.#first ??= signal;
         this.#controller.abort();

@@ -1,5 +1,12 @@
-import { expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { Interrupts } from '../../../src/entry/cli/interrupt.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 it('counts signals: the first asks, the second insists, the third gives up waiting', () => {
   const before = process.listenerCount('SIGINT');
@@ -11,6 +18,10 @@ it('counts signals: the first asks, the second insists, the third gives up waiti
     expect(interrupts.signal.aborted).toBe(true);
     process.emit('SIGINT');
     expect(interrupts.impatient.aborted).toBe(false);
+    vi.advanceTimersByTime(249);
+    process.emit('SIGINT');
+    expect(interrupts.impatient.aborted).toBe(false);
+    vi.advanceTimersByTime(1);
     process.emit('SIGINT');
     expect(interrupts.impatient.aborted).toBe(true);
     expect(interrupts.first).toBe('SIGTERM');
