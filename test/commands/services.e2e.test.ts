@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { locateInstance } from '../../src/lib/infra/config/instance.ts';
 import { type CliRun, runCli, startCli } from '../helpers/cli.ts';
@@ -90,6 +91,16 @@ describe('in the background', () => {
     const second = await start();
     expect(second).toMatchObject({ code: 0, stdout: expect.stringContaining('systemprompt is running already') });
     expect(second.stdout).toContain(url);
+    expect(second.stdout).not.toContain('was not applied');
+    expect(await rows()).toEqual(running);
+
+    const elsewhere = String(port === 65_535 ? port - 1 : port + 1);
+    const moved = await run('infra', 'services', 'start', '--port', elsewhere);
+    expect(moved.code).toBe(0);
+    expect(moved.stdout).toContain(`Port ${port} stays: --port ${elsewhere} was not applied`);
+    expect(moved.stdout).toMatch(
+      new RegExp(`sp infra services stop\\n +sp infra services start --port ${elsewhere}\\n`),
+    );
     expect(await rows()).toEqual(running);
 
     const restarted = await run('infra', 'services', 'restart', 'mcp:systemprompt');
@@ -108,6 +119,23 @@ describe('in the background', () => {
     expect((await rows()).map(({ state }) => state)).toEqual(['stopped', 'stopped', 'stopped']);
     expect((await run('infra', 'services', 'restart')).code).toBe(6);
     expect((await run('admin', 'audit', 'list')).code).toBe(6);
+  });
+
+  it('a start that loses to a stop says that it was stopped', async () => {
+    const child = startCli(['infra', 'services', 'start', '--port', String(port)], { cwd: root });
+    let stderr = '';
+    child.stderr?.on('data', (text) => {
+      stderr += text;
+    });
+    const ended = once(child, 'close');
+    await until('it is starting', () => stderr.includes('database starting'), 30_000);
+    expect((await run('infra', 'services', 'stop')).code).toBe(0);
+    await ended;
+    expect({ code: child.exitCode, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringContaining('It was stopped while it was starting'),
+    });
+    await nothingLeft();
   });
 
   it('stops single services, and starts them again', async () => {
@@ -207,7 +235,10 @@ describe('what keeps it from starting', () => {
 
 describe('in the foreground', () => {
   /** Starts, waits until everything runs, sends the signals, and waits for the end. */
-  async function foreground(signals: readonly NodeJS.Signals[], ...flags: string[]): Promise<CliRun> {
+  async function foreground(
+    signals: readonly NodeJS.Signals[],
+    { gapMs = 300, flags = [] }: { gapMs?: number; flags?: readonly string[] } = {},
+  ): Promise<CliRun> {
     const argv = ['infra', 'services', 'start', '--foreground', '--port', String(port), ...flags];
     const child = startCli(argv, { cwd: root });
     let stdout = '';
@@ -222,7 +253,9 @@ describe('in the foreground', () => {
     const ended = once(child, 'close');
     for (const [index, signal] of signals.entries()) {
       child.kill(signal);
-      if (index + 1 < signals.length) await until('the first signal was heard', () => stderr.includes('Stopping'));
+      if (index + 1 === signals.length) break;
+      await until('the first signal was heard', () => stderr.includes('Stopping'));
+      await delay(gapMs); // the same signal sooner than after 250 ms is the same one
     }
     await until('it ended', () => child.exitCode !== null, 40_000).catch((error: unknown) => {
       throw new Error(`${String(error)}\n${stderr}`);
@@ -245,8 +278,16 @@ describe('in the foreground', () => {
     await nothingLeft();
   });
 
+  it('Ctrl-C that npm passes on a second time, 20 ms later, still stops gracefully', async () => {
+    const { code, stderr } = await foreground(['SIGINT', 'SIGINT'], { gapMs: 20 });
+    expect(code).toBe(130);
+    expect(stderr).toContain('database stopped');
+    expect(stderr).not.toContain('stopping at once');
+    await nothingLeft();
+  });
+
   it('SIGTERM stops gracefully; in JSON mode the last line is the envelope', async () => {
-    const { code, stdout } = await foreground(['SIGTERM'], '--json');
+    const { code, stdout } = await foreground(['SIGTERM'], { flags: ['--json'] });
     expect(code).toBe(143);
     const lines = stdout
       .trimEnd()

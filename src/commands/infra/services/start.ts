@@ -135,6 +135,7 @@ export default class Start extends BaseCommand<typeof Start> {
       phases,
       runnable: (command) => output.runnable(command),
       foreground: this.flags.foreground && phases.length > 0,
+      port: this.flags.port,
     });
   }
 }

@@ -3,6 +3,7 @@ import type { InstanceStatus, ServiceStatus } from '../../../lib/app/supervisor/
 import {
   type AppError,
   CancelledError,
+  ConflictError,
   type ErrorDetails,
   PartialError,
   SupervisorUnavailableError,
@@ -29,7 +30,8 @@ export interface FollowOptions {
  *
  * @returns how things are then
  * @throws the reason of the boot's failure with the last lines of the log; PartialError when only some services are
- *   ready; TimeoutError when the wait ended first; CancelledError when it was interrupted
+ *   ready; ConflictError when somebody stopped it; TimeoutError when the wait ended first; CancelledError when it was
+ *   interrupted
  */
 export async function followStart(
   client: SupervisorClient,
@@ -38,6 +40,7 @@ export async function followStart(
 ): Promise<InstanceStatus> {
   const timeout = AbortSignal.timeout(options.timeoutMs);
   let failure: AppError | undefined;
+  let stopped = false;
   const refresh = reporter.drawn ? setInterval(() => void refreshOnce(client, reporter), refreshMs) : undefined;
   try {
     for await (const event of client.events(AbortSignal.any([options.signal, timeout]))) {
@@ -45,6 +48,7 @@ export async function followStart(
       options.seen(event.seq);
       // What was begun is being undone: the command ends when nothing is left of it.
       if (event.type === 'boot_failed') failure = await withLog(client, errorFromWire(event.error));
+      if (event.type === 'stopping') stopped = true;
       if (event.type !== 'ready') continue;
       const status = await client.status();
       reporter.refresh(status.services);
@@ -61,6 +65,12 @@ export async function followStart(
     throw new TimeoutError(`The services were not ready within ${Math.round(options.timeoutMs / 1000)} s`, {
       hint: 'They may still be starting; look with',
       next: ['infra services status', 'infra services logs'],
+    });
+  }
+  if (stopped) {
+    throw new ConflictError('It was stopped while it was starting', {
+      hint: 'Somebody ran a stop, or ended the supervisor by a signal',
+      next: ['infra services start', 'infra services logs supervisor'],
     });
   }
   throw new SupervisorUnavailableError('The supervisor ended while it was starting the services', {

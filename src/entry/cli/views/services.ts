@@ -17,12 +17,23 @@ const columns: TableArtifact['columns'] = [
 export function servicesTable(status: InstanceStatus): TableArtifact {
   return {
     type: 'table',
-    title: `${status.url} (supervisor ${status.supervisor.pid})`,
+    title: titleOf(status),
     columns,
     items: status.services.map(serviceRow),
     count: status.services.length,
     empty: 'No services found.',
   };
+}
+
+/** The address only while it is one: a boot that failed before its profile was read has none, one that ends soon has not. */
+function titleOf({ url, supervisor }: InstanceStatus): string {
+  const what = {
+    running: url,
+    booting: url === '' ? 'Starting' : `Starting ${url}`,
+    failed: 'The start has failed, what was begun is being stopped',
+    stopping: 'Stopping',
+  }[supervisor.state];
+  return `${what} (supervisor ${supervisor.pid})`;
 }
 
 /** What an instance would run, when no supervisor runs; `left` goes on without one. */

@@ -10,6 +10,8 @@ export interface StartedFacts {
   /** Turns `infra services stop` into what the user can type. */
   readonly runnable: (command: string) => string;
   readonly foreground: boolean;
+  /** The port that was asked for, when one was. */
+  readonly port?: number | undefined;
 }
 
 const tokenVariable = 'TOKEN';
@@ -27,6 +29,13 @@ export function startedCard(facts: StartedFacts): PresentationCardArtifact {
     url: status.url,
     services: status.services.map(({ name, state }) => ({ name, state })),
   };
+  const actual = portOf(status);
+  if (facts.port !== undefined && actual !== undefined && facts.port !== actual) {
+    const again = runnable(`infra services start --port ${facts.port}`);
+    const heading = `Port ${actual} stays: --port ${facts.port} was not applied, since it runs already`;
+    sections.push({ heading, content: `  Stop it first, then start it there:\n  ${stop}\n  ${again}` });
+    Object.assign(data, { port: actual, port_not_applied: facts.port });
+  }
   if (server !== undefined) {
     const url = mcpUrl(status.url, server);
     const signIn = runnable(`admin session login --server ${server} --token-only`);
@@ -50,6 +59,14 @@ export function startedCard(facts: StartedFacts): PresentationCardArtifact {
     data['phases'] = facts.phases;
   }
   return { type: 'presentation_card', title: facts.title, subtitle: status.url, sections, data: { ...data, stop } };
+}
+
+/** The port that the API has, or would have if it were running. */
+function portOf({ services, url }: InstanceStatus): number | undefined {
+  const known = services.find((service) => service.kind === 'api')?.port;
+  if (known !== undefined || url === '') return known;
+  const { port, protocol } = new URL(url);
+  return port === '' ? { 'http:': 80, 'https:': 443 }[protocol] : Number(port);
 }
 
 /** Where the router serves an MCP server. */

@@ -3,7 +3,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, s
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { PreconditionError, SupervisorUnavailableError, TimeoutError } from '../../shared/errors.ts';
+import { ConflictError, PreconditionError, SupervisorUnavailableError, TimeoutError } from '../../shared/errors.ts';
 import { errorFromWire, isWireError } from '../../shared/wire.ts';
 import type { Instance } from '../config/instance.ts';
 import { packageRoot } from '../config/package-root.ts';
@@ -105,6 +105,9 @@ function answers(socket: string): Promise<boolean> {
 function whyEnded(instance: Pick<Instance, 'runDir'>, pid: number | undefined, how: string, logFile: string): Error {
   const left = readSupervisorFile(instance);
   if (left !== undefined && left.pid === pid && isWireError(left.error)) return errorFromWire(left.error);
+  if (left?.pid === pid && left?.state === 'stopped') {
+    return new ConflictError('It was stopped while it was starting.', { next: ['infra services start'] });
+  }
   return new SupervisorUnavailableError(`The supervisor ended at once (${how}).`, {
     hint: `The end of ${logFile} says why.`,
     data: { log: tailLines(logFile, 20) },
