@@ -19,9 +19,9 @@ const args = process.argv.slice(2);
 const quick = args.includes('--quick');
 const only = args[args.indexOf('--only') + 1];
 const profileTo = args.includes('--cpu-prof') ? args[args.indexOf('--cpu-prof') + 1] : undefined;
-const rounds = quick ? 1 : 3;
-const durationMs = quick ? 2_000 : 4_000;
-const warmUpMs = quick ? 500 : 1_000;
+const rounds = quick ? 1 : 7;
+const durationMs = quick ? 2_000 : 2_500;
+const warmUpMs = 500;
 const body = JSON.stringify({
   jsonrpc: '2.0',
   id: 1,
@@ -59,27 +59,36 @@ async function measure(target: Target, connections: number): Promise<LoadResult>
   return result;
 }
 
-/** The round in the middle by calls per second. */
-function median(results: readonly LoadResult[]): LoadResult {
-  const sorted = [...results].sort((a, b) => a.callsPerSecond - b.callsPerSecond);
-  return sorted[Math.floor(sorted.length / 2)] as LoadResult;
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
-/** Each target in turn, round after round, so that what else the machine does falls on all of them. */
+/** The round in the middle by calls per second. */
+function typical(results: readonly LoadResult[]): LoadResult {
+  const middle = median(results.map(({ callsPerSecond }) => callsPerSecond));
+  return results.find(({ callsPerSecond }) => callsPerSecond === middle) as LoadResult;
+}
+
+/**
+ * Each target in turn, round after round, so that what else the machine does falls on all of them. What is compared is
+ * compared within a round, and of the rounds' comparisons the median counts.
+ */
 async function compare(targets: readonly Target[], connections: number) {
-  const results = new Map<string, LoadResult[]>(targets.map(({ name }) => [name, []]));
-  for (let round_ = 0; round_ < rounds; round_ += 1) {
-    for (const target of targets) results.get(target.name)?.push(await measure(target, connections));
+  const results: Record<Target['name'], LoadResult[]> = { direct: [], floor: [], ours: [] };
+  for (let index = 0; index < rounds; index += 1) {
+    for (const target of targets) results[target.name].push(await measure(target, connections));
   }
-  const of = (name: string) => median(results.get(name) ?? []);
-  const [direct, floor, ours] = [of('direct'), of('floor'), of('ours')];
+  const { direct, floor, ours } = results;
+  const addedBy = (own: readonly LoadResult[]) =>
+    round(median(own.map((result, index) => result.p50 - (direct[index]?.p50 ?? Number.NaN))));
+  const shareOf = (other: readonly LoadResult[]) =>
+    round(median(ours.map((result, index) => result.callsPerSecond / (other[index]?.callsPerSecond ?? Number.NaN))), 2);
   return {
     connections,
-    direct,
-    floor,
-    ours,
-    addedP50Ms: round(ours.p50 - direct.p50),
-    ofFloor: round(ours.callsPerSecond / floor.callsPerSecond, 2),
+    direct: typical(direct),
+    floor: { ...typical(floor), addedP50Ms: addedBy(floor) },
+    ours: { ...typical(ours), addedP50Ms: addedBy(ours), ofFloor: shareOf(floor), ofDirect: shareOf(direct) },
   };
 }
 
@@ -145,28 +154,13 @@ try {
   await rig.kill(api.child, 'SIGTERM');
 
   console.table(
-    tables.flatMap(({ backend, connections, direct, floor, ours: mine, addedP50Ms, ofFloor }) => [
-      { backend, connections, target: 'direct', 'calls/s': direct.callsPerSecond, p50: direct.p50, p99: direct.p99 },
-      {
-        backend,
-        connections,
-        target: 'floor',
-        'calls/s': floor.callsPerSecond,
-        p50: floor.p50,
-        p99: floor.p99,
-        'added p50': round(floor.p50 - direct.p50),
-      },
-      {
-        backend,
-        connections,
-        target: 'ours',
-        'calls/s': mine.callsPerSecond,
-        p50: mine.p50,
-        p99: mine.p99,
-        'added p50': addedP50Ms,
-        'of floor': ofFloor,
-      },
-    ]),
+    tables.flatMap(({ backend, connections, ...results }) =>
+      (['direct', 'floor', 'ours'] as const).map((target) => {
+        const { callsPerSecond, p50, p99, ...compared } = results[target] as LoadResult & Record<string, number>;
+        const { calls: _, errors: __, connections: ___, ...more } = compared;
+        return { backend, connections, target, 'calls/s': callsPerSecond, p50, p99, ...more };
+      }),
+    ),
   );
   console.table(steps);
   console.table([{ calls: 0, rssMb: idleMb }, ...memory]);
@@ -179,7 +173,8 @@ try {
       rounds,
       durationMs,
       warmUpMs,
-      chosen: 'the round with the median calls per second; targets take turns',
+      chosen:
+        'targets take turns; figures of the round with the median calls per second, comparisons within each round and the median of those',
       database: 'embedded PostgreSQL, fsync and synchronous_commit on',
     },
     machine: {

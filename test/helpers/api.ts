@@ -55,7 +55,7 @@ export async function startTestApi(
         ...(details ? { status: 'ready', port: 5000 } : {}),
       },
     ],
-    mcp: { handle: (request, response, server) => whoAreYou(verifier, request, response, server) },
+    mcp: { handle: (...exchange) => whoAreYou(verifier, ...exchange) },
     readiness: {},
     draining: () => endpoint?.draining ?? false,
     ...change,
@@ -80,19 +80,21 @@ export async function startTestApi(
 
 const whoAreYou = async (
   verifier: ApiDependencies['verifier'],
-  ...[request, response, server]: Parameters<ApiDependencies['mcp']['handle']>
+  ...[request, response, server, headers]: Parameters<ApiDependencies['mcp']['handle']>
 ): Promise<void> => {
   const audience = mcpAudience(externalUrl, server);
   try {
     const claims = await authenticate(verifier, request, audience);
     let bytes = 0;
     for await (const chunk of request) bytes += (chunk as Buffer).length;
-    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ user: claims.name, bytes }));
+    response
+      .writeHead(200, { ...headers, 'content-type': 'application/json' })
+      .end(JSON.stringify({ user: claims.name, bytes }));
   } catch (thrown) {
     const resource = { audience, metadataUrl: resourceMetadataUrl(audience), scopes: alpha.scopes };
     const challenge = challengeFor(toAppError(thrown), resource);
     if (challenge === undefined) throw thrown;
-    response.writeHead(challenge.status, { 'www-authenticate': challenge.header }).end();
+    response.writeHead(challenge.status, { ...headers, 'www-authenticate': challenge.header }).end();
   }
 };
 

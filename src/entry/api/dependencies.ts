@@ -11,7 +11,12 @@ export interface PublishedResource {
 
 /** The one way to an MCP server; it answers by itself, refusals and failures included. */
 export interface McpHandler {
-  handle(request: IncomingMessage, response: ServerResponse, server: string): Promise<void>;
+  handle(
+    request: IncomingMessage,
+    response: ServerResponse,
+    server: string,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<void>;
 }
 
 /** Everything that the HTTP server stands on. */

@@ -26,53 +26,63 @@ export function requestIdOf(request: IncomingMessage): string {
  */
 export function createMcpDoor(deps: DoorDependencies): (request: IncomingMessage, response: ServerResponse) => boolean {
   const guard = createGuard(deps.externalUrl);
-  const secure = deps.externalUrl.startsWith('https:');
+  const security = {
+    'x-content-type-options': 'nosniff',
+    'content-security-policy': "default-src 'none';frame-ancestors 'none'",
+    'referrer-policy': 'no-referrer',
+    ...(deps.externalUrl.startsWith('https:')
+      ? { 'strict-transport-security': 'max-age=31536000; includeSubDomains' }
+      : {}),
+  };
   return (request, response) => {
     const server = endpointForm.exec(request.url ?? '')?.[1];
     if (server === undefined) return false;
     const id = requestIdOf(request);
-    response.setHeader('x-request-id', id);
-    response.setHeader('x-content-type-options', 'nosniff');
-    response.setHeader('content-security-policy', "default-src 'none';frame-ancestors 'none'");
-    response.setHeader('referrer-policy', 'no-referrer');
-    if (secure) response.setHeader('strict-transport-security', 'max-age=31536000; includeSubDomains');
+    const headers = { 'x-request-id': id, ...security };
     const refusal = guard({ rawHeaders: request.rawHeaders, localPort: request.socket.localPort });
-    if (refusal !== undefined) sendProblem(response, refusal.error, id, refusal.status);
-    else if (!methods.has(request.method ?? '')) refuseMethod(response, id);
-    else void handleMcp(deps, request, response, server, id);
+    if (refusal !== undefined) sendProblem({ response, id, headers }, refusal.error, refusal.status);
+    else if (!methods.has(request.method ?? '')) refuseMethod({ response, id, headers });
+    else void handleMcp(deps, { request, response, server, id, headers });
     return true;
   };
 }
 
 /** 405, which names what the address takes (RFC 9110 §15.5.6). The body, if one comes, is nobody's: the connection ends. */
-export function refuseMethod(response: ServerResponse, requestId: string): void {
-  response.setHeader('allow', mcpMethods.join(', '));
-  response.setHeader('connection', 'close');
-  sendProblem(response, new UsageError(`This address takes ${mcpMethods.join(', ')}`), requestId, 405);
+export function refuseMethod({ response, id, headers }: Answering): void {
+  const methodHeaders = { ...headers, allow: mcpMethods.join(', '), connection: 'close' };
+  const error = new UsageError(`This address takes ${mcpMethods.join(', ')}`);
+  sendProblem({ response, id, headers: methodHeaders }, error, 405);
 }
 
+export interface McpExchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly server: string;
+  /** Of the request. */
+  readonly id: string;
+  /** What every answer gets that is not on the response already. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+type Answering = Pick<McpExchange, 'response' | 'id' | 'headers'>;
+
 /** Lets the router answer; what it throws before it has answered becomes a problem document. Never rejects. */
-export async function handleMcp(
-  deps: Pick<ApiDependencies, 'logger' | 'mcp'>,
-  request: IncomingMessage,
-  response: ServerResponse,
-  server: string,
-  requestId: string,
-): Promise<void> {
+export async function handleMcp(deps: Pick<ApiDependencies, 'logger' | 'mcp'>, exchange: McpExchange): Promise<void> {
+  const { request, response, server, id, headers } = exchange;
   try {
-    await deps.mcp.handle(request, response, server);
+    await deps.mcp.handle(request, response, server, headers);
   } catch (thrown) {
     const { error, status } = toAnswer(thrown);
-    deps.logger.error({ err: thrown, code: error.code, server, reqId: requestId }, error.message);
+    deps.logger.error({ err: thrown, code: error.code, server, reqId: id }, error.message);
     if (response.headersSent || response.destroyed) {
       response.destroy();
       return;
     }
-    sendProblem(response, error, requestId, status);
+    sendProblem(exchange, error, status);
   }
 }
 
-function sendProblem(response: ServerResponse, error: AppError, requestId: string, status: number): void {
-  response.writeHead(status, { 'content-type': problemContentType });
-  response.end(JSON.stringify(toProblem(error, requestId, status)));
+function sendProblem({ response, id, headers }: Answering, error: AppError, status: number): void {
+  response.writeHead(status, { ...headers, 'content-type': problemContentType });
+  response.end(JSON.stringify(toProblem(error, id, status)));
 }

@@ -30,7 +30,7 @@ export function mcpRoutes(deps: ApiDependencies): FastifyPluginAsync {
       handler: (request, reply) => {
         const { server } = params.parse(request.params);
         reply.hijack();
-        void handleMcp(deps, request.raw, reply.raw, server, request.id);
+        void handleMcp(deps, { request: request.raw, response: reply.raw, server, id: request.id, headers: {} });
       },
     });
     app.route({
@@ -39,7 +39,7 @@ export function mcpRoutes(deps: ApiDependencies): FastifyPluginAsync {
       schema: { hide: true },
       handler: (request, reply) => {
         reply.hijack();
-        refuseMethod(reply.raw, request.id);
+        refuseMethod({ response: reply.raw, id: request.id, headers: {} });
       },
     });
   };

@@ -67,7 +67,7 @@ export function sendError(res: ServerResponse, answer: ErrorAnswer): void {
 }
 
 /** The error as JSON-RPC. Of a fault of ours only the code is told: message and cause are for the log. */
-export function errorBody({ error, id, code, executionId }: ErrorAnswer): string {
+function errorBody({ error, id, code, executionId }: ErrorAnswer): string {
   const ours = statuses[error.code] === undefined;
   return JSON.stringify({
     jsonrpc: '2.0',

@@ -55,7 +55,6 @@ export class Calls {
 
   /** An attempt at a call is recorded, whatever is wrong with its message. */
   async malformed(exchange: Exchange, message: Malformed): Promise<void> {
-    const { req, res, route } = exchange;
     const error = new UsageError(message.message);
     const call = toolCall(exchange, message.tool ?? '', {}, new Cancellation());
     try {
@@ -63,19 +62,18 @@ export class Calls {
     } catch (thrown) {
       const protocol = thrown instanceof ExecutionError && thrown.error === error;
       if (!protocol) this.#giveError(exchange, message.id, thrown);
-      else refuse(req, res, route.resource, { ...malformedAnswer(message), executionId: thrown.executionId });
+      else refuse(exchange, { ...malformedAnswer(message), executionId: thrown.executionId });
     }
   }
 
   /** A body that was too large or never ended may have been a call: the attempt is recorded before it is refused. */
   async unread(exchange: Exchange, refusal: ErrorAnswer): Promise<void> {
-    const { req, res, route } = exchange;
     const call = toolCall(exchange, '', {}, new Cancellation());
     try {
       await this.#deps.executor.reject(call, refusal.error, 'refused');
     } catch (thrown) {
       const recorded = thrown instanceof ExecutionError && thrown.error === refusal.error;
-      if (recorded) refuse(req, res, route.resource, { ...refusal, executionId: thrown.executionId });
+      if (recorded) refuse(exchange, { ...refusal, executionId: thrown.executionId });
       else this.#giveError(exchange, null, thrown);
     }
   }
@@ -146,14 +144,14 @@ export class Calls {
   }
 
   #giveError(exchange: Exchange, id: RequestId | null, thrown: unknown): void {
-    const { req, res, route, claims } = exchange;
+    const { route, claims } = exchange;
     const known = thrown instanceof ExecutionError;
     const error = known ? thrown.error : toAppError(thrown);
     const executionId = known ? thrown.executionId : undefined;
     const facts = { server: route.config.name, user: claims.sub, executionId, code: error.code };
     if (error.code === 'INTERNAL') this.#deps.log.error({ ...facts, err: error }, 'A call failed inside');
     else this.#deps.log.info(facts, 'A call was not answered');
-    refuse(req, res, route.resource, { error, id, executionId });
+    refuse(exchange, { error, id, executionId });
   }
 }
 

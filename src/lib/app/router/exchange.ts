@@ -18,6 +18,8 @@ export interface Exchange {
   readonly res: ServerResponse;
   readonly route: Route;
   readonly claims: Claims;
+  /** What every answer gets. */
+  readonly headers: Readonly<Record<string, string>>;
   /** By `performance.now()`. */
   readonly arrivedAt: number;
 }
@@ -42,7 +44,9 @@ export class Passage {
   }
 
   /** The headers of a server's answer that its client gets. */
-  headers({ route, claims }: Exchange, received: IncomingHttpHeaders): Record<string, string> {
-    return downstreamHeaders(received, (session) => this.#sessions.bind(route.config.name, claims.sub, session));
+  headers({ route, claims, headers }: Exchange, received: IncomingHttpHeaders): Record<string, string> {
+    return downstreamHeaders(headers, received, (session) =>
+      this.#sessions.bind(route.config.name, claims.sub, session),
+    );
   }
 }

@@ -52,12 +52,13 @@ export function upstreamHeaders(req: IncomingMessage, upstream: Upstream, on: On
   return headers;
 }
 
-/** The headers of a server's answer that the client gets, beside its type. */
+/** The headers that the client gets beside the answer's type: ours, and those of the server's that are for it. */
 export function downstreamHeaders(
+  ours: Readonly<Record<string, string>>,
   headers: IncomingHttpHeaders,
   bindSession: (sessionId: string) => string,
 ): Record<string, string> {
-  const result: Record<string, string> = {};
+  const result: Record<string, string> = { ...ours };
   for (const name in headers) {
     const goes = name.startsWith('mcp-') || name === 'allow' || name === 'retry-after';
     const value = headers[name];

@@ -205,7 +205,7 @@ class Outline {
     if (top) this.#lastName = name;
     const [seen, known] = top ? [this.#envelope, envelopeMembers] : [this.#params, paramMembers];
     // Both foldings: the long s and the Kelvin sign each survive one of them.
-    const folded = name.toUpperCase().toLowerCase();
+    const folded = known.has(name) ? name : name.toUpperCase().toLowerCase();
     if (seen.includes(folded)) this.flaw = 'A member of the message is repeated.';
     else if (folded !== name && known.has(folded)) this.flaw = `A member of the message must be written "${folded}".`;
     seen.push(folded);

@@ -1,25 +1,23 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { challengeFor, type ProtectedResource } from '../../domain/auth/index.ts';
+import type { IncomingMessage } from 'node:http';
+import { challengeFor } from '../../domain/auth/index.ts';
 import { ApiUnavailableError, NotFoundError, UsageError } from '../../shared/errors.ts';
 import { type ErrorAnswer, sendError } from './answers.ts';
 import { endUnread } from './body.ts';
+import type { Exchange } from './exchange.ts';
 import { mediaType } from './headers.ts';
 
 /**
  * Answers with an error, with a challenge where the error asks for one, and lets go of a client that is still sending.
  */
-export function refuse(
-  req: IncomingMessage,
-  res: ServerResponse,
-  resource: ProtectedResource,
-  answer: ErrorAnswer,
-): void {
-  const challenge = res.headersSent ? undefined : challengeFor(answer.error, resource);
+export function refuse(exchange: Pick<Exchange, 'req' | 'res' | 'route' | 'headers'>, answer: ErrorAnswer): void {
+  const { req, res, route } = exchange;
+  const challenge = res.headersSent ? undefined : challengeFor(answer.error, route.resource);
   const unread = !req.complete;
   sendError(res, {
     ...answer,
     ...(challenge === undefined ? {} : { status: challenge.status }),
     headers: {
+      ...exchange.headers,
       ...answer.headers,
       ...(unread ? { connection: 'close' } : {}),
       ...(challenge === undefined ? {} : { 'www-authenticate': challenge.header }),

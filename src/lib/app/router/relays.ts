@@ -28,7 +28,7 @@ export class Relays {
   /** Settles when the exchange is over. */
   async handle(exchange: Exchange, body: Buffer | null, id: RequestId | null): Promise<void> {
     const { req, res, route } = exchange;
-    const onError = (error: AppError) => refuse(req, res, route.resource, { error, id });
+    const onError = (error: AppError) => refuse(exchange, { error, id });
     let upstream: Upstream;
     let on: OnBehalf;
     try {

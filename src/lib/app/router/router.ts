@@ -41,9 +41,15 @@ export interface McpRouterDeps {
 export interface McpRouter {
   /**
    * Answers one request whose body nobody has read; settles when the exchange is over.
+   * @param headers that every answer gets; cheaper than setting them on `res` before
    * @throws NotFoundError, unanswered, for a server that is not there
    */
-  handle(req: IncomingMessage, res: ServerResponse, serverName: string): Promise<void>;
+  handle(
+    req: IncomingMessage,
+    res: ServerResponse,
+    serverName: string,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<void>;
   /** Ends streams, lets running calls come to their end for `graceMs`, then breaks them off. */
   close(graceMs?: number): Promise<void>;
 }
@@ -51,6 +57,8 @@ export interface McpRouter {
 export function createMcpRouter(deps: McpRouterDeps): McpRouter {
   return new Router(deps);
 }
+
+const noHeaders: Readonly<Record<string, string>> = {};
 
 class Router implements McpRouter {
   readonly #verifier: McpRouterDeps['verifier'];
@@ -77,21 +85,26 @@ class Router implements McpRouter {
     }
   }
 
-  async handle(req: IncomingMessage, res: ServerResponse, serverName: string): Promise<void> {
+  async handle(
+    req: IncomingMessage,
+    res: ServerResponse,
+    serverName: string,
+    headers: Readonly<Record<string, string>> = noHeaders,
+  ): Promise<void> {
     const arrivedAt = performance.now();
     const route = this.#routes.get(serverName);
     if (route === undefined) throw unknownServer(serverName);
     let exchange: Exchange;
     try {
       const claims = await authenticate(this.#verifier, req, route.resource.audience);
-      exchange = { req, res, route, claims, arrivedAt };
+      exchange = { req, res, route, claims, headers, arrivedAt };
     } catch (error) {
-      refuse(req, res, route.resource, { error: toAppError(error) });
+      refuse({ req, res, route, headers }, { error: toAppError(error) });
       return;
     }
     if (req.method === 'POST') await this.#post(exchange);
     else if (req.method === 'GET' || req.method === 'DELETE') await this.#relays.handle(exchange, null, null);
-    else refuse(req, res, route.resource, methodNotAllowed);
+    else refuse(exchange, methodNotAllowed);
   }
 
   async close(graceMs = 10_000): Promise<void> {
@@ -101,10 +114,10 @@ class Router implements McpRouter {
   }
 
   async #post(exchange: Exchange): Promise<void> {
-    const { req, res, route } = exchange;
+    const { req } = exchange;
     const unacceptable = checkPostHeaders(req);
     if (unacceptable !== undefined) {
-      refuse(req, res, route.resource, unacceptable);
+      refuse(exchange, unacceptable);
       return;
     }
     let body: Buffer;
@@ -114,7 +127,7 @@ class Router implements McpRouter {
       const error = toAppError(thrown);
       // 408 (RFC 9110 §15.5.9): it is the client that was slow.
       const refusal = error.code === 'TIMEOUT' ? { error, status: 408 } : { error };
-      if (error.code === 'CANCELLED') return refuse(req, res, route.resource, refusal);
+      if (error.code === 'CANCELLED') return refuse(exchange, refusal);
       return this.#calls.unread(exchange, refusal);
     }
     const parsed = parseMessage(body);
@@ -124,7 +137,7 @@ class Router implements McpRouter {
         return this.#calls.handle(exchange, message, body);
       case 'malformed':
         if (message.tool !== undefined) return this.#calls.malformed(exchange, message);
-        return refuse(req, res, route.resource, malformedAnswer(message));
+        return refuse(exchange, malformedAnswer(message));
       case 'notification':
         if (message.cancels !== undefined) this.#calls.cancel(exchange, message.cancels);
         return this.#relays.handle(exchange, body, null);

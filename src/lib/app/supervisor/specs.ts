@@ -40,8 +40,8 @@ const handedOn = [
   'NO_PROXY',
 ] as const;
 
-/** Young garbage is collected in a small space: 100 MB less under load than by default, and no slower (bench/mcp-router). */
-export const apiNodeArguments: readonly string[] = ['--max-semi-space-size=4'];
+/** A smaller space for young garbage: 100 MB less under load than by default for 5 % of the calls (bench/mcp-router). */
+export const apiNodeArguments: readonly string[] = ['--max-semi-space-size=8'];
 
 const drainMs = 10_000;
 const startMs = 30_000;

@@ -1,8 +1,11 @@
-import { randomFillSync } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { ExecutionId } from '../../shared/ids.ts';
 
-const pool = Buffer.alloc(1_000);
-let used = pool.length;
+const idDigits = 20;
+const poolDigits = idDigits * 200;
+/** Random hexadecimal digits for the next ids: one call of the generator for many of them. */
+let pool = '';
+let used = poolDigits;
 
 /**
  * A new execution id: UUID version 7 (RFC 9562 §5.7). It begins with the time in milliseconds, so that rows are
@@ -11,14 +14,15 @@ let used = pool.length;
  * @param now milliseconds since the epoch
  */
 export function newExecutionId(now: number = Date.now()): ExecutionId {
-  if (used + 10 > pool.length) {
-    randomFillSync(pool);
+  if (used >= poolDigits) {
+    pool = randomBytes(poolDigits / 2).toString('hex');
     used = 0;
   }
-  const random = pool.toString('hex', used, used + 10);
-  used += 10;
-  const variant = '89ab'[Number.parseInt(random[3] as string, 16) & 3] as string;
-  return `${timePrefix(now)}-7${random.slice(0, 3)}-${variant}${random.slice(4, 7)}-${random.slice(7, 19)}` as ExecutionId;
+  const at = used;
+  used += idDigits;
+  const variant = '89ab'[Number.parseInt(pool[at + 3] as string, 16) & 3] as string;
+  const [a, b, c] = [pool.slice(at, at + 3), pool.slice(at + 4, at + 7), pool.slice(at + 7, at + 19)];
+  return `${timePrefix(now)}-7${a}-${variant}${b}-${c}` as ExecutionId;
 }
 
 /** The lowest execution id of a point in time: the bound of a search by time. */

@@ -1,7 +1,7 @@
 import type { Extension } from '../../shared/extension.ts';
 
 export { newExecutionId } from './execution-id.ts';
-export { type AuditFilter, type AuditPage, AuditReader, auditFilterSchema, maxAuditPage } from './reader.ts';
+export { type AuditFilter, type AuditPage, AuditReader } from './reader.ts';
 export { type AuditedInput, auditInput, redactText } from './redaction.ts';
 export { type AuditEntry, closeInterrupted } from './repository.ts';
 export { type IntentRow, type OutcomeRow, type OutcomeStatus, outcomeStatuses } from './rows.ts';

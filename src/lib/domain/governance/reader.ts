@@ -7,7 +7,7 @@ import { executionIdFloor } from './execution-id.ts';
 import { type AuditEntry, findEntries } from './repository.ts';
 import { outcomeStatuses } from './rows.ts';
 
-export const maxAuditPage = 500;
+const maxAuditPage = 500;
 
 /** What a list is narrowed to. */
 export const auditFilterSchema = z.strictObject({
