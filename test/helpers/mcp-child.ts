@@ -50,7 +50,7 @@ export function testIdentity(instanceId: ServiceInstanceId, more: Partial<Identi
   };
 }
 
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as { port: number };
