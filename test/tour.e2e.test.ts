@@ -13,7 +13,7 @@ const expected: readonly (readonly [line: RegExp, output: RegExp])[] = [
   [/plugins mcp call/, /mcp:systemprompt\s+ready/],
   [/^curl /, /www-authenticate: Bearer.*resource_metadata=/i],
   [/^TOKEN=/, /^$/],
-  [/^npx mcp-inspector/, /"structuredContent"/],
+  [/^npx -y @modelcontextprotocol\/inspector@/, /"structuredContent"/],
   [/admin audit list/, /success/],
   [/doctor$/, /migrations\s+ok/],
 ];
