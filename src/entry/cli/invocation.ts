@@ -13,7 +13,8 @@ export function invocationPrefix(env: NodeJS.ProcessEnv, script: string | undefi
   // npm sets these for what it runs: `npm exec` (npx), and a script of package.json by its name.
   if (env['npm_command'] === 'exec') return 'npx systemprompt';
   const ownScript = env['npm_package_name'] === 'systemprompt';
-  if (ownScript && (env['npm_command'] === 'run-script' || env['npm_command'] === 'start')) {
+  // npm up to 10 calls `npm run` run-script, npm 11 calls it run.
+  if (ownScript && ['run', 'run-script', 'start'].includes(env['npm_command'] ?? '')) {
     return 'npm run -s systemprompt --';
   }
   if (script === undefined) return 'systemprompt';

@@ -34,6 +34,11 @@ export interface CliSession extends CliWorld {
 
 const defaultWidth = 80;
 
+/** Columns of a terminal; one that was never given a size says 0, which is as good as nothing. */
+export function columnsOf(stream: OutputStream): number {
+  return stream.columns || defaultWidth;
+}
+
 /** Reads the global flags and their environment equivalents; what is wrong with them the parser says later. */
 export function openSession(world: CliWorld): CliSession {
   const { env, argv } = world;
@@ -60,7 +65,7 @@ export function openSession(world: CliWorld): CliSession {
     profile: profile ?? (isSet(env['SYSTEMPROMPT_PROFILE']) ? env['SYSTEMPROMPT_PROFILE'] : undefined),
     delegated,
     prefix: invocationPrefix(env, world.script, world.cwd),
-    width: world.stdout.columns ?? defaultWidth,
+    width: columnsOf(world.stdout),
   };
 }
 

@@ -15,6 +15,12 @@ describe('invocationPrefix', () => {
       'npm run -s systemprompt --',
     ],
     [
+      'npm run, as npm 11 names it',
+      { npm_command: 'run', npm_package_name: 'systemprompt' },
+      '/home/ann/app/bin/run.js',
+      'npm run -s systemprompt --',
+    ],
+    [
       'npm start',
       { npm_command: 'start', npm_package_name: 'systemprompt' },
       '/x/bin/run.js',
@@ -77,6 +83,7 @@ describe('openSession', () => {
   it('is as wide as the terminal, and 80 columns else', () => {
     expect(at(terminal, {}).width).toBe(100);
     expect(at(pipe, {}).width).toBe(80);
+    expect(at({ isTTY: true, columns: 0 } as never, {}).width).toBe(80);
   });
 });
 

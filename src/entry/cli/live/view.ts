@@ -5,7 +5,7 @@ import { formatDuration } from '../../../lib/shared/text/cells.ts';
 import { readableLogLine } from '../../../lib/shared/text/log-line.ts';
 import { harmless, truncate } from '../../../lib/shared/text/width.ts';
 import { stateColour } from '../output/style.ts';
-import type { OutputStream } from '../session.ts';
+import { columnsOf, type OutputStream } from '../session.ts';
 import type { StartupView } from './startup.ts';
 
 const marks: Readonly<Record<ServiceStatus['state'], string>> = {
@@ -25,7 +25,7 @@ export class LiveView {
 
   /** @param stream a terminal: standard error, so that standard output carries the result alone */
   constructor(stream: OutputStream, first: StartupView) {
-    this.#columns = () => stream.columns ?? 80;
+    this.#columns = () => columnsOf(stream);
     this.#ink = render(h(View, { view: first, width: this.#columns() }), {
       stdout: stream as unknown as NodeJS.WriteStream,
       exitOnCtrlC: false,
