@@ -6,6 +6,8 @@ it.each([
   ['{"level":"error","msg":"no"}', 'error: no'],
   ['{"level":"info","msg":"cut of', '{"level":"info","msg":"cut of'],
   ['{"other":1}', '{"other":1}'],
+  ['2026-11-21 12:13:01.123 UTC [4711] LOG:  database system is ready', 'database system is ready'],
+  ['2026-11-21 12:13:01.123 +0000 [4711] FATAL:  no such role', 'FATAL:  no such role'],
   ['LOG:  database system is ready', 'LOG:  database system is ready'],
 ])('%s', (line, expected) => {
   expect(readableLogLine(line)).toBe(expected);

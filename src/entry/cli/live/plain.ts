@@ -10,7 +10,7 @@ export function eventLine(event: SupervisorEvent): string | undefined {
     case 'log':
       return harmless(event.service === undefined ? event.message : `${event.service}: ${event.message}`);
     case 'phase':
-      return `${event.name} ${formatDuration(event.ms)}`;
+      return event.ms < 1 ? undefined : `${event.name} ${formatDuration(event.ms)}`;
     case 'stopping':
       return event.now ? 'stopping at once' : 'stopping';
     case 'stopped':

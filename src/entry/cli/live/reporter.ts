@@ -48,6 +48,10 @@ function drawnReporter(live: LiveView, first: StartupView): Reporter {
     drawn: true,
     event: (event) => show(advance(view, event)),
     refresh: (services) => show(refreshed(view, services)),
-    close: () => live.close(),
+    close: () => {
+      // The result names the times; what stays on the screen need not say them again.
+      live.show({ ...view, phases: [] });
+      return live.close();
+    },
   };
 }

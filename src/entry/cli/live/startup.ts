@@ -1,4 +1,5 @@
 import type { ServiceStatus, SupervisorEvent } from '../../../lib/app/supervisor/status.ts';
+import { formatDuration } from '../../../lib/shared/text/cells.ts';
 
 export interface Phase {
   readonly name: string;
@@ -40,6 +41,21 @@ export function refreshed(view: StartupView, services: readonly ServiceStatus[])
 function replaced(services: readonly ServiceStatus[], status: ServiceStatus): readonly ServiceStatus[] {
   const index = services.findIndex((service) => service.name === status.name);
   return index === -1 ? [...services, status] : services.with(index, status);
+}
+
+/**
+ * The times of the phases in lines of at most `width` columns, broken between phases only. What took less than a
+ * millisecond is left out: nothing was done in it.
+ */
+export function phaseLines(phases: readonly Phase[], width: number): string[] {
+  const lines: string[] = [];
+  for (const { name, ms } of phases.filter((phase) => phase.ms >= 1)) {
+    const item = `${name} ${formatDuration(ms)}`;
+    const joined = lines.length === 0 ? item : `${lines.at(-1)} · ${item}`;
+    if (lines.length > 0 && joined.length <= width) lines.pop();
+    lines.push(joined.length <= width ? joined : item);
+  }
+  return lines;
 }
 
 /** The phases that a wrapper (npm start) ran and timed before us; what does not fit is ignored, it is decoration. */

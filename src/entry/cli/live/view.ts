@@ -6,7 +6,7 @@ import { readableLogLine } from '../../../lib/shared/text/log-line.ts';
 import { harmless, truncate } from '../../../lib/shared/text/width.ts';
 import { stateColour } from '../output/style.ts';
 import { columnsOf, type OutputStream } from '../session.ts';
-import type { StartupView } from './startup.ts';
+import { phaseLines, type StartupView } from './startup.ts';
 
 const marks: Readonly<Record<ServiceStatus['state'], string>> = {
   stopped: '○',
@@ -46,49 +46,72 @@ export class LiveView {
   }
 }
 
-/** The picture: a row a service, then the last message and the times of the phases. */
+/** The picture: a row a service, then the last message and the times of the phases. No row is ever wrapped. */
 function View({ view, width }: { readonly view: StartupView; readonly width: number }): ReactElement {
-  const name = Math.max(8, ...view.services.map((service) => service.name.length)) + 2;
-  const rows = view.services.map((service) => h(Row, { key: service.name, service, name, width }));
-  const footer = view.phases.map((phase) => `${phase.name} ${formatDuration(phase.ms)}`).join('  ·  ');
+  const layout = layoutOf(view.services, width - 1);
+  const rows = view.services.map((service) => h(Row, { key: service.name, service, layout }));
+  const phases = phaseLines(view.phases, width - 1);
   return h(
     Box,
     { flexDirection: 'column' },
     ...rows,
-    ...(view.message === undefined ? [] : [h(Text, { key: 'message', wrap: 'truncate' }, harmless(view.message))]),
-    ...(footer === '' ? [] : [h(Text, { key: 'phases', dimColor: true }, footer)]),
+    ...(view.message === undefined ? [] : [h(Text, { key: 'message', wrap: 'truncate' }, oneLine(view.message))]),
+    ...phases.map((line) => h(Text, { key: line, dimColor: true, wrap: 'truncate' }, line)),
   );
 }
 
-interface RowProps {
-  readonly service: ServiceStatus;
-  readonly name: number;
+const stateWidth = 10;
+/** In the order in which they are shown. */
+const factWidths = { pid: 12, port: 11, ready: 9 } as const;
+type Fact = keyof typeof factWidths;
+/** What is given up last in a narrow terminal comes first. */
+const factsByWorth: readonly Fact[] = ['port', 'pid', 'ready'];
+/** Less of a log line than this says nothing. */
+const shortestText = 8;
+
+interface Layout {
   readonly width: number;
+  readonly name: number;
+  readonly facts: readonly Fact[];
 }
 
-function Row({ service, name, width }: RowProps): ReactElement {
+/** The columns that there is room for; the same for every row. */
+function layoutOf(services: readonly ServiceStatus[], width: number): Layout {
+  const name = Math.max(8, ...services.map((service) => service.name.length)) + 2;
+  let space = width - 2 - name - stateWidth;
+  const kept = new Set<Fact>();
+  for (const fact of factsByWorth) {
+    if (factWidths[fact] > space) break;
+    space -= factWidths[fact];
+    kept.add(fact);
+  }
+  return { width, name, facts: (Object.keys(factWidths) as Fact[]).filter((fact) => kept.has(fact)) };
+}
+
+function Row({ service, layout }: { readonly service: ServiceStatus; readonly layout: Layout }): ReactElement {
   const colour = stateColour(service.state);
   const shade = colour === 'dim' || colour === undefined ? { dimColor: true } : { color: colour };
-  const facts = [
-    service.pid === undefined ? '' : `pid ${service.pid}`,
-    service.port === undefined ? '' : `port ${service.port}`,
-    service.readyMs === undefined ? '' : formatDuration(service.readyMs),
-  ];
-  const [pid = '', port = '', ready = ''] = facts;
-  const fixed = `${pid.padEnd(12)}${port.padEnd(11)}${ready.padEnd(9)}`;
+  const facts: Readonly<Record<Fact, string>> = {
+    pid: service.pid === undefined ? '' : `pid ${service.pid}`,
+    port: service.port === undefined ? '' : `port ${service.port}`,
+    ready: service.readyMs === undefined ? '' : formatDuration(service.readyMs),
+  };
+  // A row with nothing in these columns, such as that of a service that failed, has their room for its reason.
+  const none = layout.facts.every((fact) => facts[fact] === '');
+  const fixed = none ? '' : layout.facts.map((fact) => facts[fact].padEnd(factWidths[fact])).join('');
   const last = service.state === 'ready' ? service.lastLog : (service.lastError ?? service.lastLog);
-  const space = width - 2 - name - 10 - fixed.length - 1;
+  const space = layout.width - 2 - layout.name - stateWidth - fixed.length;
   return h(
-    Box,
-    {},
+    Text,
+    { wrap: 'truncate' },
     h(Text, shade, `${marks[service.state]} `),
-    h(Text, {}, service.name.padEnd(name)),
-    h(Text, shade, service.state.padEnd(10)),
-    h(Text, {}, fixed),
-    h(
-      Text,
-      { dimColor: true },
-      space > 8 ? truncate(harmless(readableLogLine(last ?? '')).replaceAll(/\s+/g, ' '), space) : '',
-    ),
+    service.name.padEnd(layout.name),
+    h(Text, shade, service.state.padEnd(stateWidth)),
+    fixed,
+    h(Text, { dimColor: true }, space > shortestText ? truncate(oneLine(readableLogLine(last ?? '')), space) : ''),
   );
+}
+
+function oneLine(text: string): string {
+  return harmless(text).replaceAll(/\s+/g, ' ');
 }

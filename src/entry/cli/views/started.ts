@@ -1,7 +1,6 @@
 import type { InstanceStatus } from '../../../lib/app/supervisor/status.ts';
 import type { PresentationCardArtifact } from '../../../lib/shared/artifact.ts';
-import { formatDuration } from '../../../lib/shared/text/cells.ts';
-import type { Phase } from '../live/startup.ts';
+import { type Phase, phaseLines } from '../live/startup.ts';
 
 export interface StartedFacts {
   readonly status: InstanceStatus;
@@ -15,6 +14,8 @@ export interface StartedFacts {
 }
 
 const tokenVariable = 'TOKEN';
+/** A terminal of 80 less what indents them. */
+const timeColumns = 76;
 
 /** What to do next once everything runs: sign in, the MCP URL, how to add it to a client, how to stop. */
 export function startedCard(facts: StartedFacts): PresentationCardArtifact {
@@ -51,13 +52,9 @@ export function startedCard(facts: StartedFacts): PresentationCardArtifact {
     Object.assign(data, { mcp_url: url, sign_in: signIn, add_to_client: add });
   }
   sections.push({ heading: 'Stop', content: facts.foreground ? `  Ctrl-C, or from elsewhere: ${stop}` : `  ${stop}` });
-  if (facts.phases.length > 0) {
-    sections.push({
-      heading: 'Time',
-      content: `  ${facts.phases.map((phase) => `${phase.name} ${formatDuration(phase.ms)}`).join(' · ')}`,
-    });
-    data['phases'] = facts.phases;
-  }
+  const times = phaseLines(facts.phases, timeColumns);
+  if (times.length > 0) sections.push({ heading: 'Time', content: times.map((line) => `  ${line}`).join('\n') });
+  if (facts.phases.length > 0) data['phases'] = facts.phases;
   return { type: 'presentation_card', title: facts.title, subtitle: status.url, sections, data: { ...data, stop } };
 }
 

@@ -1,6 +1,12 @@
-/** A structured log line (JSON with `msg`) in the words that a person reads; any other line as it is. */
+/** What PostgreSQL puts before a message by default (log_line_prefix '%m [%p] '). */
+const postgresPrefix = /^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}(?:\.\d+)? \S+ \[\d+\] (?:LOG: {1,2})?/;
+
+/**
+ * A log line in the words that a person reads: the message of a structured one (JSON with `msg`), one of PostgreSQL
+ * without its time and process; any other line as it is.
+ */
 export function readableLogLine(line: string): string {
-  if (!line.startsWith('{')) return line;
+  if (!line.startsWith('{')) return line.replace(postgresPrefix, '');
   try {
     const entry: unknown = JSON.parse(line);
     if (typeof entry !== 'object' || entry === null || !('msg' in entry) || typeof entry.msg !== 'string') return line;

@@ -70,3 +70,34 @@ it.each([80, 120])('draws a row a service, no wider than %d columns', async (col
   expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(columns);
   expect(terminal.text).not.toContain('\u001B[2J by');
 });
+
+it.each([40, 60, 80, 120])(
+  'keeps a service on one line of a terminal of %d columns, whatever happens',
+  async (columns) => {
+    const terminal = new FakeTerminal(columns);
+    const first = emptyView([
+      { name: 'install', ms: 1234 },
+      { name: 'build', ms: 2345 },
+      { name: 'database', ms: 812 },
+      { name: 'services', ms: 0.2 },
+    ]);
+    const live = new LiveView(terminal as never, first);
+    live.show(refreshed({ ...first, message: `starting ${'y'.repeat(200)}` }, services));
+    const lines = await terminal.until('starting');
+    await live.close();
+    const frame = lines.slice(lines.findIndex((line) => line.includes('● database')));
+    const [database = '', api = '', message = '', ...rest] = frame;
+    expect(database).toMatch(/^● database {2}ready /);
+    expect(database).toContain('port 5433');
+    expect(database.includes('pid 101')).toBe(columns >= 60);
+    expect(database.includes('812 ms')).toBe(columns >= 60);
+    expect(database.includes('database sys')).toBe(columns >= 80);
+    expect(api).toMatch(/^✗ api {7}failed {4}port 8080/);
+    expect(message).toMatch(/^starting y+/);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(columns);
+    // Times are broken between phases only, and what took no time is not told.
+    const times = rest.filter((line) => line.includes('install') || line.includes('database')).join('\n');
+    expect(times).toMatch(/install 1\.23 s · build 2\.35 s(?: · |\n)database 812 ms/);
+    expect(terminal.text).not.toContain('services');
+  },
+);
