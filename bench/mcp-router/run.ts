@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { cpus, totalmem } from 'node:os';
+import { cpus, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { mcpAudience } from '../../src/lib/app/identity.ts';
 import { connectionFor } from '../../src/lib/infra/database/connections.ts';
@@ -37,6 +37,8 @@ interface Target {
 }
 
 const children: ChildProcess[] = [];
+/** Of the last minute, before anything of this began: what else the machine was doing. */
+const loadBefore = round(loadavg()[0] ?? 0, 1);
 
 /** Starts a program of this folder, which prints its port. */
 async function program(file: string, env: NodeJS.ProcessEnv = process.env): Promise<number> {
@@ -181,6 +183,7 @@ try {
       cpu: cpu?.model.trim(),
       cores: cpus().length,
       memoryGb: Math.round(totalmem() / 1e9),
+      loadAverageBefore: loadBefore,
       node: process.version,
     },
     bars: { addedP50MsAt1: 1.5, ofFloorAt32: 0.6, rssMbIdle: 130 },
