@@ -6,10 +6,11 @@ import { Cancellation, type ToolCall } from '../executor/call.ts';
 import { type Executed, ExecutionError, type Executor } from '../executor/executor.ts';
 import { type ErrorAnswer, executionHeader } from './answers.ts';
 import { CallUpstream, type HeldAnswer } from './call-upstream.ts';
-import type { Exchange, Passage } from './exchange.ts';
+import type { Exchange } from './exchange.ts';
 import { type OnBehalf, sessionOf, upstreamHeaders } from './headers.ts';
 import { InFlight } from './in-flight.ts';
 import type { Malformed, Message, RequestId } from './jsonrpc.ts';
+import type { Passage } from './passage.ts';
 import { refuse, shuttingDown } from './refusals.ts';
 import type { Upstream, Upstreams } from './upstreams.ts';
 

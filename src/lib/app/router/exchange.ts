@@ -1,10 +1,6 @@
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Claims, ProtectedResource } from '../../domain/auth/index.ts';
 import type { McpServerConfig } from '../../domain/mcp/index.ts';
-import type { Delegation } from './delegation.ts';
-import { downstreamHeaders, type OnBehalf, sessionOf } from './headers.ts';
-import { unknownSession } from './refusals.ts';
-import type { SessionBinding } from './session-binding.ts';
 
 /** One configured server, as requests reach it. */
 export interface Route {
@@ -22,31 +18,4 @@ export interface Exchange {
   readonly headers: Readonly<Record<string, string>>;
   /** By `performance.now()`. */
   readonly arrivedAt: number;
-}
-
-/** What changes on the way between client and server: whose session it is, and in whose name the server may act. */
-export class Passage {
-  readonly #sessions: SessionBinding;
-  readonly #delegation: Pick<Delegation, 'token'>;
-
-  constructor(sessions: SessionBinding, delegation: Pick<Delegation, 'token'>) {
-    this.#sessions = sessions;
-    this.#delegation = delegation;
-  }
-
-  /** @throws NotFoundError for a session that is not the caller's */
-  async onBehalf({ req, route, claims }: Exchange): Promise<OnBehalf> {
-    const given = sessionOf(req);
-    const session = given === undefined ? undefined : this.#sessions.unbind(route.config.name, claims.sub, given);
-    if (given !== undefined && session === undefined) throw unknownSession();
-    const token = route.config.delegate ? await this.#delegation.token(claims) : undefined;
-    return { claims, session, token };
-  }
-
-  /** The headers of a server's answer that its client gets. */
-  headers({ route, claims, headers }: Exchange, received: IncomingHttpHeaders): Record<string, string> {
-    return downstreamHeaders(headers, received, (session) =>
-      this.#sessions.bind(route.config.name, claims.sub, session),
-    );
-  }
 }

@@ -1,9 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type AppError, toAppError } from '../../shared/errors.ts';
 import { refusalOf, requiredScopes } from '../executor/executor.ts';
-import type { Exchange, Passage } from './exchange.ts';
+import type { Exchange } from './exchange.ts';
 import { type OnBehalf, upstreamHeaders } from './headers.ts';
 import type { RequestId } from './jsonrpc.ts';
+import type { Passage } from './passage.ts';
 import { refuse, shuttingDown } from './refusals.ts';
 import { Relay } from './relay.ts';
 import type { Upstream, Upstreams } from './upstreams.ts';

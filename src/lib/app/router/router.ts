@@ -8,8 +8,9 @@ import { mcpAudience, resourceMetadataUrl, signInServer, unknownServer } from '.
 import { readBody } from './body.ts';
 import { Calls, malformedAnswer } from './calls.ts';
 import type { Delegation } from './delegation.ts';
-import { type Exchange, Passage, type Route } from './exchange.ts';
+import type { Exchange, Route } from './exchange.ts';
 import { headerMismatchOf, type Malformed, type Message, parseMessage } from './jsonrpc.ts';
+import { Passage } from './passage.ts';
 import { checkPostHeaders, methodNotAllowed, refuse } from './refusals.ts';
 import { Relays } from './relays.ts';
 import { SessionBinding } from './session-binding.ts';

@@ -1,0 +1,16 @@
+// Runs every benchmark on the project's own Node.js, one after another, then renews the tables of docs/performance.md.
+import { spawnSync } from 'node:child_process';
+import { ensureProjectNode, root } from './lib/project.mjs';
+
+ensureProjectNode(import.meta.url);
+
+for (const script of [
+  'scripts/build.mjs',
+  'bench/cold-start.ts',
+  'bench/footprint.ts',
+  'bench/mcp-router/run.ts',
+  'scripts/generate-performance-docs.mjs',
+]) {
+  const { status } = spawnSync(process.execPath, [script], { cwd: root, stdio: 'inherit' });
+  if (status !== 0) process.exit(status ?? 1);
+}
