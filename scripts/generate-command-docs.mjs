@@ -19,7 +19,7 @@ function flagRow(flag) {
     flag.type === 'option' ? `=${flag.options ? flag.options.join('|') : (flag.helpValue ?? '<value>')}` : '';
   const facts = [
     ...(flag.required ? ['required'] : []),
-    ...(flag.multiple ? ['may be repeated'] : []),
+    ...(flag.multiple && !flag.summary?.includes('may be repeated') ? ['may be repeated'] : []),
     ...(flag.default === undefined || flag.type === 'boolean' ? [] : [`default \`${flag.default}\``]),
     ...(flag.env ? [`env \`${flag.env}\``] : []),
   ];

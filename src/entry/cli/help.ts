@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { CommandHelp, Help } from '@oclif/core/help';
 import { type CliOptions, loadConfig } from './framework.ts';
 import { style } from './output/style.ts';
@@ -14,6 +15,21 @@ class OrderedCommandHelp extends CommandHelp {
       return index === -1 ? sectionOrder.length : index;
     };
     return super.sections().toSorted((a, b) => place(a.header) - place(b.header));
+  }
+
+  /** Every command has flags, the global ones at least. */
+  protected override defaultUsage(): string {
+    return `${super.defaultUsage()} [flags]`;
+  }
+
+  /** The framework trims the list as a whole and with it the first line, whose flag has no letter, out of its column. */
+  override renderList(...[input, options]: Parameters<CommandHelp['renderList']>): string {
+    const list = super.renderList(input, options);
+    const [label = ''] = input[0] ?? [];
+    const indentation = /^ */.exec(label)?.[0] ?? '';
+    const [first = ''] = list.split('\n', 1);
+    // A long list is written with the labels on lines of their own, none of them indented.
+    return stripVTControlCharacters(first) === stripVTControlCharacters(label).trim() ? list : indentation + list;
   }
 }
 

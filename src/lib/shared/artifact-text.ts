@@ -53,7 +53,10 @@ function rest(
 function table(artifact: TableArtifact, layout: Layout): string {
   const { paint } = layout;
   if (artifact.items.length === 0) return joined(artifact.title, artifact.empty ?? 'No items found.', paint);
-  return joined(artifact.title, [...renderTable(artifact, layout), ...rest(artifact, layout)].join('\n'), paint);
+  const notes = (artifact.notes ?? []).flatMap((note) => wrap(harmless(note), layout.width));
+  const below = notes.length === 0 ? [] : ['', ...notes];
+  const lines = [...renderTable(artifact, layout), ...below, ...rest(artifact, layout)];
+  return joined(artifact.title, lines.join('\n'), paint);
 }
 
 function list(artifact: ListArtifact, layout: Layout): string {

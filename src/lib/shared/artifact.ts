@@ -45,6 +45,8 @@ export const tableArtifact = z.object({
   next_cursor: z.string().optional(),
   /** What to say when there is nothing: `No agents found.` */
   empty: z.string().optional(),
+  /** Sentences about items, shown below the table: too long for a cell. */
+  notes: z.array(z.string()).optional(),
 });
 
 export const listArtifact = z.object({

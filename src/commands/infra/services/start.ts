@@ -40,7 +40,11 @@ export default class Start extends BaseCommand<typeof Start> {
       summary: 'Serve the API on this port instead of the profile’s',
     }),
     foreground: boolean({ char: 'f', summary: 'Stay attached and stop everything on Ctrl-C' }),
-    timeout: duration({ summary: 'How long to wait until everything is ready', default: 120 }),
+    timeout: duration({
+      summary: 'How long to wait until everything is ready',
+      default: 120,
+      defaultHelp: async () => '120s',
+    }),
   };
 
   protected async execute(): Promise<Artifact> {

@@ -35,7 +35,7 @@ export default class McpCall extends BaseCommand<typeof McpCall> {
       helpValue: '<name=value>',
       summary: 'One argument, by the type that the tool asks for; may be repeated',
     }),
-    timeout: duration({ default: 60, summary: 'How long the call may take' }),
+    timeout: duration({ default: 60, defaultHelp: async () => '60s', summary: 'How long the call may take' }),
   };
 
   protected async execute(): Promise<Artifact> {

@@ -23,7 +23,7 @@ export async function openReporter(output: Output, phases: readonly Phase[]): Pr
   if (!drawable || session.json || session.env['TERM'] === 'dumb' || session.env['CI']) return plainReporter(output);
   const { LiveView } = await import('./view.ts');
   const first = emptyView(phases);
-  return drawnReporter(new LiveView(session.stderr, first), first);
+  return drawnReporter(new LiveView(session.stderr, first), first, output);
 }
 
 function plainReporter(output: Output): Reporter {
@@ -38,8 +38,9 @@ function plainReporter(output: Output): Reporter {
   };
 }
 
-function drawnReporter(live: LiveView, first: StartupView): Reporter {
+function drawnReporter(live: LiveView, first: StartupView, output: Output): Reporter {
   let view = first;
+  let closed = false;
   const show = (next: StartupView): void => {
     view = next;
     live.show(view);
@@ -48,10 +49,13 @@ function drawnReporter(live: LiveView, first: StartupView): Reporter {
     drawn: true,
     event: (event) => show(advance(view, event)),
     refresh: (services) => show(refreshed(view, services)),
-    close: () => {
+    async close() {
+      if (closed) return;
+      closed = true;
       // The result names the times; what stays on the screen need not say them again.
       live.show({ ...view, phases: [] });
-      return live.close();
+      await live.close();
+      output.note('');
     },
   };
 }

@@ -10,7 +10,6 @@ const columns: TableArtifact['columns'] = [
   { name: 'ready_in', label: 'READY IN', column_type: 'duration' },
   { name: 'since', column_type: 'date' },
   { name: 'restarts', column_type: 'integer' },
-  { name: 'error', label: 'LAST ERROR', column_type: 'string' },
 ];
 
 /** The services of a running instance; the same artifact in the terminal, as JSON and through the MCP tool. */
@@ -22,6 +21,7 @@ export function servicesTable(status: InstanceStatus): TableArtifact {
     items: status.services.map(serviceRow),
     count: status.services.length,
     empty: 'No services found.',
+    ...notesOf(status.services),
   };
 }
 
@@ -57,14 +57,22 @@ export function stoppedTable(names: readonly string[], title: string, left: read
   };
 }
 
+/** Reasons are sentences: a column of them would leave no room for the rest, so each has a line below the table. */
+function notesOf(services: readonly ServiceStatus[]): Pick<TableArtifact, 'notes'> {
+  const notes = services.flatMap(({ name, lastError }) => (lastError === undefined ? [] : [`${name}: ${lastError}`]));
+  return notes.length === 0 ? {} : { notes };
+}
+
 function serviceRow(service: ServiceStatus): TableArtifact['items'][number] {
+  // What a service that is down or not up yet did in its last run says nothing of now.
+  const up = service.state === 'ready' || service.state === 'unhealthy';
   return {
     name: service.name,
     state: service.state,
     pid: service.pid ?? null,
     port: service.port ?? null,
-    ready_in: service.readyMs ?? null,
-    since: service.readyAt ?? service.startedAt ?? null,
+    ready_in: (up ? service.readyMs : undefined) ?? null,
+    since: (up ? (service.readyAt ?? service.startedAt) : undefined) ?? null,
     restarts: service.restarts,
     error: service.lastError ?? null,
   };
@@ -93,5 +101,12 @@ export function changedTable(
   }
   const shown =
     names.length === 0 ? result.services : result.services.filter((service) => names.includes(service.name));
-  return { type: 'table', columns, items: shown.map(serviceRow), count: shown.length, empty: 'No services found.' };
+  return {
+    type: 'table',
+    columns,
+    items: shown.map(serviceRow),
+    count: shown.length,
+    empty: 'No services found.',
+    ...notesOf(shown),
+  };
 }

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import { servicesTable } from '../../../../src/entry/cli/views/services.ts';
 import { startedCard } from '../../../../src/entry/cli/views/started.ts';
 import type { BootState, InstanceStatus } from '../../../../src/lib/app/supervisor/status.ts';
+import { artifactText } from '../../../../src/lib/shared/artifact-text.ts';
 
 const status = (state: BootState, url: string, port?: number): InstanceStatus => ({
   instanceId: 'i',
@@ -46,4 +47,31 @@ it.each([
   const text = JSON.stringify(card.sections);
   expect(text.includes('Port 8080 stays: --port 8090 was not applied')).toBe(expected !== undefined);
   expect(text.includes('sp infra services start --port 8090')).toBe(expected !== undefined);
+});
+
+it('stays a table of 80 columns when a service has failed, its reason below; times of its dead run are not shown', () => {
+  const at = '2026-11-21T12:00:00.000Z';
+  const run = { generation: 1, restarts: 5, startedAt: at, readyAt: at, readyMs: 812 };
+  const table = servicesTable({
+    ...status('running', 'http://localhost:8080'),
+    services: [
+      { name: 'api', kind: 'api', state: 'ready', pid: 101, port: 8080, ...run },
+      {
+        name: 'mcp:systemprompt',
+        kind: 'mcp',
+        state: 'failed',
+        ...run,
+        lastError: `it ended ${'at once '.repeat(20)}`,
+      },
+    ],
+  });
+  expect(table.items.map(({ ready_in, since }) => [ready_in, since])).toEqual([
+    [812, at],
+    [null, null],
+  ]);
+  const lines = artifactText(table, { width: 80 }).split('\n');
+  expect(lines[1]).toMatch(/^SERVICE +STATE +PID +PORT +READY IN +SINCE +RESTARTS$/);
+  expect(lines[3]).toMatch(/^mcp:systemprompt +failed[ –]+5$/);
+  expect(lines[5]).toMatch(/^mcp:systemprompt: it ended at once/);
+  expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
 });
