@@ -1,13 +1,9 @@
-import { hash } from 'node:crypto';
 import { insufficientScope } from '../../domain/auth/index.ts';
 import {
   type AuditedInput,
   type AuditWriter,
   auditInput,
-  type IntentRow,
   newExecutionId,
-  type OutcomeRow,
-  type OutcomeStatus,
   redactText,
 } from '../../domain/governance/index.ts';
 import type { McpServerConfig } from '../../domain/mcp/index.ts';
@@ -15,6 +11,7 @@ import { type AppError, CancelledError, ForbiddenError, TimeoutError, toAppError
 import type { ExecutionId } from '../../shared/ids.ts';
 import { missingScopes } from '../../shared/permission.ts';
 import type { Dispatch, RunningCall, ToolCall, Verdict } from './call.ts';
+import { intentOf, micros, outcomeOf, toolName } from './rows.ts';
 
 export interface ExecutorOptions {
   readonly audit: Pick<AuditWriter, 'intent' | 'attempt' | 'outcome'>;
@@ -33,9 +30,6 @@ export interface Recorded {
   readonly error: AppError;
   readonly executionId: ExecutionId;
 }
-
-/** Longest tool name that is recorded, in characters. */
-const maxToolName = 256;
 
 /**
  * The one path of every tool call: authorise, commit the intent, make the call, commit its outcome, give the answer.
@@ -190,67 +184,12 @@ function secretNames(server: McpServerConfig, tool: string): ReadonlySet<string>
   return names === undefined || names.size === 0 ? undefined : names;
 }
 
-function intentOf(
-  call: ToolCall,
-  executionId: ExecutionId,
-  required: readonly string[],
-  input: AuditedInput,
-  decision: IntentRow['decision'],
-): IntentRow {
-  const { claims } = call;
-  return {
-    executionId,
-    server: call.server.name,
-    tool: redactText(call.tool, undefined, maxToolName),
-    userId: claims.sub,
-    userName: claims.name,
-    sessionId: claims.sid,
-    client: claims.client,
-    scopes: claims.scopes,
-    required,
-    inputDigest: input.digest,
-    inputJson: input.json,
-    decision,
-    startedAt: Date.now(),
-  };
-}
-
-function outcomeOf(
-  executionId: ExecutionId,
-  answer: Verdict | undefined,
-  failure: AppError | undefined,
-  secrets: readonly string[],
-  upstreamUs: number,
-  latencyUs: number,
-): OutcomeRow {
-  const error = failure?.message ?? answer?.error;
-  return {
-    executionId,
-    status: answer?.status ?? statusOf(failure),
-    latencyUs,
-    upstreamUs,
-    ...(error === undefined ? {} : { error: redactText(error, secrets) }),
-    ...(answer === undefined
-      ? {}
-      : { outputDigest: hash('sha256', answer.payload, 'hex'), outputBytes: answer.payload.length }),
-  };
-}
-
-function statusOf(failure: AppError | undefined): OutcomeStatus {
-  if (failure?.code === 'TIMEOUT') return 'timeout';
-  return failure?.code === 'CANCELLED' ? 'cancelled' : 'failed';
-}
-
-function micros(since: number): number {
-  return Math.round((performance.now() - since) * 1_000);
-}
-
 function cancelled(): CancelledError {
   return new CancelledError('The caller took the call back.');
 }
 
 function timedOut(call: ToolCall, ms: number): TimeoutError {
-  return new TimeoutError(`The tool ${redactText(call.tool, undefined, maxToolName)} did not answer within ${ms} ms.`, {
+  return new TimeoutError(`The tool ${toolName(call)} did not answer within ${ms} ms.`, {
     hint: 'The call was broken off; whether it had an effect is for the tool to say.',
     data: { timeoutMs: ms },
   });

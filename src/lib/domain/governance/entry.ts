@@ -97,3 +97,12 @@ export function late(executionId: ExecutionId): TimeoutError {
     },
   );
 }
+
+/** An error in words: what the driver hangs on it (statements, rows, its whole state) is not for the log. */
+export function explain(error: unknown): { readonly reason: string; readonly sqlstate?: string } {
+  const sqlstate = sqlState(error);
+  return {
+    reason: error instanceof Error ? error.message : String(error),
+    ...(sqlstate === undefined ? {} : { sqlstate }),
+  };
+}

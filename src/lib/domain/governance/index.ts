@@ -5,7 +5,8 @@ export { type AuditFilter, type AuditPage, AuditReader } from './reader.ts';
 export { type AuditedInput, auditInput, redactText } from './redaction.ts';
 export { type AuditEntry, closeInterrupted } from './repository.ts';
 export { type IntentRow, type OutcomeRow, type OutcomeStatus, outcomeStatuses } from './rows.ts';
-export { type AuditLog, AuditWriter, type AuditWriterOptions } from './writer.ts';
+export { AuditWriter } from './writer.ts';
+export type { AuditLog, AuditWriterOptions } from './writer-options.ts';
 
 /** What happened, on whose behalf: the append-only audit of tool calls. */
 export const governance: Extension = {

@@ -44,6 +44,12 @@ export class AuditReader {
    *   DatabaseUnavailableError
    */
   async list(actor: Actor, filter: AuditFilter = {}): Promise<AuditPage> {
+    if (filter.cursor !== undefined && !z.uuid().safeParse(filter.cursor).success) {
+      throw new UsageError(`There is no list to go on with at the cursor ${filter.cursor.slice(0, 80)}`, {
+        hint: 'Give the cursor that the list before ended with, or none to begin with the newest call.',
+        next: ['admin audit list'],
+      });
+    }
     const parsed = auditFilterSchema.safeParse(filter);
     if (!parsed.success) throw new UsageError(z.prettifyError(parsed.error), { cause: parsed.error });
     const { server, tool, user, status, since, limit, cursor } = parsed.data;

@@ -1,32 +1,9 @@
-import type { DedicatedConnection } from '../../infra/database/dedicated.ts';
-import { sqlState } from '../../infra/database/errors.ts';
 import type { ExecutionId } from '../../shared/ids.ts';
-import { composeBatch, type Entry, failureOf, late, notMade, refuse, settle, unavailable } from './entry.ts';
+import { composeBatch, type Entry, explain, failureOf, late, notMade, refuse, settle, unavailable } from './entry.ts';
 import { Lane } from './lane.ts';
 import type { IntentRow, OutcomeRow } from './rows.ts';
 import { intentJson, outcomeJson } from './statements.ts';
-
-/** Hears what goes wrong with the store; never rows. */
-export interface AuditLog {
-  warn(fields: Readonly<Record<string, unknown>>, message: string): void;
-  error(fields: Readonly<Record<string, unknown>>, message: string): void;
-}
-
-export interface AuditWriterOptions {
-  /** A new connection as the audit role. */
-  readonly connect: () => Promise<DedicatedConnection>;
-  /** Id of this API process (uuid). */
-  readonly instance: string;
-  readonly log: AuditLog;
-  /** Connections, of which one works and the others stand by; 2 unless told. */
-  readonly lanes?: number;
-  /** Rows that may wait before calls are refused; 4096 unless told. */
-  readonly maxWaiting?: number;
-  /** How long an intent may wait before its call is refused, in ms; 2000 unless told. */
-  readonly intentTimeoutMs?: number;
-  /** How long an answer waits for its outcome, in ms; 5000 unless told. */
-  readonly outcomeTimeoutMs?: number;
-}
+import type { AuditLog, AuditWriterOptions } from './writer-options.ts';
 
 const maxBatch = 256;
 const sweepMs = 250;
@@ -308,13 +285,4 @@ export class AuditWriter {
     }
     return true;
   }
-}
-
-/** An error in words: what the driver hangs on it (statements, rows, its whole state) is not for the log. */
-function explain(error: unknown): { readonly reason: string; readonly sqlstate?: string } {
-  const sqlstate = sqlState(error);
-  return {
-    reason: error instanceof Error ? error.message : String(error),
-    ...(sqlstate === undefined ? {} : { sqlstate }),
-  };
 }
