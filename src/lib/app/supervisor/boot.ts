@@ -1,7 +1,5 @@
 import type { Database } from '../../infra/database/connection.ts';
 import { tailLines } from '../../infra/process/logs.ts';
-import { markOf } from '../../infra/process/marker.ts';
-import { holderOf, isPortFree } from '../../infra/process/ports.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import { terminate } from '../../infra/process/terminate.ts';
 import { DatabaseUnavailableError } from '../../shared/errors.ts';
@@ -9,6 +7,7 @@ import type { DatabaseRecordFile } from './database-record.ts';
 import type { Journal } from './journal.ts';
 import type { ManagedService } from './managed-service.ts';
 import { portTaken } from './port-choice.ts';
+import { machinePorts, type PortLookup, whoHolds } from './port-holder.ts';
 import { findOrphans, type Observed, observe, planReconcile, type Recorded, type Step } from './reconcile.ts';
 import { dropService, readServices, type ServiceRow } from './repository.ts';
 import type { ProcessRecord } from './run.ts';
@@ -33,14 +32,17 @@ const shownLines = 20;
 
 /**
  * Looks at the fixed ports before anything is started.
- * @throws PortTakenError when a stranger listens on one; a process of ours may be adopted
+ * @throws PortTakenError when a stranger listens on one, another user's process too; a process of ours may be adopted
  */
-export async function refuseTakenPorts(specs: readonly ServiceSpec[], installationId: string): Promise<void> {
+export async function refuseTakenPorts(
+  specs: readonly ServiceSpec[],
+  installationId: string,
+  lookup: PortLookup = machinePorts(installationId),
+): Promise<void> {
   for (const spec of specs) {
-    if (spec.port === undefined || spec.port.range !== undefined || (await isPortFree(spec.port.preferred))) continue;
-    const holder = await holderOf(spec.port.preferred);
-    if (holder?.pid === undefined || (await markOf(holder.pid))?.installationId === installationId) continue;
-    throw portTaken(spec, holder);
+    if (spec.port === undefined || spec.port.range !== undefined) continue;
+    const held = await whoHolds(spec.port.preferred, lookup, { waitMs: 0 });
+    if (held !== undefined && !held.ours) throw portTaken(spec, held.holder);
   }
 }
 

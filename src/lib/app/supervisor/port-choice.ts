@@ -1,10 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { markOf } from '../../infra/process/marker.ts';
-import { freePort, holderOf, isPortFree, type PortHolder } from '../../infra/process/ports.ts';
+import { freePort, isPortFree, type PortHolder } from '../../infra/process/ports.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import { PortTakenError } from '../../shared/errors.ts';
-
-const pollMs = 50;
+import { machinePorts, whoHolds } from './port-holder.ts';
 
 /**
  * The port for the next run of a service: the preferred one, else (when it may move) the next free one of its range. Waits
@@ -34,43 +31,27 @@ async function choosePort(
       data: { service: spec.name, range },
     });
   }
-  const holder = await waitForOurs(preferred, options);
-  if (holder === undefined) return preferred;
-  throw portTaken(spec, holder);
-}
-
-/** Who still holds the port after those of ours that were leaving have left; `undefined` when it is free. */
-async function waitForOurs(
-  port: number,
-  options: { readonly installationId: string; readonly waitMs: number; readonly signal: AbortSignal },
-): Promise<PortHolder | undefined> {
-  const deadline = performance.now() + options.waitMs;
-  for (;;) {
-    if (await isPortFree(port)) return undefined;
-    const holder = (await holderOf(port)) ?? { port };
-    const ours = holder.pid !== undefined && (await markOf(holder.pid))?.installationId === options.installationId;
-    // Nobody seen is a holder that has just left, or one that we may not look at: worth the same short wait.
-    if ((holder.pid !== undefined && !ours) || performance.now() >= deadline) return holder;
-    await delay(pollMs, undefined, { signal: options.signal });
-  }
+  const held = await whoHolds(preferred, machinePorts(options.installationId), options);
+  if (held === undefined) return preferred;
+  throw portTaken(spec, held.holder);
 }
 
 /** The error for a port that a stranger holds. */
 export function portTaken(spec: Pick<ServiceSpec, 'name' | 'kind'>, holder: PortHolder): PortTakenError {
   const who =
     holder.pid === undefined
-      ? "another user's process"
+      ? `a process of another user${holder.uid === undefined ? '' : ` (uid ${holder.uid})`}, which can't be named from here`
       : `process ${holder.pid}${holder.command === undefined ? '' : ` (${holder.command})`}`;
+  const end =
+    holder.pid === undefined ? 'Have that user (or the administrator) end the process' : 'End that process yourself';
   return new PortTakenError(`Port ${holder.port} of ${spec.name} is taken by ${who}.`, {
-    hint:
-      spec.kind === 'api'
-        ? 'End that process yourself, or choose another port with --port.'
-        : 'End that process yourself, or configure another port.',
+    hint: spec.kind === 'api' ? `${end}, or choose another port with --port.` : `${end}, or configure another port.`,
     ...(spec.kind === 'api' ? { next: [`infra services start --port ${holder.port + 1}`] } : {}),
     data: {
       service: spec.name,
       port: holder.port,
       ...(holder.pid === undefined ? {} : { pid: holder.pid }),
+      ...(holder.pid !== undefined || holder.uid === undefined ? {} : { uid: holder.uid }),
       ...(holder.command === undefined ? {} : { command: holder.command }),
     },
   });

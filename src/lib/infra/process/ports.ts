@@ -12,6 +12,8 @@ export interface PortHolder {
   readonly port: number;
   readonly pid?: number;
   readonly command?: string;
+  /** Id of the user who listens, when that alone is known. */
+  readonly uid?: number;
 }
 
 /** Whether a server of ours could listen on the port: on 127.0.0.1, and on ::1 where the machine has it. */
@@ -49,25 +51,30 @@ export async function freePort(
 /** Who listens on the TCP port, on any address; `undefined` when nobody does. */
 export async function holderOf(port: number): Promise<PortHolder | undefined> {
   if (process.platform !== 'linux') return lsof(port);
-  const inodes = listeningInodes(port);
-  if (inodes.size === 0) return undefined;
-  const pid = linuxPids().find((candidate) => holdsSocket(candidate, inodes));
-  if (pid === undefined) return { port };
+  const owners = listeningSockets(port);
+  if (owners.size === 0) return undefined;
+  const pid = linuxPids().find((candidate) => holdsSocket(candidate, owners));
+  if (pid === undefined) {
+    const uid = [...owners.values()].find((owner) => owner !== process.getuid?.()) ?? [...owners.values()][0];
+    return uid === undefined ? { port } : { port, uid };
+  }
   const command = await commandOf(pid);
   return command === undefined ? { port, pid } : { port, pid, command };
 }
 
-/** Inodes of the sockets that listen on a port (`/proc/net/tcp`, proc_pid_net(5): local address, st 0A = LISTEN, inode). */
-function listeningInodes(port: number): Set<string> {
+/** The sockets that listen on a port, inode to user (`/proc/net/tcp`, proc_pid_net(5): local address, st 0A = LISTEN, uid, inode). */
+function listeningSockets(port: number): Map<string, number> {
   const wanted = port.toString(16).toUpperCase().padStart(4, '0');
-  const inodes = new Set<string>();
+  const owners = new Map<string, number>();
   for (const file of ['/proc/net/tcp', '/proc/net/tcp6']) {
     for (const line of readTable(file)) {
       const fields = line.trim().split(/\s+/);
-      if (fields[3] === '0A' && fields[1]?.endsWith(`:${wanted}`) && fields[9] !== undefined) inodes.add(fields[9]);
+      if (fields[3] === '0A' && fields[1]?.endsWith(`:${wanted}`) && fields[9] !== undefined) {
+        owners.set(fields[9], Number(fields[7]));
+      }
     }
   }
-  return inodes;
+  return owners;
 }
 
 function readTable(file: string): string[] {
@@ -80,7 +87,7 @@ function readTable(file: string): string[] {
   }
 }
 
-function holdsSocket(pid: number, inodes: ReadonlySet<string>): boolean {
+function holdsSocket(pid: number, inodes: ReadonlyMap<string, number>): boolean {
   try {
     return readdirSync(`/proc/${pid}/fd`).some((fd) => {
       const found = /^socket:\[(\d+)\]$/.exec(linkOf(`/proc/${pid}/fd/${fd}`));
