@@ -142,12 +142,14 @@ describe('AuditWriter', () => {
 
   it('repeats a commit of which it never heard, without a second row', async () => {
     let swallow = false;
+    let registered = 0;
     const losing = async (): Promise<DedicatedConnection> => {
       const connection = await connectAs(test.audit)();
       return {
         ...connection,
         run: async (statement, values) => {
           const rows = await connection.run(statement, values);
+          if (statement.name === 'audit_register') registered += 1;
           if (!swallow) return rows;
           swallow = false;
           connection.destroy();
@@ -156,6 +158,8 @@ describe('AuditWriter', () => {
       };
     };
     await using store = await openWriter(test.audit, { connect: losing });
+    // The one that stands by has to be there: without it the intent would rightly be refused.
+    await until('both connections have registered', () => registered === 2);
     const intent = intentRow();
     swallow = true;
     await store.writer.intent(intent);
