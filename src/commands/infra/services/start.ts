@@ -2,7 +2,7 @@ import { boolean, integer } from '@oclif/core/flags';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
 import { duration } from '../../../entry/cli/flags.ts';
 import { Interrupts } from '../../../entry/cli/interrupt.ts';
-import { followStart } from '../../../entry/cli/live/follow.ts';
+import { followStart, partlyStarted } from '../../../entry/cli/live/follow.ts';
 import { stayAttached } from '../../../entry/cli/live/foreground.ts';
 import { openReporter } from '../../../entry/cli/live/reporter.ts';
 import { phasesFrom } from '../../../entry/cli/live/startup.ts';
@@ -91,6 +91,7 @@ export default class Start extends BaseCommand<typeof Start> {
     };
     using interrupts = new Interrupts((count, signal) => {
       if (!flags.foreground) return;
+      if (count === 2) output.note('Stopping at once');
       if (count === 1) output.note(signal === 'SIGINT' ? 'Stopping; Ctrl-C again stops at once' : 'Stopping');
       stop(count > 1);
     });
@@ -125,10 +126,15 @@ export default class Start extends BaseCommand<typeof Start> {
     }
   }
 
+  /** Starts again what is not ready; what runs is left alone. @throws PartialError naming what did not become ready */
   async #alreadyRunning(client: SupervisorClient): Promise<Artifact> {
-    const stopped = (await client.status()).services.filter((service) => service.state === 'stopped');
-    if (stopped.length > 0) await client.start();
-    return this.#card(await client.status(), 'systemprompt is running already', []);
+    const before = await client.status();
+    if (before.services.every(({ state }) => state === 'ready'))
+      return this.#card(before, 'systemprompt is running already', []);
+    const { failed } = await within(client.start(), this.flags.timeout * 1000);
+    const status = await client.status();
+    if (failed.length > 0) throw await partlyStarted(client, status.services, failed, true);
+    return this.#card(status, 'systemprompt is running', []);
   }
 
   #card(status: InstanceStatus, title: string, phases: readonly { name: string; ms: number }[]): Artifact {
@@ -151,6 +157,24 @@ async function connectIfRunning(instance: Instance): Promise<SupervisorClient | 
   } catch (error) {
     if (!isNotRunning(error)) throw error;
     return undefined;
+  }
+}
+
+/** @throws TimeoutError when the services have not come to rest in time; the supervisor goes on with them */
+async function within<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    reject(
+      new TimeoutError(`The services were not ready within ${Math.round(timeoutMs / 1000)} s`, {
+        hint: 'They may still be starting; look with',
+        next: ['infra services status', 'infra services logs'],
+      }),
+    );
+  }, timeoutMs);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

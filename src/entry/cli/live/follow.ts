@@ -101,7 +101,8 @@ async function withLog(client: SupervisorClient, error: AppError): Promise<AppEr
   });
 }
 
-async function partlyStarted(
+/** The error of a start after which some services are not ready, with their reasons and the end of their logs. */
+export async function partlyStarted(
   client: SupervisorClient,
   services: readonly ServiceStatus[],
   failed: readonly string[],
