@@ -13,7 +13,6 @@ export type Message =
       readonly id: RequestId;
       readonly tool: string;
       readonly input: unknown;
-      readonly meta: unknown;
     }
   | { readonly kind: 'request'; readonly id: RequestId; readonly method: string }
   | { readonly kind: 'notification'; readonly method: string; readonly cancels: RequestId | undefined }
@@ -105,7 +104,7 @@ function classifyCall(id: RequestId | undefined, params: unknown): Message {
   if (input !== undefined && !isRecord(input)) {
     return { ...malformed(invalidParams, 'params.arguments must be an object.', id), tool };
   }
-  return { kind: 'call', id, tool, input: input ?? {}, meta: params['_meta'] };
+  return { kind: 'call', id, tool, input: input ?? {} };
 }
 
 function toolOf(params: unknown): string {
