@@ -18,14 +18,12 @@ describe('parseMessage', () => {
       id: 7,
       tool: 't',
       input: { a: [1, { b: 2 }] },
-      meta: undefined,
     });
     expect(parse('{"jsonrpc":"2.0","id":"x","method":"tools/call","params":{"name":"t","_meta":{"p":1}}}')).toEqual({
       kind: 'call',
       id: 'x',
       tool: 't',
       input: {},
-      meta: { p: 1 },
     });
   });
 
@@ -154,7 +152,7 @@ describe('parseMessage', () => {
             null,
             indent,
           );
-          expect(parse(text)).toEqual({ kind: 'call', id: 1, tool, input: args, meta: undefined });
+          expect(parse(text)).toEqual({ kind: 'call', id: 1, tool, input: args });
         },
       ),
     );
