@@ -1,5 +1,4 @@
 import { hasCode } from '../../infra/process/identity.ts';
-import { tailLines } from '../../infra/process/logs.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import { AppError, type ErrorCode } from '../../shared/errors.ts';
 import { initialState, type MachineEvent, type MachineState, transition } from './machine.ts';
@@ -8,7 +7,7 @@ import { configurationExitCode, Restarts } from './restarts.ts';
 import type { ProcessRecord, Run } from './run.ts';
 import type { Facts, ServiceHost, StopOptions, SupervisedService } from './service-host.ts';
 import { ServiceProcess } from './service-process.ts';
-import { describeExit, statusOf, unkillable } from './service-status.ts';
+import { configurationFault, describeExit, statusOf, unkillable } from './service-status.ts';
 import type { ServiceState, ServiceStatus } from './status.ts';
 
 /** Carries one service through its states: what the machine allows, this does. */
@@ -242,12 +241,7 @@ export class ManagedService implements SupervisedService {
     // The leader is gone; what it started may not be.
     void this.#process.clear(run, this.#host.mayAct(this));
     if (exit?.code === configurationExitCode) {
-      const last = tailLines(run.logFile, 1)[0];
-      this.#giveUp(
-        `it found its configuration invalid${last === undefined ? '' : `: ${last}`}`,
-        generation,
-        'CONFIG_INVALID',
-      );
+      this.#giveUp(configurationFault(this.spec, run.logFile), generation, 'CONFIG_INVALID');
     } else {
       this.#retryLater(`its process ${describeExit(exit)}`, generation);
     }

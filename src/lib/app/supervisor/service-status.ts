@@ -1,9 +1,11 @@
 import { tailLines } from '../../infra/process/logs.ts';
+import type { ServiceSpec } from '../../infra/process/spec.ts';
 import type { Run } from './run.ts';
 import type { SupervisedService } from './service-host.ts';
 import type { LastExit, ServiceStatus } from './status.ts';
 
 const lastLogLength = 500;
+const lastWordLines = 20;
 
 /** What is told of a service; `logFile` is that of its last run. */
 export function statusOf(
@@ -36,6 +38,26 @@ export function statusOf(
   return Object.fromEntries(
     Object.entries(status).filter(([, value]) => value !== undefined),
   ) as unknown as ServiceStatus;
+}
+
+/** Why a process that ended for its configuration says it did, in its own last words. */
+export function configurationFault({ configuredAt }: Pick<ServiceSpec, 'configuredAt'>, logFile: string): string {
+  const lines = tailLines(logFile, lastWordLines);
+  const said = lines.findLast((line) => messageIn(line) !== undefined);
+  const words = (said === undefined ? lines.at(-1) : messageIn(said))?.slice(0, lastLogLength);
+  const where = configuredAt === undefined ? '' : `${configuredAt}: `;
+  return `${where}it found its configuration invalid${words === undefined ? '' : `: ${words}`}`;
+}
+
+/** The message of a line that the logger wrote; `undefined` for any other line. */
+function messageIn(line: string): string | undefined {
+  try {
+    const entry: unknown = JSON.parse(line);
+    if (typeof entry !== 'object' || entry === null || !('msg' in entry)) return undefined;
+    return typeof entry.msg === 'string' ? entry.msg : undefined;
+  } catch {
+    return undefined; // text that something else wrote
+  }
 }
 
 /** How a process ended, in words. */

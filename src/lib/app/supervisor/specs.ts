@@ -63,9 +63,7 @@ export function serviceSpecs(source: SpecSource, dependsOn: readonly string[]): 
   const issues = enabled
     .filter((server) => modules.get(server.name) === undefined)
     .map((server) => ({
-      file: join(source.instance.servicesDir, 'mcp'),
-      line: 1,
-      column: 1,
+      ...server.moduleAt,
       message: `the module ${server.module} of ${server.name} does not exist`,
       hint: 'write the path of its built module, relative to the project folder',
     }));
@@ -112,6 +110,7 @@ function mcpSpec(
   return {
     name: mcpServiceName(server.name),
     kind: 'mcp',
+    configuredAt: `${server.moduleAt.file}:${server.moduleAt.line}:${server.moduleAt.column}`,
     dependsOn,
     // A declared port is a preference: a stranger there is stepped around, the row says where the server went.
     port: { preferred: server.port, range: profile.ports.mcp },
@@ -174,8 +173,8 @@ function hashOf(...parts: readonly (string | Uint8Array)[]): string {
   return hash.digest('hex');
 }
 
-/** Maps and sets as JSON shows them. */
-function plainServer({ tools, ...server }: McpServerConfig): object {
+/** Maps and sets as JSON shows them; without the place in the file, which changes nothing of what runs. */
+function plainServer({ tools, moduleAt: _, ...server }: McpServerConfig): object {
   return { ...server, tools: [...tools].map(([name, tool]) => [name, { ...tool, secret: [...tool.secret] }]) };
 }
 

@@ -120,11 +120,20 @@ export interface McpToolConfig {
   readonly secret: ReadonlySet<string>;
 }
 
+/** A place in a file, for findings that come after it was read; counted from 1. */
+export interface ModulePlace {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
 /** One MCP server as the rest of the code knows it. */
 export interface McpServerConfig {
   readonly name: string;
   readonly type: 'internal';
   readonly module: string;
+  /** Where the configuration names the module. */
+  readonly moduleAt: ModulePlace;
   readonly port: number;
   readonly enabled: boolean;
   readonly devOnly: boolean;
@@ -139,12 +148,13 @@ export interface McpServerConfig {
   readonly inheritedEnv: readonly string[];
 }
 
-export function toServerConfig(name: string, yaml: McpServerYaml): McpServerConfig {
+export function toServerConfig(name: string, yaml: McpServerYaml, moduleAt: ModulePlace): McpServerConfig {
   const { oauth: access } = yaml;
   return {
     name,
     type: yaml.type,
     module: yaml.module ?? yaml.binary ?? '',
+    moduleAt,
     port: yaml.port,
     enabled: yaml.enabled,
     devOnly: yaml.dev_only,

@@ -29,7 +29,9 @@ export async function loadMcpServers(servicesDir: string, options: LoadOptions =
       continue;
     }
     for (const [name, yaml] of Object.entries(parsed.value.mcp_servers)) {
-      found.push({ server: toServerConfig(name, yaml), parsed });
+      const key = yaml.module === undefined ? 'binary' : 'module';
+      const { line, column } = parsed.locate(['mcp_servers', name, key]);
+      found.push({ server: toServerConfig(name, yaml, { file: parsed.file, line, column }), parsed });
     }
   }
   issues.push(...conflicts(found), ...portsOutOf(options.portRange, found));

@@ -29,6 +29,8 @@ export interface ServiceSpec {
   /** Unique, e.g. `database`, `api`, `mcp:systemprompt`. */
   readonly name: string;
   readonly kind: ServiceKind;
+  /** Where the configuration names what is run, `file:line:column`, for its failures. */
+  readonly configuredAt?: string;
   readonly dependsOn: readonly string[];
   /** Preferred port and the range to fall back to; absent when the service listens nowhere. A fixed port has no range. */
   readonly port?: { readonly preferred: number; readonly range?: readonly [number, number] };

@@ -64,6 +64,7 @@ export function serverConfig(more: Partial<McpServerConfig> = {}): McpServerConf
     name: 'alpha',
     type: 'internal',
     module: 'x',
+    moduleAt: { file: 'services/mcp/alpha.yaml', line: 3, column: 13 },
     port: 5_000,
     enabled: true,
     devOnly: false,

@@ -49,6 +49,7 @@ describe('loadMcpServers', () => {
       name: 'alpha',
       type: 'internal',
       module: 'extensions/mcp/alpha',
+      moduleAt: { file: expect.stringMatching(/a\.yaml$/), line: 3, column: 13 },
       port: 5010,
       enabled: true,
       devOnly: false,
