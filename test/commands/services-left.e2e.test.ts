@@ -19,7 +19,7 @@ it('after the supervisor was killed, status and stop tell what goes on, and a st
   expect((await fetch(`${system.url}/healthz`)).status).toBe(200);
   const refused = await system.run('infra', 'services', 'stop');
   expect(refused.code).not.toBe(0);
-  expect(refused.stderr).toContain('api, database, mcp:systemprompt still is');
+  expect(refused.stderr).toContain('api, database and mcp:systemprompt still are');
 
   expect((await system.run('infra', 'services', 'start')).code).toBe(0);
   expect(await system.stop()).toEqual(noFootprint);

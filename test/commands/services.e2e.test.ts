@@ -210,6 +210,7 @@ describe('what keeps it from starting', () => {
     expect({ code, stdout }).toEqual({ code: 6, stdout: '' });
     expect(stderr).toMatch(/broken\.yaml:3:5 /);
     expect(stderr).toMatch(/broken\.yaml:6:11 /);
+    expect(stderr).not.toContain('stopp');
     await nothingLeft();
     const again = await start('--json');
     expect(JSON.parse(again.stdout).error.code).toBe('CONFIG_INVALID');
@@ -273,8 +274,10 @@ describe('in the foreground', () => {
   });
 
   it('Ctrl-C twice stops at once', async () => {
-    const { code } = await foreground(['SIGINT', 'SIGINT']);
+    const { code, stderr } = await foreground(['SIGINT', 'SIGINT']);
     expect(code).toBe(130);
+    // Whose end it is stands in every line.
+    expect(stderr).not.toMatch(/^(stopping|stopped)$/m);
     await nothingLeft();
   });
 

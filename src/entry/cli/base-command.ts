@@ -5,7 +5,7 @@ import type { InferredArgs, InferredFlags, LoadOptions } from '@oclif/core/inter
 import { CommandContext } from '../../lib/app/command-context.ts';
 import type { Artifact } from '../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../lib/shared/command.ts';
-import type { AppError } from '../../lib/shared/errors.ts';
+import { type AppError, DatabaseUnavailableError } from '../../lib/shared/errors.ts';
 import type { CliConfig } from './command-index.ts';
 import { confirmDestruction } from './confirm.ts';
 import { admitDelegate } from './delegation.ts';
@@ -87,9 +87,12 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
     this.args = parsed.args as ArgsOf<T>;
     await using context = new CommandContext({ cwd: session.cwd, env: session.env, profile: session.profile });
     this.context = context;
+    await context.requireKnownProfile();
     if (session.delegated) context.actor = await admitDelegate(this.ctor.id, declaration, context, session.env);
     if (declaration.effect === 'destructive') await confirmDestruction(this.ctor.id, parsed.flags, session);
-    const artifact = await this.execute();
+    const artifact = await this.execute().catch(async (error: unknown) => {
+      throw await nothingRuns(error, context);
+    });
     if (this.verdict === undefined) {
       output.result(artifact);
       return this.exitStatus;
@@ -97,4 +100,17 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
     output.finding(artifact, this.verdict);
     return exitCodeOf(this.verdict);
   }
+}
+
+/** That the database's socket is not there, in words about the system: nobody has started it. Other errors as they are. */
+async function nothingRuns(error: unknown, context: CommandContext): Promise<unknown> {
+  if (!(error instanceof DatabaseUnavailableError) || error.data['reason'] !== 'refused') return error;
+  if ((await context.profile()).database.url !== undefined) return error;
+  if ((await context.runningStatus()) !== undefined) return error;
+  return new DatabaseUnavailableError('Nothing is running, so there is no database to ask', {
+    hint: 'Start it first',
+    next: ['infra services start'],
+    data: error.data,
+    ...(error.cause === undefined ? {} : { cause: error.cause }),
+  });
 }

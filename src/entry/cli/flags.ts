@@ -9,6 +9,15 @@ export function parseDuration(text: string): number | undefined {
   return match?.[1] === undefined || factor === undefined ? undefined : Number(match[1]) * factor;
 }
 
+/** Seconds as they are written on the command line: `1h`, `10m`, `90s`. */
+export function durationFlag(seconds: number): string {
+  for (const unit of ['d', 'h', 'm']) {
+    const factor = unitSeconds[unit] ?? 1;
+    if (seconds >= factor && seconds % factor === 0) return `${seconds / factor}${unit}`;
+  }
+  return `${seconds}s`;
+}
+
 /** A length of time; its value is in seconds. */
 export const duration = custom<number>({
   helpValue: '<duration>',

@@ -78,6 +78,16 @@ export function suggestion(session: CliSession, command: string): string {
   return words.join(' ');
 }
 
+/** This run's own command with another cursor, to read on where its list ended. */
+export function continuation(session: CliSession, cursor: string): string {
+  const words: string[] = [];
+  for (const [index, word] of session.argv.entries()) {
+    if (word === '--cursor' || word.startsWith('--cursor=') || session.argv[index - 1] === '--cursor') continue;
+    words.push(shellWord(word));
+  }
+  return suggestion(session, [...words, '--cursor', shellWord(cursor)].join(' '));
+}
+
 function profileFlag(flags: readonly string[]): string | undefined {
   for (const [index, flag] of flags.entries()) {
     if (flag === '--profile') return flags[index + 1];

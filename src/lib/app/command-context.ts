@@ -56,6 +56,19 @@ export class CommandContext implements AsyncDisposable {
     return this.#profile;
   }
 
+  /**
+   * Refuses a profile that was asked for by name and is not there, for commands that never read it; no file is opened.
+   *
+   * @throws NotFoundError naming the profiles that there are; UsageError for what can't be a profile's name
+   */
+  async requireKnownProfile(): Promise<void> {
+    const { profile } = this.options;
+    const instance = profile === undefined ? undefined : await this.findInstance();
+    if (profile === undefined || instance === undefined) return;
+    const { profileNames } = await import('../infra/config/profile.ts');
+    if (!(await profileNames(instance)).includes(profile)) await this.profile();
+  }
+
   secrets(): Promise<SecretStore> {
     this.#secrets ??= (async () => {
       const { openSecretStore } = await import('../infra/config/secrets.ts');

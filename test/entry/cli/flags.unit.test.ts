@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { parseDuration, parseMoment } from '../../../src/entry/cli/flags.ts';
+import { durationFlag, parseDuration, parseMoment } from '../../../src/entry/cli/flags.ts';
 
 it.each([
   ['90', 90],
@@ -14,6 +14,10 @@ it.each([
   ['1h30m', undefined],
 ])('reads the duration %j', (text, seconds) => {
   expect(parseDuration(text)).toBe(seconds);
+});
+
+it.each(['90s', '15m', '1h', '25h', '7d'])('writes the duration %s as it is read', (text) => {
+  expect(durationFlag(parseDuration(text) ?? 0)).toBe(text);
 });
 
 it.each([

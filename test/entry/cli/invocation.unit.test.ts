@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { invocationPrefix, shellWord } from '../../../src/entry/cli/invocation.ts';
-import { openSession, suggestion } from '../../../src/entry/cli/session.ts';
+import { continuation, openSession, suggestion } from '../../../src/entry/cli/session.ts';
 
 const bin = '/home/ann/app/node_modules/.bin/systemprompt';
 
@@ -49,6 +49,19 @@ describe('suggestion', () => {
     expect(suggestion(session, 'doctor')).toBe('systemprompt doctor');
     expect(session.profile).toBe('prod');
   });
+});
+
+describe('continuation', () => {
+  const stream = { isTTY: false } as never;
+  const world = { cwd: '/', script: '/usr/bin/systemprompt', stdin: {}, stdout: stream, stderr: stream, env: {} };
+
+  it.each([[['--cursor', 'old']], [['--cursor=old']], [[]]])(
+    'is the command with the next cursor: after %j',
+    (given) => {
+      const session = openSession({ ...world, argv: ['admin', 'audit', 'list', ...given, '--user', 'a b'] });
+      expect(continuation(session, 'new')).toBe("systemprompt admin audit list --user 'a b' --cursor new");
+    },
+  );
 });
 
 describe('openSession', () => {

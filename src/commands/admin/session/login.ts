@@ -1,8 +1,9 @@
 import { boolean, string } from '@oclif/core/flags';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
-import { duration } from '../../../entry/cli/flags.ts';
+import { duration, durationFlag } from '../../../entry/cli/flags.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
+import { UsageError } from '../../../lib/shared/errors.ts';
 import { formatDate } from '../../../lib/shared/text/cells.ts';
 
 export default class Login extends BaseCommand<typeof Login> {
@@ -40,6 +41,8 @@ export default class Login extends BaseCommand<typeof Login> {
       ...(server === undefined ? {} : { server }),
       ...(ttl === undefined ? {} : { ttlSeconds: ttl }),
       ...(scope === undefined ? {} : { scopes: scope }),
+    }).catch((error: unknown) => {
+      throw tooLong(error);
     });
     const facts = { audience: login.audience, scopes: login.scopes, expires_at: login.expiresAt, user: login.user };
     if (this.flags['token-only']) return { type: 'copy_paste_text', content: login.token, data: facts };
@@ -56,4 +59,15 @@ export default class Login extends BaseCommand<typeof Login> {
       data: server === undefined ? facts : { ...facts, token: login.token },
     };
   }
+}
+
+/** The issuer's refusal of a life that is too long, in the terms of the flag; any other error as it is. */
+function tooLong(error: unknown): unknown {
+  if (!(error instanceof UsageError)) return error;
+  const { ttlSeconds, max } = error.data;
+  if (typeof ttlSeconds !== 'number' || typeof max !== 'number') return error;
+  return new UsageError(`--ttl may be at most ${durationFlag(max)}`, {
+    hint: `Give a shorter time, such as --ttl ${durationFlag(Math.min(max, 600))}`,
+    data: error.data,
+  });
 }

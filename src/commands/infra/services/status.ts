@@ -1,5 +1,5 @@
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
-import { servicesTable, stoppedTable } from '../../../entry/cli/views/services.ts';
+import { leftRunning, servicesTable, stoppedTable } from '../../../entry/cli/views/services.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
 
@@ -21,9 +21,7 @@ export default class Status extends BaseCommand<typeof Status> {
     const { servicesLeftBehind } = await import('../../../lib/app/supervisor/left-behind.ts');
     const left = await servicesLeftBehind((await this.context.instance()).id);
     const title =
-      left.length === 0
-        ? `Nothing is running. Start it: ${start}`
-        : `No supervisor is running, but ${left.join(', ')} still is. Take over: ${start}`;
+      left.length === 0 ? `Nothing is running. Start it: ${start}` : `${leftRunning(left)}. Take over: ${start}`;
     return stoppedTable([...new Set([...database, 'api', ...names, ...left])], title, left);
   }
 }

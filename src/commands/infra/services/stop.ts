@@ -3,7 +3,7 @@ import { boolean } from '@oclif/core/flags';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
 import { refuseOwnPath } from '../../../entry/cli/delegation.ts';
 import { showUntilStopped } from '../../../entry/cli/live/stopping.ts';
-import { changedTable } from '../../../entry/cli/views/services.ts';
+import { changedTable, leftRunning } from '../../../entry/cli/views/services.ts';
 import type { CommandContext } from '../../../lib/app/command-context.ts';
 import type { SupervisorClient } from '../../../lib/app/supervisor/client.ts';
 import { isNotRunning } from '../../../lib/app/supervisor/running.ts';
@@ -57,7 +57,7 @@ async function refuseLeftBehind(context: CommandContext): Promise<void> {
   const { servicesLeftBehind } = await import('../../../lib/app/supervisor/left-behind.ts');
   const left = await servicesLeftBehind((await context.instance()).id);
   if (left.length === 0) return;
-  throw new ConflictError(`No supervisor is running, but ${left.join(', ')} still is`, {
+  throw new ConflictError(leftRunning(left), {
     hint: 'A start takes over what runs; then it can be stopped',
     next: ['infra services start', 'infra services stop'],
     data: { services: left },

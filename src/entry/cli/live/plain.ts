@@ -12,9 +12,9 @@ export function eventLine(event: SupervisorEvent): string | undefined {
     case 'phase':
       return event.ms < 1 ? undefined : `${event.name} ${formatDuration(event.ms)}`;
     case 'stopping':
-      return event.now ? 'stopping at once' : 'stopping';
+      return `systemprompt stopping${event.now ? ' at once' : ''}`;
     case 'stopped':
-      return 'stopped';
+      return 'systemprompt stopped';
     default:
       return undefined;
   }

@@ -27,9 +27,13 @@ export async function openReporter(output: Output, phases: readonly Phase[]): Pr
 }
 
 function plainReporter(output: Output): Reporter {
+  let begun = false;
   return {
     drawn: false,
     event(event) {
+      begun ||= event.type === 'transition';
+      // A boot that failed before it started anything has nothing to stop.
+      if (!begun && (event.type === 'stopping' || event.type === 'stopped')) return;
       const line = output.session.json ? undefined : eventLine(event);
       if (line !== undefined) output.note(line);
     },

@@ -28,7 +28,7 @@ export function errorEnvelope(error: AppError, session: CliSession): ErrorEnvelo
     ok: false,
     error: {
       code: error.code,
-      message: bounded([error.message, ...reasons(error)].join(': '), messageBytes),
+      message: bounded(sentence([error.message, ...reasons(error)]), messageBytes),
       ...(error.hint === undefined ? {} : { hint: bounded(error.hint, hintBytes) }),
       next: next.slice(0, nextCount),
     },
@@ -57,13 +57,25 @@ function reasons(error: AppError): string[] {
   let cause: unknown = error.cause;
   for (let depth = 0; depth < 3 && cause instanceof Error; depth += 1) {
     const message = cause.message.trim();
-    if (message !== '' && !said.includes(message)) {
+    if (message !== '' && !said.includes(message) && !isAbsentSocket(cause)) {
       found.push(message);
       said += message;
     }
     cause = cause.cause;
   }
   return found;
+}
+
+/** A reason follows a colon, and a full stop before that is one too many. */
+function sentence(parts: readonly string[]): string {
+  return parts.map((part, index) => (index < parts.length - 1 ? part.replace(/\.$/, '') : part)).join(': ');
+}
+
+/** That nobody listens on a socket of the instance is what "not running" means; its path helps no one. */
+function isAbsentSocket(cause: Error): boolean {
+  const { code, syscall, address } = cause as NodeJS.ErrnoException & { readonly address?: unknown };
+  const absent = code === 'ENOENT' || code === 'ECONNREFUSED';
+  return absent && syscall === 'connect' && typeof address === 'string' && address.startsWith('/');
 }
 
 function stacks(error: Error): string {

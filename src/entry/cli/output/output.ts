@@ -1,7 +1,7 @@
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import { artifactText } from '../../../lib/shared/artifact-text.ts';
 import type { AppError } from '../../../lib/shared/errors.ts';
-import { type CliSession, suggestion } from '../session.ts';
+import { type CliSession, continuation, suggestion } from '../session.ts';
 import { errorEnvelope, errorText } from './errors.ts';
 import { style } from './style.ts';
 
@@ -78,7 +78,8 @@ export class Output {
 
   #text(artifact: Artifact): string {
     const { width, colour } = this.#session;
-    return artifactText(artifact, { width, paint: style(colour.stdout) });
+    const more = (cursor: string): string => `More: ${continuation(this.#session, cursor)}`;
+    return artifactText(artifact, { width, paint: style(colour.stdout), more });
   }
 
   #json(value: unknown): void {

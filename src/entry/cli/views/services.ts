@@ -36,6 +36,12 @@ function titleOf({ url, supervisor }: InstanceStatus): string {
   return `${what} (supervisor ${supervisor.pid})`;
 }
 
+/** What goes on without a supervisor, as a sentence without its end. */
+export function leftRunning(left: readonly string[]): string {
+  const names = left.length < 2 ? left.join('') : `${left.slice(0, -1).join(', ')} and ${left.at(-1)}`;
+  return `No supervisor is running, but ${names} still ${left.length === 1 ? 'is' : 'are'}`;
+}
+
 /** What an instance would run, when no supervisor runs; `left` goes on without one. */
 export function stoppedTable(names: readonly string[], title: string, left: readonly string[] = []): TableArtifact {
   return {

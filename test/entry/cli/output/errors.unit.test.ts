@@ -38,6 +38,20 @@ describe('errorText', () => {
     );
   });
 
+  it('leaves out that a socket of ours is not there, and has no full stop before a colon', () => {
+    const cause = Object.assign(new Error('connect ENOENT /run/sp/control.sock'), {
+      code: 'ENOENT',
+      syscall: 'connect',
+      address: '/run/sp/control.sock',
+    });
+    expect(errorText(new InternalError('It is not running.', { cause }), session())).toBe('Error: It is not running.');
+    expect(errorEnvelope(new InternalError('It is not running.', { cause }), session()).error.message).toBe(
+      'It is not running.',
+    );
+    const other = new InternalError('It failed.', { cause: new Error('why') });
+    expect(errorEnvelope(other, session()).error.message).toBe('It failed: why');
+  });
+
   it('shows stacks with --debug only', () => {
     const error = new InternalError('Failed', { cause: new Error('deep') });
     expect(errorText(error, session())).not.toContain('    at ');
