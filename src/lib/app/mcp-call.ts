@@ -3,7 +3,9 @@ import { type Artifact, artifactSchema } from '../shared/artifact.ts';
 import { NotFoundError, UpstreamFailedError, UsageError } from '../shared/errors.ts';
 import { nearest } from '../shared/nearest.ts';
 import type { CommandContext } from './command-context.ts';
+import { requireGenuineApi } from './genuine-api.ts';
 import { type McpSession, type McpTool, type McpToolResult, withMcpServer } from './mcp-client.ts';
+import { notServed } from './not-served.ts';
 import { signIn } from './sign-in.ts';
 
 /** Long enough for the handshake, the list and the start of the call; the token dies soon after. */
@@ -62,6 +64,10 @@ async function connected<T>(
   options: { readonly timeoutMs: number; readonly signal: AbortSignal },
   use: (session: McpSession) => Promise<T>,
 ): Promise<T> {
+  const status = await (await context.supervisor()).status();
+  const missing = await notServed(context, status, server);
+  if (missing !== undefined) throw missing;
+  await requireGenuineApi(status, options.signal);
   const { token, audience } = await signIn(context, { server, ttlSeconds: tokenSeconds });
   return await withMcpServer({ url: audience, token, version: packageVersion(), ...options }, use);
 }

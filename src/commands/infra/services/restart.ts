@@ -20,7 +20,22 @@ export default class Restart extends BaseCommand<typeof Restart> {
     const names = this.args.services ?? [];
     refuseOwnPath('restart', names, this.output.session);
     const supervisor = await this.context.supervisor();
+    if (names.some((name) => name.startsWith('mcp:'))) await this.#refuseNewOnes(names);
     const result = await supervisor.restart(names.length > 0 ? names : undefined);
     return changedTable('restart', names, result);
+  }
+
+  /** @throws NotFoundError for a server whose file came after the start */
+  async #refuseNewOnes(names: readonly string[]): Promise<void> {
+    const status = await this.context.runningStatus();
+    if (status === undefined) return;
+    const known = new Set(status.services.map(({ name }) => name));
+    const unknown = names.filter((name) => name.startsWith('mcp:') && !known.has(name));
+    if (unknown.length === 0) return;
+    const { notServed } = await import('../../../lib/app/not-served.ts');
+    for (const name of unknown) {
+      const refusal = await notServed(this.context, status, name.slice('mcp:'.length));
+      if (refusal !== undefined) throw refusal;
+    }
   }
 }

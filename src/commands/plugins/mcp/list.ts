@@ -17,6 +17,7 @@ export default class McpList extends BaseCommand<typeof McpList> {
       columns: [
         { name: 'name', label: 'SERVER', column_type: 'string' },
         { name: 'enabled', column_type: 'boolean' },
+        { name: 'state', column_type: 'string' },
         { name: 'scopes', column_type: 'string' },
         { name: 'url', column_type: 'link' },
         { name: 'description', column_type: 'string' },
@@ -24,6 +25,7 @@ export default class McpList extends BaseCommand<typeof McpList> {
       items: servers.map((server) => ({
         name: server.name,
         enabled: server.enabled,
+        state: running?.services.find(({ name }) => name === `mcp:${server.name}`)?.state ?? 'not running',
         scopes: server.oauth.scopes.join(' '),
         url: `${url}${mcpEndpointPath(server.name)}`,
         description: server.description,

@@ -23,7 +23,9 @@ export default class McpStatus extends BaseCommand<typeof McpStatus> {
     const { server } = this.args;
     const services = server === undefined ? all : all.filter((service) => service.name === `mcp:${server}`);
     if (server !== undefined && services.length === 0) {
-      throw new NotFoundError(`There is no MCP server ${server}`, { next: ['plugins mcp list'] });
+      const { notServed } = await import('../../../lib/app/not-served.ts');
+      const refusal = await notServed(this.context, status, server);
+      throw refusal ?? new NotFoundError(`There is no MCP server ${server}`, { next: ['plugins mcp list'] });
     }
     return { ...servicesTable({ ...status, services }), empty: 'No MCP servers found.' };
   }

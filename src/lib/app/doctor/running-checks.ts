@@ -1,5 +1,7 @@
+import { ApiUnavailableError } from '../../shared/errors.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { DatabaseStatus } from '../database-admin.ts';
+import { requireGenuineApi } from '../genuine-api.ts';
 import { isNotRunning } from '../supervisor/running.ts';
 import type { Finding } from './finding.ts';
 
@@ -22,7 +24,10 @@ export async function checkSupervisor(context: CommandContext): Promise<Finding>
     return { state: 'ok', detail };
   } catch (error) {
     if (!isNotRunning(error)) throw error;
-    return { state: 'warn', detail: 'nothing is running', fix: 'infra services start' };
+    const { servicesLeftBehind } = await import('../supervisor/left-behind.ts');
+    const left = await servicesLeftBehind((await context.instance()).id);
+    const detail = left.length === 0 ? 'nothing is running' : `none runs, but ${left.join(', ')} go on without it`;
+    return { state: 'warn', detail, fix: 'infra services start' };
   }
 }
 
@@ -36,6 +41,11 @@ export async function checkPort(context: CommandContext): Promise<Finding> {
   if (holder === undefined) return { state: 'ok', detail: `${port} is free` };
   const { pid, command } = holder;
   if (pid !== undefined && pid === api?.pid) return { state: 'ok', detail: `${port} is served by pid ${pid}` };
+  if (pid !== undefined) {
+    const { markOf } = await import('../../infra/process/marker.ts');
+    const mark = await markOf(pid);
+    if (mark?.installationId === (await context.instance()).id) return heldByOurs(port, pid, mark.service);
+  }
   const who = [
     pid === undefined ? 'a process of another user' : `pid ${pid}`,
     ...(command === undefined ? [] : [command]),
@@ -44,6 +54,15 @@ export async function checkPort(context: CommandContext): Promise<Finding> {
     state: 'fail',
     detail: `${port} is taken by ${who.join(', ')}`,
     fix: 'infra services start --port <number>',
+  };
+}
+
+/** A process that an earlier supervisor of this instance started: the next start takes it over or ends it. */
+function heldByOurs(port: number, pid: number, service: string): Finding {
+  return {
+    state: 'warn',
+    detail: `${port} is served by this instance's own ${service}, pid ${pid}, which no supervisor watches`,
+    fix: 'infra services start',
   };
 }
 
@@ -66,7 +85,14 @@ async function readDatabase(context: CommandContext): Promise<DatabaseStatus> {
 }
 
 export async function checkApi(context: CommandContext): Promise<Finding> {
-  const { url, services } = await (await context.supervisor()).status();
+  const status = await (await context.supervisor()).status();
+  const { url, services } = status;
+  try {
+    await requireGenuineApi(status, AbortSignal.timeout(httpTimeoutMs));
+  } catch (error) {
+    if (!(error instanceof ApiUnavailableError)) throw error;
+    return { state: 'fail', detail: error.message, fix: 'infra services logs api' };
+  }
   const port = services.find((service) => service.name === 'api')?.port;
   if (port === undefined) return { state: 'fail', detail: 'it has no port', fix: 'infra services logs api' };
   const local = `http://localhost:${port}`;

@@ -1,0 +1,24 @@
+import { NotFoundError } from '../shared/errors.ts';
+import type { CommandContext } from './command-context.ts';
+import type { InstanceStatus } from './supervisor/status.ts';
+
+/**
+ * The error for an MCP server that the configuration has and the running instance has not: its file came later.
+ *
+ * @returns undefined when it is served, not configured, or not enabled
+ * @throws ConfigInvalidError when the files can't be read
+ */
+export async function notServed(
+  context: CommandContext,
+  status: InstanceStatus,
+  server: string,
+): Promise<NotFoundError | undefined> {
+  if (status.services.some(({ name }) => name === `mcp:${server}`)) return undefined;
+  const configured = (await context.mcpServers()).find(({ name }) => name === server);
+  if (configured?.enabled !== true) return undefined;
+  return new NotFoundError(`The MCP server ${server} is configured and not running`, {
+    hint: 'A new file takes effect at the next start: stop, then start',
+    next: ['infra services stop', 'infra services start'],
+    data: { server },
+  });
+}
