@@ -102,6 +102,8 @@ describe('for a caller of the MCP tool', () => {
   });
 
   it('suggests commands as the tool takes them', async () => {
+    const endless = await delegated(admin, 'infra', 'services', 'logs', 'api', '--follow');
+    expect(errorOf(endless)).toMatchObject({ code: 'USAGE', next: ['infra services logs api --lines 50'] });
     const run = await delegated(admin, 'infra', 'services', 'logs', 'apj');
     expect(errorOf(run).next).toEqual(['infra services logs api']);
   });

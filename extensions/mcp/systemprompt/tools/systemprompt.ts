@@ -32,7 +32,9 @@ const input = z
       .string()
       .max(200)
       .optional()
-      .describe('next_cursor of an earlier answer, to read on in the same result; then neither args nor command'),
+      .describe(
+        'next_cursor of an earlier answer when it begins with "page:", to read on in the same result; then neither args nor command. Any other next_cursor is the command\'s own: call the command again with --cursor and it',
+      ),
     limit_bytes: z
       .int()
       .min(1_024)

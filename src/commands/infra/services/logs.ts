@@ -2,13 +2,13 @@ import { string } from '@oclif/core/args';
 import { boolean, integer } from '@oclif/core/flags';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
 import { Interrupts } from '../../../entry/cli/interrupt.ts';
+import { logText, mergedByTime } from '../../../entry/cli/views/logs.ts';
 import type { SupervisorClient } from '../../../lib/app/supervisor/client.ts';
 import type { ServiceLogLine } from '../../../lib/app/supervisor/status.ts';
 import type { TextArtifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
-import { NotFoundError } from '../../../lib/shared/errors.ts';
+import { NotFoundError, UsageError } from '../../../lib/shared/errors.ts';
 import { nearest } from '../../../lib/shared/nearest.ts';
-import { harmless } from '../../../lib/shared/text/width.ts';
 
 export default class Logs extends BaseCommand<typeof Logs> {
   static override summary = 'Show what the services have printed';
@@ -35,6 +35,12 @@ export default class Logs extends BaseCommand<typeof Logs> {
 
   protected async execute(): Promise<TextArtifact> {
     const { service } = this.args;
+    if (this.flags.follow && this.output.session.delegated) {
+      throw new UsageError("--follow never ends, so it can't be answered here", {
+        hint: 'Ask for the last lines with --lines, and again later for newer ones',
+        next: [`infra services logs${service === undefined ? '' : ` ${service}`} --lines 50`],
+      });
+    }
     if (service === 'supervisor' && !this.flags.follow) return await this.#supervisorLog();
     const supervisor = await this.context.supervisor();
     const names = (await supervisor.status()).services.map((known) => known.name);
@@ -48,18 +54,18 @@ export default class Logs extends BaseCommand<typeof Logs> {
     for (const service of names) {
       for await (const line of supervisor.logs({ service, lines: this.flags.lines })) lines.push(line);
     }
-    const content = lines.map((line) => spoken(line, names.length > 1)).join('\n');
-    return { type: 'text', content: content === '' ? 'No log lines found.' : content, data: { lines } };
+    return shown(mergedByTime(lines));
   }
 
   async #follow(supervisor: SupervisorClient, names: readonly string[]): Promise<TextArtifact> {
     using interrupts = new Interrupts();
     let count = 0;
+    const width = Math.max(...names.map((name) => name.length));
     const one = async (service: string): Promise<void> => {
       const query = { service, lines: this.flags.lines, follow: true, signal: interrupts.signal };
       for await (const line of supervisor.logs(query)) {
         count += 1;
-        this.output.line(spoken(line, names.length > 1), { ...line });
+        this.output.line(logText(line, width), { ...line });
       }
     };
     await Promise.all(names.map(one));
@@ -72,13 +78,14 @@ export default class Logs extends BaseCommand<typeof Logs> {
     const { tailLines } = await import('../../../lib/infra/process/logs.ts');
     const { logsDir } = await this.context.instance();
     const lines = tailLines(`${logsDir}/supervisor.log`, this.flags.lines);
-    const content = lines.map((line) => harmless(line)).join('\n');
-    return { type: 'text', content: content === '' ? 'No log lines found.' : content, data: { lines } };
+    return { ...shown(lines.map((line) => ({ service: 'supervisor', line }))), data: { lines } };
   }
 }
 
-function spoken(line: ServiceLogLine, named: boolean): string {
-  return harmless(named ? `${line.service} | ${line.line}` : line.line);
+function shown(lines: readonly Pick<ServiceLogLine, 'service' | 'line'>[]): TextArtifact {
+  const width = Math.max(0, ...lines.map((line) => line.service.length));
+  const content = lines.map((line) => logText(line, width)).join('\n');
+  return { type: 'text', content: content === '' ? 'No log lines found.' : content, data: { lines } };
 }
 
 function unknownService(service: string, names: readonly string[]): NotFoundError {
