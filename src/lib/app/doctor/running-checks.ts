@@ -26,8 +26,9 @@ export async function checkSupervisor(context: CommandContext): Promise<Finding>
     if (!isNotRunning(error)) throw error;
     const { servicesLeftBehind } = await import('../supervisor/left-behind.ts');
     const left = await servicesLeftBehind((await context.instance()).id);
-    const detail = left.length === 0 ? 'nothing is running' : `none runs, but ${left.join(', ')} go on without it`;
-    return { state: 'warn', detail, fix: 'infra services start' };
+    if (left.length === 0) return { state: 'warn', detail: 'nothing is running', fix: 'infra services start' };
+    const detail = `it is gone; a start takes over ${left.join(', ')}`;
+    return { state: 'fail', detail, fix: 'infra services start' };
   }
 }
 
@@ -44,7 +45,9 @@ export async function checkPort(context: CommandContext): Promise<Finding> {
   if (pid !== undefined) {
     const { markOf } = await import('../../infra/process/marker.ts');
     const mark = await markOf(pid);
-    if (mark?.installationId === (await context.instance()).id) return heldByOurs(port, pid, mark.service);
+    // What a killed supervisor left behind: the next start takes it over or ends it.
+    if (mark?.installationId === (await context.instance()).id)
+      return { state: 'ok', detail: `${port} is held by our own ${mark.service}, pid ${pid}` };
   }
   const who = [
     pid === undefined ? 'a process of another user' : `pid ${pid}`,
@@ -54,15 +57,6 @@ export async function checkPort(context: CommandContext): Promise<Finding> {
     state: 'fail',
     detail: `${port} is taken by ${who.join(', ')}`,
     fix: 'infra services start --port <number>',
-  };
-}
-
-/** A process that an earlier supervisor of this instance started: the next start takes it over or ends it. */
-function heldByOurs(port: number, pid: number, service: string): Finding {
-  return {
-    state: 'warn',
-    detail: `${port} is served by this instance's own ${service}, pid ${pid}, which no supervisor watches`,
-    fix: 'infra services start',
   };
 }
 
