@@ -43,7 +43,7 @@ export async function callTool(context: CommandContext, call: ToolCall): Promise
     const args = call.single.size === 0 ? { ...call.args } : { ...call.args, ...(await typed(session, call)) };
     return await session.callTool(call.tool, args);
   });
-  const text = textOf(result);
+  const text = withoutCode(textOf(result), result);
   if (result.isError === true) {
     throw new UpstreamFailedError(text === '' ? `${call.tool} failed without saying why` : text, {
       next: ['admin audit list --limit 5'],
@@ -106,6 +106,14 @@ function unknownTool(call: ToolCall, tools: readonly McpTool[]): NotFoundError {
     ...(close.length > 0 ? { hint: `Did you mean ${close.join(' or ')}?` } : {}),
     next: [`plugins mcp tools ${call.server}`],
   });
+}
+
+/** The tools of our own servers begin a failure with its code, for a model to read; a person has the words. */
+function withoutCode(text: string, { isError, _meta }: McpToolResult): string {
+  const error = isError === true ? _meta?.['systemprompt/error'] : undefined;
+  if (typeof error !== 'object' || error === null || !('code' in error)) return text;
+  const prefix = `${String(error.code)}: `;
+  return text.startsWith(prefix) ? text.slice(prefix.length) : text;
 }
 
 function textOf(result: McpToolResult): string {

@@ -18,6 +18,7 @@ import {
   UnauthenticatedError,
   UpstreamFailedError,
 } from '../shared/errors.ts';
+import { errorClass } from '../shared/wire.ts';
 
 export interface McpConnection {
   /** The server behind the API's router: `<url>/api/v1/mcp/<name>/mcp`. */
@@ -79,6 +80,7 @@ export interface McpToolResult {
   readonly content?: readonly { readonly type: string; readonly text?: string }[];
   readonly structuredContent?: unknown;
   readonly isError?: boolean;
+  readonly _meta?: Readonly<Record<string, unknown>>;
 }
 
 function translated(error: unknown, connection: McpConnection): AppError {
@@ -108,6 +110,9 @@ function translated(error: unknown, connection: McpConnection): AppError {
 }
 
 function fromHttp(error: SdkHttpError, details: ErrorDetails): AppError {
+  const failure = rpcErrorIn(error);
+  // Its own message is that document as it came; as the cause it would be told a second time, and raw.
+  if (failure !== undefined) return fromRpc(failure, {});
   const message = problemIn(error) ?? error.message;
   if (error.status === 401) return new UnauthenticatedError(message, details);
   if (error.status === 403) return forbidden(message, details);
@@ -125,7 +130,38 @@ function fromProtocol(error: ProtocolError): AppError {
   if (error.code === -32_602 && /unknown tool|tool .*not found/i.test(error.message)) {
     return new NotFoundError(error.message, details);
   }
-  return new UpstreamFailedError(error.message, details);
+  return fromRpc({ code: error.code, message: error.message, data: error.data }, { cause: error });
+}
+
+/** The `error` of a JSON-RPC response (JSON-RPC 2.0, section 5.1). */
+interface RpcError {
+  readonly code: number;
+  readonly message: string;
+  readonly data: unknown;
+}
+
+/**
+ * The router says by `data.code` what went wrong, in our own codes. What to do next is ours to say: a hint in there may
+ * be that of a server that somebody else wrote.
+ */
+function fromRpc({ code, message, data }: RpcError, details: ErrorDetails): AppError {
+  const facts = typeof data === 'object' && data !== null ? data : {};
+  const word = 'code' in facts && typeof facts.code === 'string' ? facts.code : '';
+  const known = errorClass(word) ?? UpstreamFailedError;
+  const next = known === NotFoundError ? ['plugins mcp list'] : ['plugins mcp status', 'admin audit list --limit 5'];
+  return new known(message, { ...details, next, data: { json_rpc_code: code, ...facts } });
+}
+
+/** A JSON-RPC error that an HTTP error carries as text. */
+function rpcErrorIn(error: SdkHttpError): RpcError | undefined {
+  const document = documentIn(error);
+  if (document === undefined || !('jsonrpc' in document) || !('error' in document)) return undefined;
+  const { error: failure } = document;
+  if (typeof failure !== 'object' || failure === null || !('message' in failure)) return undefined;
+  const { message } = failure;
+  if (typeof message !== 'string') return undefined;
+  const code = 'code' in failure && typeof failure.code === 'number' ? failure.code : 0;
+  return { code, message, data: 'data' in failure ? failure.data : undefined };
 }
 
 function forbidden(message: string, details: ErrorDetails): ForbiddenError {
@@ -134,15 +170,24 @@ function forbidden(message: string, details: ErrorDetails): ForbiddenError {
 
 /** The `detail` or `title` of a problem document (RFC 9457) that an HTTP error carries as text. */
 function problemIn(error: SdkHttpError): string | undefined {
-  const start = error.message.indexOf('{');
+  const problem = documentIn(error);
+  if (problem === undefined) return undefined;
+  if ('detail' in problem && typeof problem.detail === 'string') return problem.detail;
+  return 'title' in problem && typeof problem.title === 'string' ? problem.title : undefined;
+}
+
+/** The JSON object that an HTTP error carries, as `data.text` or at the end of its message. */
+function documentIn(error: SdkHttpError): object | undefined {
+  const data: unknown = error.data;
+  const carried = typeof data === 'object' && data !== null && 'text' in data ? data.text : undefined;
+  const text = typeof carried === 'string' ? carried : error.message;
+  const start = text.indexOf('{');
   if (start === -1) return undefined;
   try {
-    const problem: unknown = JSON.parse(error.message.slice(start));
-    if (typeof problem !== 'object' || problem === null) return undefined;
-    if ('detail' in problem && typeof problem.detail === 'string') return problem.detail;
-    return 'title' in problem && typeof problem.title === 'string' ? problem.title : undefined;
+    const document: unknown = JSON.parse(text.slice(start));
+    return typeof document === 'object' && document !== null ? document : undefined;
   } catch {
-    return undefined; // not a problem document: the error's own message stands
+    return undefined; // no document: the error's own message stands
   }
 }
 

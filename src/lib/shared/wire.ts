@@ -33,6 +33,11 @@ const classes: Readonly<Record<Exclude<errors.ErrorCode, 'CONFIG_INVALID'>, Cons
   INTERNAL: errors.InternalError,
 };
 
+/** The class of an error code; undefined for a word that is none, and for CONFIG_INVALID, which needs its findings. */
+export function errorClass(code: string): Constructor | undefined {
+  return Object.hasOwn(classes, code) ? classes[code as keyof typeof classes] : undefined;
+}
+
 /** An error as data; causes stay behind, they are for the log. */
 export function errorToWire(error: unknown): WireError {
   const known = errors.toAppError(error);
