@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLocalInstance, type Instance } from '../../src/lib/infra/config/instance.ts';
+import { markedProcesses } from '../../src/lib/infra/process/marker.ts';
 import { rootInstanceDir } from '../../src/lib/infra/process/postgres-place.ts';
 import { type CliRun, runCli } from './cli.ts';
 import { type Footprint, footprint } from './leaks.ts';
@@ -56,6 +57,8 @@ export async function startSystem(): Promise<RunningSystem> {
     stop,
     async [Symbol.asyncDispose]() {
       await stop();
+      // A test that killed the supervisor and then failed leaves services that nobody stops.
+      for (const { identity } of await markedProcesses(instance.id)) process.kill(identity.pid, 'SIGKILL');
       for (const path of [root, instance.runtimeDir, rootInstanceDir(instance.id)])
         await rm(path, { recursive: true, force: true });
     },
