@@ -26,6 +26,7 @@ function transitionLine(service: string, to: string, status: ServiceStatus, reas
     ...(status.pid !== undefined && (to === 'ready' || to === 'starting') ? [`pid ${status.pid}`] : []),
     ...(status.port !== undefined && to === 'ready' ? [`port ${status.port}`] : []),
     ...(status.adopted === true && to === 'ready' ? ['found running'] : []),
+    ...(status.detail !== undefined && to === 'ready' ? [harmless(status.detail)] : []),
     ...(reason !== undefined && ['failed', 'unhealthy', 'backoff'].includes(to) ? [harmless(reason)] : []),
   ];
   return `${service} ${to}${facts.length > 0 ? `: ${facts.join(', ')}` : ''}`;

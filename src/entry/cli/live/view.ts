@@ -46,15 +46,18 @@ export class LiveView {
   }
 }
 
-/** The picture: a row a service, then the last message and the times of the phases. No row is ever wrapped. */
+/** The picture: a row a service, then the last message and the times of the phases. No row of a service is ever wrapped. */
 function View({ view, width }: { readonly view: StartupView; readonly width: number }): ReactElement {
   const layout = layoutOf(view.services, width - 1);
   const rows = view.services.map((service) => h(Row, { key: service.name, service, layout }));
+  const details = view.services.flatMap(({ name, detail }) => (detail === undefined ? [] : [{ name, detail }]));
   const phases = phaseLines(view.phases, width - 1);
   return h(
     Box,
     { flexDirection: 'column' },
     ...rows,
+    // Worth more than a row has room for: as whom the database runs. These lines alone may wrap.
+    ...details.map(({ name, detail }) => h(Text, { key: `detail ${name}`, dimColor: true }, oneLine(detail))),
     ...(view.message === undefined ? [] : [h(Text, { key: 'message', wrap: 'truncate' }, oneLine(view.message))]),
     ...phases.map((line) => h(Text, { key: line, dimColor: true, wrap: 'truncate' }, line)),
   );

@@ -55,6 +55,9 @@ describe('a line for an event', () => {
     const ready = service('api', { state: 'ready', pid: 12, port: 8080, readyMs: 345 });
     expect(eventLine(transition(ready))).toBe('api ready: in 345 ms, pid 12, port 8080');
     expect(eventLine(transition({ ...ready, adopted: true }))).toContain('found running');
+    expect(eventLine(transition({ ...ready, detail: 'runs as user systemprompt' }))).toMatch(
+      /8080, runs as user systemprompt$/,
+    );
   });
 
   it('tells why one failed, without what a terminal would obey', () => {

@@ -101,3 +101,12 @@ it.each([40, 60, 80, 120])(
     expect(terminal.text).not.toContain('services');
   },
 );
+
+it('says as whom PostgreSQL runs when it is not the caller', async () => {
+  const terminal = new FakeTerminal(80);
+  const detail = 'PostgreSQL runs as user systemprompt, since it refuses to run as root';
+  const told = services.map((service) => (service.name === 'database' ? { ...service, detail } : service));
+  const live = new LiveView(terminal as never, refreshed(emptyView([]), told));
+  expect((await terminal.until(detail)).join('\n')).toContain('● database');
+  await live.close();
+});
