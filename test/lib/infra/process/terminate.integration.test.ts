@@ -113,6 +113,10 @@ describe('terminate', () => {
     );
     const pid = Number(/child (\d+)/.exec(tree.output())?.[1]);
     const grandchild = await until('the grandchild', () => identify(pid));
+    // Right after exec the kernel shows an empty environment for a moment; what is tested is a member with its marker.
+    await until('its marker', async () =>
+      (await markedProcesses(installationId)).some(({ identity }) => identity.pid === pid),
+    );
     process.kill(tree.identity.pid, 'SIGKILL');
     await tree.exited;
     expect(await isAlive(grandchild)).toBe(true);
