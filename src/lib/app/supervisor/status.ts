@@ -11,6 +11,39 @@ export interface LastExit {
   readonly signal: string | null;
 }
 
+/** What the checks of a service's present run have found. Durations are in milliseconds. */
+export interface ServiceHealth {
+  /** Whether requests are routed to it. A service may be alive and say of itself that it can't serve for now. */
+  readonly serving: boolean;
+  /** Why it does not serve, or what is wrong although it does. */
+  readonly reason?: string;
+  /** Liveness checks made, those that failed, and how many of them in a row up to now. */
+  readonly checks: number;
+  readonly failures: number;
+  readonly consecutive: number;
+  /** When the present row of failures began; ISO 8601, UTC. */
+  readonly firstFailureAt?: string;
+  /** How long it did not serve although it should have, since this supervisor began. */
+  readonly downtimeMs: number;
+  /** How long the last check took, and the last 60, oldest first. */
+  readonly latencyMs?: number;
+  readonly latencies: readonly number[];
+  /** How many tools it offers. */
+  readonly tools?: number;
+  /** 99th percentile of the delay of its event loop since the check before. */
+  readonly eventLoopDelayMs?: number;
+}
+
+/** What the processes of a service take up, and how much they may. */
+export interface ServiceResources {
+  /** Resident memory of the process and all that it started. */
+  readonly rssBytes: number;
+  /** Of one core, since the sample before. */
+  readonly cpuPercent?: number;
+  readonly openFiles?: number;
+  readonly limits?: { readonly memoryBytes?: number; readonly openFiles?: number; readonly nice?: number };
+}
+
 export interface ServiceStatus {
   readonly name: string;
   readonly kind: ServiceKind;
@@ -39,6 +72,8 @@ export interface ServiceStatus {
   readonly lastLog?: string;
   /** What its health check has to say to people. */
   readonly detail?: string;
+  readonly health?: ServiceHealth;
+  readonly resources?: ServiceResources;
 }
 
 /** How far the boot is; `failed` means that the supervisor is about to end. */
