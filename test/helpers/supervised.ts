@@ -85,8 +85,11 @@ export class Supervised {
   }
 
   /** Starts a supervisor as a process and connects to it. */
-  async start(services: readonly FixtureService[]): Promise<{ process: ChildProcess; client: SupervisorClient }> {
-    const child = this.spawn(services);
+  async start(
+    services: readonly FixtureService[],
+    under: readonly string[] = [],
+  ): Promise<{ process: ChildProcess; client: SupervisorClient }> {
+    const child = this.spawn(services, under);
     const client = await until('the control socket answers', () => {
       if (child.exitCode !== null) throw new Error(`the supervisor ended:\n${this.log()}`);
       return SupervisorClient.connect(this.socket).catch(() => undefined);
@@ -94,7 +97,8 @@ export class Supervised {
     return { process: child, client };
   }
 
-  spawn(services: readonly FixtureService[]): ChildProcess {
+  /** @param under a command line that runs the supervisor's, such as unshare(1) */
+  spawn(services: readonly FixtureService[], under: readonly string[] = []): ChildProcess {
     const plan: SupervisorPlan = {
       installation: this.installation,
       runDir: join(this.folder, 'run'),
@@ -106,7 +110,8 @@ export class Supervised {
     const file = join(this.folder, `plan-${randomUUID()}.json`);
     writeFileSync(file, JSON.stringify(plan));
     const program = fileURLToPath(new URL('../fixtures/supervisor.ts', import.meta.url));
-    const child = spawn(process.execPath, [program, file], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const [command = '', ...args] = [...under, process.execPath, program, file];
+    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
     child.stderr.setEncoding('utf8').on('data', (text: string) => writeFileSync(this.#logFile, text, { flag: 'a' }));
     this.#running.add(child);
     return child;

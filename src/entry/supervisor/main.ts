@@ -3,6 +3,7 @@ import { createControlServer } from '../../lib/app/supervisor/control.ts';
 import { supervisorRoutes, supervisorStreams } from '../../lib/app/supervisor/control-routes.ts';
 import { Journal } from '../../lib/app/supervisor/journal.ts';
 import { bindControlSocket } from '../../lib/app/supervisor/lock.ts';
+import { ManagerReport } from '../../lib/app/supervisor/manager-report.ts';
 import { defaultPolicy } from '../../lib/app/supervisor/policy.ts';
 import { configurationExitCode } from '../../lib/app/supervisor/restarts.ts';
 import { Supervisor } from '../../lib/app/supervisor/supervisor.ts';
@@ -12,24 +13,30 @@ import { packageVersion } from '../../lib/infra/config/package-root.ts';
 import { profileName } from '../../lib/infra/config/profile.ts';
 import { ensureRuntimeDir } from '../../lib/infra/config/runtime-dir.ts';
 import { createLogger, type Logger } from '../../lib/infra/logging/logger.ts';
-import { type SupervisorFile, supervisorFile } from '../../lib/infra/process/launch.ts';
+import { openSupervisorLog, type SupervisorFile, supervisorFile } from '../../lib/infra/process/launch.ts';
+import { missingReaper } from '../../lib/infra/process/reaper.ts';
+import { serviceManager } from '../../lib/infra/process/service-manager.ts';
 import { ConfigInvalidError, toAppError } from '../../lib/shared/errors.ts';
 import { errorToWire } from '../../lib/shared/wire.ts';
 import { bootSteps, Composition } from './composition.ts';
 
-// The supervisor of one instance: SYSTEMPROMPT_ROOT and SYSTEMPROMPT_PROFILE say which. Its output is its log.
+// The supervisor of one instance: SYSTEMPROMPT_ROOT and SYSTEMPROMPT_PROFILE say which. Its output is its log; a service
+// manager that starts it directly says `--log-file`, and it writes the same file as one that was started by the CLI.
 
 /** How long a caller who waits for the start gets to read why there is none. */
 const lastWordsMs = 3_000;
 
 async function main(): Promise<number> {
-  const log = createLogger({ service: 'supervisor' });
+  let log = createLogger({ service: 'supervisor' });
   process.on('uncaughtException', (error) => fault(log, error));
   process.on('unhandledRejection', (error) => fault(log, error));
   let instance: Instance | undefined;
   try {
     instance = await requireInstance(process.cwd(), process.env);
     await ensureRuntimeDir(instance);
+    if (process.argv.includes('--log-file')) {
+      log = createLogger({ service: 'supervisor', destination: openSupervisorLog(instance) });
+    }
     return await supervise(instance, log);
   } catch (error) {
     const known = toAppError(error);
@@ -44,6 +51,7 @@ async function supervise(instance: Instance, log: Logger): Promise<number> {
   const profile = profileName();
   const journal = new Journal();
   const composition = new Composition(instance, profile);
+  const reaper = missingReaper();
   const supervisor = new Supervisor({
     installation: { id: instance.id, root: instance.root, logsDir: instance.logsDir, profile },
     runDir: instance.runDir,
@@ -52,7 +60,12 @@ async function supervise(instance: Instance, log: Logger): Promise<number> {
     policy: defaultPolicy,
     journal,
     log,
+    warnings: reaper === undefined ? [] : [reaper],
   });
+  const manager = serviceManager(process.env, (error) => {
+    log.error({ err: error }, 'the service manager can not be told how we are');
+  });
+  const report = manager === undefined ? undefined : new ManagerReport(manager, instance.controlSocket, log);
   const told = Promise.withResolvers<void>();
   const over = Promise.withResolvers<void>();
   const stop = (now: boolean): void => {
@@ -66,6 +79,8 @@ async function supervise(instance: Instance, log: Logger): Promise<number> {
   const lock = await bindControlSocket(server, instance.controlSocket);
   try {
     await leave(instance, 'booting');
+    report?.booting();
+    supervisor.closing.addEventListener('abort', () => void report?.stopping());
     let signals = 0;
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => {
@@ -84,6 +99,7 @@ async function supervise(instance: Instance, log: Logger): Promise<number> {
     );
     if (failure === undefined) {
       await leave(instance, 'running');
+      await report?.ready();
       globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
     } else if (!supervisor.closing.aborted) {
       const known = toAppError(failure);
@@ -99,6 +115,7 @@ async function supervise(instance: Instance, log: Logger): Promise<number> {
     log.info('stopped');
     return supervisor.fence.state === 'lost' ? 1 : 0;
   } finally {
+    report?.close();
     await composition.close();
     await lock.release();
   }

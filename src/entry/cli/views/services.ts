@@ -21,7 +21,7 @@ export function servicesTable(status: InstanceStatus): TableArtifact {
     items: status.services.map(serviceRow),
     count: status.services.length,
     empty: 'No services found.',
-    ...notesOf(status.services),
+    ...notesOf(status.services, status.supervisor.warnings),
   };
 }
 
@@ -64,8 +64,9 @@ export function stoppedTable(names: readonly string[], title: string, left: read
 }
 
 /** Reasons are sentences: a column of them would leave no room for the rest, so each has a line below the table. */
-function notesOf(services: readonly ServiceStatus[]): Pick<TableArtifact, 'notes'> {
-  const notes = services.flatMap(({ name, lastError }) => (lastError === undefined ? [] : [`${name}: ${lastError}`]));
+function notesOf(services: readonly ServiceStatus[], warnings: readonly string[] = []): Pick<TableArtifact, 'notes'> {
+  const reasons = services.flatMap(({ name, lastError }) => (lastError === undefined ? [] : [`${name}: ${lastError}`]));
+  const notes = [...reasons, ...warnings];
   return notes.length === 0 ? {} : { notes };
 }
 

@@ -95,6 +95,10 @@ export interface InstanceStatus {
     readonly rss: number;
     /** False while the database is away: nothing is started or ended until it is back. */
     readonly acting: boolean;
+    /** How far the system's clock was moved since the supervisor began, in ms: negative when it was set back. */
+    readonly clockShiftMs?: number;
+    /** What the operator should know of where it runs. */
+    readonly warnings?: readonly string[];
   };
   readonly url: string;
   readonly services: readonly ServiceStatus[];

@@ -20,6 +20,8 @@ export interface SupervisorOptions extends SupervisorHostOptions {
   readonly version: string;
   /** Where the API is reached; empty until the profile is read. */
   readonly url: () => string;
+  /** What the operator should know of where it runs; said at the boot and in the status. */
+  readonly warnings?: readonly string[];
 }
 
 /** What the composition root knows how to do, in the order in which it is called. */
@@ -83,6 +85,10 @@ export class Supervisor implements Booting {
 
   async #boot(steps: BootSteps): Promise<void> {
     const since = performance.now();
+    for (const message of this.#options.warnings ?? []) {
+      this.log.warn({}, message);
+      this.journal.add({ type: 'log', level: 'warn', message });
+    }
     const { database, services } = await this.#phase('validate', async () => {
       const found = await steps.validate();
       const specs = [...(found.database === undefined ? [] : [found.database]), ...found.services];
@@ -228,6 +234,8 @@ export class Supervisor implements Booting {
         state: this.#state,
         rss: process.memoryUsage.rss(),
         acting: this.fence.state === 'held',
+        clockShiftMs: Math.round(Date.now() - performance.timeOrigin - performance.now()),
+        warnings: this.#options.warnings ?? [],
       },
       url: this.#options.url(),
       services: this.services.map((service) => service.status()),

@@ -19,7 +19,7 @@ const logLimitBytes = 10 * 1024 * 1024;
  * nothing), and the means to give back what the boot needed, which V8 keeps until there is pressure. Measured after a
  * start on Node 24: 99 MB resident without, 77 MB with.
  */
-const lean = ['--max-semi-space-size=2', '--no-opt', '--no-maglev', '--no-sparkplug', '--expose-gc'];
+const supervisorNodeFlags = ['--max-semi-space-size=2', '--no-opt', '--no-maglev', '--no-sparkplug', '--expose-gc'];
 
 /** What a supervisor leaves under `run/` for those who come after it. */
 export interface SupervisorFile {
@@ -46,17 +46,10 @@ export async function launchSupervisor(
   profile: string,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<void> {
-  const entry = join(packageRoot(), 'dist', 'entry', 'supervisor', 'main.js');
-  if (!existsSync(entry)) {
-    throw new PreconditionError(`The supervisor is not built: ${entry} is missing.`, {
-      hint: 'Build it: npm run build',
-    });
-  }
-  mkdirSync(instance.logsDir, { recursive: true, mode: 0o700 });
-  const logFile = join(instance.logsDir, 'supervisor.log');
-  rotate(logFile);
+  const entry = supervisorEntry();
+  const logFile = openSupervisorLog(instance);
   const log = openSync(logFile, 'a', 0o600);
-  const child = spawn(process.execPath, [...lean, entry], {
+  const child = spawn(process.execPath, [...supervisorNodeFlags, entry], {
     cwd: instance.root,
     env: supervisorEnvironment(instance.root, profile, env),
     detached: true,
@@ -84,9 +77,30 @@ export async function launchSupervisor(
   }
 }
 
-/** A supervisor that was started from inside a service must not be taken for a part of that service. */
+/** Makes the folder of the supervisor's own log, moves a log that is full out of the way, and says where to write. */
+export function openSupervisorLog(instance: Pick<Instance, 'logsDir'>): string {
+  mkdirSync(instance.logsDir, { recursive: true, mode: 0o700 });
+  const file = join(instance.logsDir, 'supervisor.log');
+  rotate(file);
+  return file;
+}
+
+/** The supervisor's program. @throws PreconditionError when it is not built */
+function supervisorEntry(): string {
+  const entry = join(packageRoot(), 'dist', 'entry', 'supervisor', 'main.js');
+  if (existsSync(entry)) return entry;
+  throw new PreconditionError(`The supervisor is not built: ${entry} is missing.`, {
+    hint: 'Build it: npm run build',
+  });
+}
+
+/**
+ * A supervisor that was started from inside a service must not be taken for a part of that service, nor speak to the
+ * service manager in its starter's name.
+ */
 function supervisorEnvironment(root: string, profile: string, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const dropped: ReadonlySet<string> = new Set([...markerNames, 'SYSTEMPROMPT_DEPTH', 'SYSTEMPROMPT_TOKEN_FD']);
+  const starters = ['SYSTEMPROMPT_DEPTH', 'SYSTEMPROMPT_TOKEN_FD', 'NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID'];
+  const dropped: ReadonlySet<string> = new Set([...markerNames, ...starters]);
   const kept = Object.entries(env).filter(([name]) => !dropped.has(name));
   return { ...Object.fromEntries(kept), SYSTEMPROMPT_ROOT: root, SYSTEMPROMPT_PROFILE: profile };
 }

@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, statSync } from 'node:fs';
+import { chownSync, existsSync, statSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { SupervisorClient } from '../../../../src/lib/app/supervisor/client.ts';
 import { bindControlSocket, type Lock } from '../../../../src/lib/app/supervisor/lock.ts';
+import { isNotRunning } from '../../../../src/lib/app/supervisor/running.ts';
 import { ConflictError } from '../../../../src/lib/shared/errors.ts';
 import { temporaryFolder } from '../../../helpers/temporary-folder.ts';
 
@@ -58,5 +60,20 @@ describe('the lock of an installation', () => {
     expect(losers.every((error) => error instanceof ConflictError)).toBe(true);
     expect(await ask(path)).toBe(200);
     await winners[0]?.release();
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('is refused with the reason when the socket is of another user', async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, 'control.sock');
+    const theirs = await bind(path);
+    chownSync(path, 54_321, 54_321);
+    const reason = `${path} belongs to the user with id 54321, not to you`;
+    const refused = await SupervisorClient.connect(path).catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: 'SUPERVISOR_UNAVAILABLE', message: expect.stringContaining(reason) });
+    // Nobody may take it for a system that does not run, and start another.
+    expect(isNotRunning(refused)).toBe(false);
+    await expect(bind(path)).rejects.toMatchObject({ code: 'PRECONDITION', message: expect.stringContaining(reason) });
+    expect(await ask(path)).toBe(200);
+    await theirs.release();
   });
 });
