@@ -53,11 +53,23 @@ export async function markedProcesses(installationId: string): Promise<MarkedPro
   return found;
 }
 
+/** What a process of ours carries. */
+export interface Mark {
+  readonly installationId: string;
+  readonly service: string;
+  readonly instanceId: ServiceInstanceId;
+}
+
 /** The marker that a process carries; `undefined` when it has none or can't be read. */
-export async function markOf(
-  pid: number,
-): Promise<{ installationId: string; service: string; instanceId: ServiceInstanceId } | undefined> {
+export async function markOf(pid: number): Promise<Mark | undefined> {
+  const seen = await lookAtMark(pid);
+  return seen === 'undecided' ? undefined : seen;
+}
+
+/** {@link markOf}, with `undecided` for a process without an environment: in the midst of execve(2) it will have one. */
+export async function lookAtMark(pid: number): Promise<Mark | 'undecided' | undefined> {
   const env = await environmentOf(pid);
+  if (env === 'empty') return 'undecided';
   const installationId = env?.get('SYSTEMPROMPT_INSTANCE');
   const instanceId = env?.get('SYSTEMPROMPT_SERVICE_INSTANCE');
   if (installationId === undefined || instanceId === undefined || instanceId === '') return undefined;

@@ -4,7 +4,7 @@ import type { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CancelledError } from '../../shared/errors.ts';
 import { BoundedOutput } from './bounded-output.ts';
-import { hasCode } from './identity.ts';
+import { hasCode, linuxInfo, type ProcessInfo } from './identity.ts';
 import { environmentOf, listProcesses } from './table.ts';
 
 /** A program to run to its end. There is no shell: `file` is executed with `args` as they are. */
@@ -72,6 +72,7 @@ export async function runTool(command: ToolCommand): Promise<ToolRun> {
       ...(command.extraFds ?? []).map(() => 'pipe' as const),
     ],
   });
+  const since = child.pid === undefined || process.platform !== 'linux' ? undefined : linuxInfo(child.pid)?.startTicks;
   const ended = watchEnd(child);
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve);
@@ -83,7 +84,7 @@ export async function runTool(command: ToolCommand): Promise<ToolRun> {
   for (const [index, bytes] of (command.extraFds ?? []).entries()) feed(child.stdio[index + 3] as Writable, bytes);
 
   const reason = await endOf(child, ended, command);
-  await killLeftovers(child.pid as number, marker);
+  await killLeftovers(child.pid as number, marker, since);
   await Promise.race([ended.closed, delay(pipeWaitMs, undefined, { ref: false })]);
   for (const stream of child.stdio) stream?.destroy();
   return {
@@ -159,21 +160,26 @@ function signalGroup(child: ChildProcess, name: NodeJS.Signals): void {
 
 /**
  * Kills what the program left running, also what left its group (setsid(2)): the run's marker proves that it is ours.
- * What is killed may just have forked, so it looks again until nothing is found.
+ * What is killed may just have forked, so it looks again until nothing is found twice.
+ * @param since when the leader began; what is older is none of its
  */
-async function killLeftovers(leader: number, marker: string): Promise<void> {
-  for (let round = 0; round < killRounds; round += 1) {
-    if ((await killMarked(leader, marker)) === 0) return;
+async function killLeftovers(leader: number, marker: string, since: string | undefined): Promise<void> {
+  let calm = 0;
+  for (let round = 0; round < killRounds && calm < 2; round += 1) {
+    calm = (await killMarked(leader, marker, since)) === 0 ? calm + 1 : 0;
   }
 }
 
-async function killMarked(leader: number, marker: string): Promise<number> {
+async function killMarked(leader: number, marker: string, since: string | undefined): Promise<number> {
   let found = 0;
   for (const info of await listProcesses()) {
     // Where reading an environment takes a process of its own, only the group is looked at.
-    const candidate = process.platform === 'linux' || info.group === leader;
+    const candidate = process.platform === 'linux' ? isYounger(info, since) : info.group === leader;
     if (!candidate || info.pid === leader || info.pid === process.pid) continue;
-    if ((await environmentOf(info.pid))?.get(runMarker) !== marker) continue;
+    const env = await environmentOf(info.pid);
+    // In the midst of execve(2) it has none to show; the next look will tell.
+    if (env === 'empty') found += 1;
+    if (env === 'empty' || env?.get(runMarker) !== marker) continue;
     found += 1;
     try {
       process.kill(info.pid, 'SIGKILL');
@@ -182,4 +188,8 @@ async function killMarked(leader: number, marker: string): Promise<number> {
     }
   }
   return found;
+}
+
+function isYounger({ group, startTicks }: ProcessInfo, since: string | undefined): boolean {
+  return group !== 0 && (since === undefined || Number(startTicks) >= Number(since));
 }

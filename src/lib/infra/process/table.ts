@@ -31,11 +31,16 @@ async function psList(): Promise<ProcessInfo[]> {
   });
 }
 
-/** The environment that a process was started with; `undefined` when it ended or is not ours to read. */
-export async function environmentOf(pid: number): Promise<ReadonlyMap<string, string> | undefined> {
+/**
+ * The environment that a process was started with; `undefined` when it ended or is not ours to read. `empty`: the kernel
+ * has none to show (proc_pid_environ(5)), which is so for a moment during execve(2) and at the end of a process, and
+ * always for one that was started without any. Only Linux tells that apart.
+ */
+export async function environmentOf(pid: number): Promise<ReadonlyMap<string, string> | 'empty' | undefined> {
   if (process.platform !== 'linux') return psEnvironment(pid);
   const text = readProc(pid, 'environ');
   if (text === undefined) return undefined;
+  if (text === '') return 'empty';
   return new Map(
     text
       .split('\0')

@@ -1,8 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ServiceInstanceId } from '../../shared/ids.ts';
-import { bootId, hasCode, isAlive, type ProcessIdentity, processInfo } from './identity.ts';
-import { markedProcesses, markOf } from './marker.ts';
-import { listProcesses } from './table.ts';
+import { hasCode, processInfo } from './identity.ts';
+import { type Aim, RunProcesses, type Sight, type TerminationTarget } from './run-processes.ts';
 
 export interface Termination {
   /** First signal; SIGCONT follows, since a stopped process would not see it (signal(7)). */
@@ -15,90 +13,87 @@ export interface Termination {
   readonly now?: AbortSignal;
 }
 
-/** `gone`: nothing was left to signal. `unkillable`: SIGKILL was sent and `survivors` still live. */
+/**
+ * `gone`: nothing was left to signal. `unkillable`: `survivors` still live, after SIGKILL, or in the dead leader's group
+ * without anything to prove whose they are.
+ */
 export interface TerminationResult {
   readonly outcome: 'gone' | 'stopped' | 'killed' | 'unkillable';
   readonly survivors: readonly number[];
 }
 
-/** What is to end: a group by its leader, and the run whose marker proves that a leaderless group is ours. */
-export interface TerminationTarget {
-  readonly identity: ProcessIdentity;
-  readonly installationId: string;
-  readonly instanceId: ServiceInstanceId;
-}
-
 const pollMs = 20;
+/** How many looks in a row must find nothing before nothing counts as nothing, and how far apart they are, in ms. */
+const calmLooks = 2;
+const calmPauseMs = 2;
+/** How long anywhere in the system a process may be without an environment before it is taken for a stranger, in ms. */
+const strangerAfterMs = 300;
 
 /**
  * Ends a service's whole process group, and then whatever escaped from it but still carries the run's marker. Every
  * signal is preceded by a look at who has the number now; a recycled pid is never signalled.
  */
 export async function terminate(target: TerminationTarget, how: Termination): Promise<TerminationResult> {
-  const group = await endAll(() => groupOf(target), how);
-  const escaped = await endAll(() => escapees(target), how);
+  const processes = new RunProcesses(target);
+  const group = await endAll((ms) => calm(() => processes.group(), ms), how.killWaitMs, how);
+  const escaped = await endAll(
+    async (ms) => ({ ...(await calm(() => processes.escaped(), ms)), undecided: [] }),
+    strangerAfterMs,
+    how,
+  );
   const worst = (['unkillable', 'killed', 'stopped', 'gone'] as const).find(
     (outcome) => group.outcome === outcome || escaped.outcome === outcome,
   );
-  return { outcome: worst ?? 'gone', survivors: [...group.survivors, ...escaped.survivors] };
+  return { outcome: worst ?? 'gone', survivors: [...new Set([...group.survivors, ...escaped.survivors])] };
 }
 
-/** A thing to signal: a group by its number, or one process. */
-interface Aim {
-  readonly pid: number;
-  readonly wholeGroup: boolean;
-}
-
-async function endAll(aims: () => Promise<Aim[]>, how: Termination): Promise<TerminationResult> {
-  const first = await aims();
-  if (first.length === 0) return { outcome: 'gone', survivors: [] };
+/** Ends what `look` finds, also what it finds only later: a process may fork while it is being ended. */
+async function endAll(
+  look: (doubtMs: number) => Promise<Sight>,
+  doubtMs: number,
+  how: Termination,
+): Promise<TerminationResult> {
+  let met = false;
+  const pursue = async (ms: number, signal: (aim: Aim) => Promise<void>, now?: AbortSignal): Promise<Sight> => {
+    const deadline = performance.now() + ms;
+    for (;;) {
+      const left = await look(doubtMs);
+      if (left.aims.length === 0) return left;
+      met = true;
+      for (const aim of left.aims) await signal(aim);
+      if (now?.aborted === true || performance.now() >= deadline) return left;
+      await delay(pollMs);
+    }
+  };
+  let left: Sight | undefined;
   if (how.graceMs > 0 && how.now?.aborted !== true) {
-    for (const aim of first) {
+    const asked = new Set<string>();
+    const ask = async (aim: Aim): Promise<void> => {
+      const name = `${aim.wholeGroup} ${aim.pid}`;
+      if (asked.has(name)) return;
+      asked.add(name);
       await send(aim, how.signal);
       await send(aim, 'SIGCONT');
-    }
-    if (await emptyWithin(aims, how.graceMs, how.now)) return { outcome: 'stopped', survivors: [] };
+    };
+    left = await pursue(how.graceMs, ask, how.now);
   }
-  for (const aim of await aims()) await send(aim, 'SIGKILL');
-  if (await emptyWithin(aims, how.killWaitMs)) return { outcome: 'killed', survivors: [] };
-  return { outcome: 'unkillable', survivors: (await aims()).map((aim) => aim.pid) };
+  const killed = left === undefined || left.aims.length > 0;
+  if (killed) left = await pursue(how.killWaitMs, (aim) => send(aim, 'SIGKILL'));
+  const survivors = [...(left?.aims.flatMap(({ pids }) => pids) ?? []), ...(left?.undecided ?? [])];
+  if (survivors.length > 0) return { outcome: 'unkillable', survivors };
+  return { outcome: met ? (killed ? 'killed' : 'stopped') : 'gone', survivors };
 }
 
-async function emptyWithin(aims: () => Promise<Aim[]>, ms: number, now?: AbortSignal): Promise<boolean> {
-  const deadline = performance.now() + ms;
-  for (;;) {
-    if ((await aims()).length === 0) return true;
-    if (now?.aborted === true || performance.now() >= deadline) return false;
-    await delay(pollMs);
+/** Looks until something is found, or until looks in a row have found nothing and nobody who might be ours. */
+async function calm(look: () => Promise<Sight>, doubtMs: number): Promise<Sight> {
+  const deadline = performance.now() + doubtMs;
+  for (let empty = 0; ; ) {
+    const found = await look();
+    if (found.aims.length > 0) return found;
+    empty = found.undecided.length === 0 ? empty + 1 : 0;
+    if (empty === calmLooks || (empty === 0 && performance.now() >= deadline)) return found;
+    await delay(calmPauseMs);
   }
-}
-
-/** The group while it is provably ours: led by that very process, or leaderless with a member that carries the run's marker. */
-async function groupOf(target: TerminationTarget): Promise<Aim[]> {
-  const { identity } = target;
-  if (identity.bootId !== (await bootId())) return [];
-  if (await isAlive(identity)) {
-    const info = await processInfo(identity.pid);
-    return info === undefined ? [] : [{ pid: identity.pid, wholeGroup: info.group === identity.pid }];
-  }
-  // The kernel gives no new process the number of a group that still has members, so members that carry the marker
-  // prove that the group is the old one.
-  for (const member of await listProcesses()) {
-    if (member.group !== identity.pid) continue;
-    const mark = await markOf(member.pid);
-    if (mark?.installationId === target.installationId && mark.instanceId === target.instanceId) {
-      return [{ pid: identity.pid, wholeGroup: true }];
-    }
-  }
-  return [];
-}
-
-/** Processes with the run's marker outside its group: daemons that called setsid(2). */
-async function escapees(target: TerminationTarget): Promise<Aim[]> {
-  const marked = await markedProcesses(target.installationId);
-  return marked
-    .filter((found) => found.instanceId === target.instanceId)
-    .map((found) => ({ pid: found.identity.pid, wholeGroup: false }));
 }
 
 async function send(aim: Aim, signal: NodeJS.Signals): Promise<void> {

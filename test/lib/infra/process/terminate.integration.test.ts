@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { identify, isAlive } from '../../../../src/lib/infra/process/identity.ts';
 import { markedProcesses } from '../../../../src/lib/infra/process/marker.ts';
 import { type SpawnedProcess, spawnService } from '../../../../src/lib/infra/process/spawn.ts';
+import { commandOf, linuxPids } from '../../../../src/lib/infra/process/table.ts';
 import { terminate } from '../../../../src/lib/infra/process/terminate.ts';
 import type { ServiceInstanceId } from '../../../../src/lib/shared/ids.ts';
 import { temporaryFolder } from '../../../helpers/temporary-folder.ts';
@@ -37,6 +39,17 @@ async function start(
   const output = (): string => readFileSync(file, 'utf8');
   await until('it runs', () => output().includes('\n'));
   return { ...spawned, instanceId, output };
+}
+
+const rounds = 6;
+
+/** Whoever runs that program, looked for so often that nobody slips through. */
+async function lookOften(program: string): Promise<number[]> {
+  const found = new Set<number>();
+  for (let look = 0; look < 20; look++) {
+    for (const pid of linuxPids()) if ((await commandOf(pid))?.includes(program) === true) found.add(pid);
+  }
+  return [...found];
 }
 
 const idle = 'setInterval(() => {}, 1000); console.log("up");';
@@ -122,6 +135,70 @@ describe('terminate', () => {
     expect(await isAlive(grandchild)).toBe(true);
     expect((await terminate({ ...tree, installationId }, how)).outcome).toBe('stopped');
     expect(await isAlive(grandchild)).toBe(false);
+  });
+
+  // What a scan of /proc can miss: a process without an environment during execve(2), a child of the moment before.
+  const restless = fileURLToPath(new URL('../../../fixtures/programs/restless.sh', import.meta.url));
+  it.each([
+    ['exec', 'in the group', false],
+    ['fork', 'in the group', false],
+    ['exec', 'in a session of its own', true],
+    ['fork', 'in a session of its own', true],
+  ])('misses none that is in the midst of an exec or fork: %s %s', async (way, _where, detached) => {
+    await using folder = await temporaryFolder();
+    const on = join(folder.path, 'on');
+    writeFileSync(on, '');
+    for (let round = 0; round < rounds; round++) {
+      const tree = await start(
+        folder.path,
+        `const { spawn } = require('node:child_process');
+         spawn('/bin/sh', ${JSON.stringify([restless, way, on])}, { stdio: 'ignore', detached: ${detached} }).unref();
+         console.log('up'); setInterval(() => {}, 1000)`,
+      );
+      process.kill(tree.identity.pid, 'SIGKILL');
+      await tree.exited;
+      const { outcome } = await terminate({ ...tree, installationId }, how);
+      expect(['stopped', 'killed'], `round ${round}`).toContain(outcome);
+      const size = statSync(on).size;
+      expect(await lookOften(restless), `round ${round}`).toEqual([]);
+      expect(statSync(on).size, `round ${round}`).toBe(size);
+    }
+  });
+
+  /** A leader with a member of its group that takes no notice of SIGTERM and has no environment, so no marker. */
+  const bare = [
+    'env',
+    [
+      '-i',
+      process.execPath,
+      '-e',
+      "process.on('SIGTERM', () => {}); console.log('bare ' + process.pid); setInterval(() => {}, 1000)",
+    ],
+  ];
+  const withBareChild = `require('node:child_process').spawn(...${JSON.stringify(bare)}, { stdio: 'inherit' });
+    setInterval(() => {}, 1000)`;
+
+  it('ends what it has seen in the group before the leader went, though it carries no marker', async () => {
+    await using folder = await temporaryFolder();
+    const tree = await start(folder.path, withBareChild);
+    const member = await until('the member', () => identify(Number(/bare (\d+)/.exec(tree.output())?.[1])));
+    expect(await terminate({ ...tree, installationId }, how)).toEqual({ outcome: 'killed', survivors: [] });
+    expect(await isAlive(member)).toBe(false);
+  });
+
+  it('reports, and does not signal, a member of a leaderless group of which nothing proves whose it is', async () => {
+    await using folder = await temporaryFolder();
+    const tree = await start(folder.path, withBareChild);
+    const member = await until('the member', () => identify(Number(/bare (\d+)/.exec(tree.output())?.[1])));
+    process.kill(tree.identity.pid, 'SIGKILL');
+    await tree.exited;
+    try {
+      const ended = await terminate({ ...tree, installationId }, { ...how, killWaitMs: 100 });
+      expect(ended).toEqual({ outcome: 'unkillable', survivors: [member.pid] });
+      expect(await isAlive(member)).toBe(true);
+    } finally {
+      process.kill(member.pid, 'SIGKILL');
+    }
   });
 
   it('refuses to signal itself, init, or its own group', async () => {
