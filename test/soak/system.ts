@@ -124,7 +124,8 @@ export class SoakSystem {
     const found: number[] = [];
     for (const pid of linuxPids()) {
       if (!(commandLine(pid)?.includes('/entry/supervisor/main.js') ?? false)) continue;
-      if ((await environmentOf(pid))?.get('SYSTEMPROMPT_ROOT') === this.instance.root) found.push(pid);
+      const env = await environmentOf(pid);
+      if (env instanceof Map && env.get('SYSTEMPROMPT_ROOT') === this.instance.root) found.push(pid);
     }
     return found;
   }
