@@ -138,15 +138,41 @@ describe('in the background', () => {
     await nothingLeft();
   });
 
-  it('stops single services, and starts them again', async () => {
+  it('stops, starts and restarts by name and by kind, and says what was so already', async () => {
+    const early = await run('infra', 'services', 'start', 'mcp');
+    expect(early.code, early.stderr).toBe(6);
     expect((await start()).code).toBe(0);
-    expect((await run('infra', 'services', 'stop', 'mcp:systemprompt')).code).toBe(0);
+    const stopped = await run('infra', 'services', 'stop', 'mcp');
+    expect(stopped, stopped.stderr).toMatchObject({ code: 0, stdout: expect.stringContaining('Stopped mcp:') });
     expect((await rows()).map(({ state }) => state)).toEqual(['ready', 'ready', 'stopped']);
-    const again = await start();
-    expect(again.code, again.stderr).toBe(0);
+    const again = await run('infra', 'services', 'stop', 'mcp:systemprompt');
+    expect(again.code).toBe(0);
+    expect(again.stdout).toContain('mcp:systemprompt was already stopped');
+
+    const started = await run('infra', 'services', 'start', 'mcp:systemprompt');
+    expect(started.code, started.stderr).toBe(0);
+    expect(started.stdout).toMatch(/^Started mcp:systemprompt\n/);
+    expect((await run('infra', 'services', 'start', 'mcp')).stdout).toContain('mcp:systemprompt was already running');
+    expect((await run('infra', 'services', 'stop', 'mcp', '--no-wait')).stdout).toMatch(/on the way|Stopped/);
+    await until('it has stopped', async () => (await rows())[2]?.state === 'stopped');
+    expect((await start()).code).toBe(0);
     expect((await rows()).map(({ state }) => state)).toEqual(['ready', 'ready', 'ready']);
-    const unknown = await run('infra', 'services', 'stop', 'mcp:nobody');
-    expect(unknown.code).toBe(3);
+
+    const base = await run('infra', 'services', 'restart', 'database');
+    expect(base.code, base.stderr).toBe(0);
+    expect(base.stdout).toContain('api and mcp:systemprompt stand on database, and were not restarted');
+
+    const filtered = await run('infra', 'services', 'status', 'database', 'api', '--json');
+    expect(JSON.parse(filtered.stdout).artifact.items.map(({ name }: Row) => name)).toEqual(['database', 'api']);
+    for (const verb of ['stop', 'start', 'restart', 'status']) {
+      const unknown = await run('infra', 'services', verb, 'systemprmpt');
+      expect({ code: unknown.code, stdout: unknown.stdout }, verb).toEqual({ code: 3, stdout: '' });
+      expect(unknown.stderr).toContain('Did you mean mcp:systemprompt?');
+    }
+    expect((await run('infra', 'services', 'stop', 'api', '--all')).code).toBe(2);
+    expect((await rows()).map(({ state }) => state)).toEqual(['ready', 'ready', 'ready']);
+    expect((await run('infra', 'services', 'stop', '--all')).stdout).toContain('Stopped database, api');
+    await nothingLeft();
   });
 
   it('shows logs, and follows them until it is interrupted', async () => {

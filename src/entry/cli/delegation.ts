@@ -77,8 +77,10 @@ async function readDescriptor(descriptor: number): Promise<string> {
 export function refuseOwnPath(verb: 'stop' | 'restart', names: readonly string[], session: CliSession): void {
   if (!session.delegated) return;
   // The server that runs this very command names itself in the environment, as every supervised process does.
-  const path = ['supervisor', 'database', 'api', session.env['SYSTEMPROMPT_SERVICE']];
-  const carrying = names.filter((name) => path.includes(name));
+  const own = session.env['SYSTEMPROMPT_SERVICE'];
+  // Kinds can be named too: that of the server is as good as its name, and there may be several API processes.
+  const path = ['supervisor', 'database', 'api', own, own?.split(':')[0]];
+  const carrying = names.filter((name) => path.includes(name) || name.startsWith('api:'));
   if (names.length > 0 && carrying.length === 0) return;
   const what = names.length === 0 ? 'everything' : carrying.join(' and ');
   throw new ForbiddenError(

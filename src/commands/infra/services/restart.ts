@@ -1,28 +1,38 @@
 import { string } from '@oclif/core/args';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
 import { refuseOwnPath } from '../../../entry/cli/delegation.ts';
-import { changedTable } from '../../../entry/cli/views/services.ts';
+import { giveOrder } from '../../../entry/cli/live/order.ts';
+import { namedServices, orderFlags } from '../../../entry/cli/order-flags.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
 
 export default class Restart extends BaseCommand<typeof Restart> {
   static override summary = 'Restart everything, or the services that are named';
+  static override description =
+    'Without names it is everything but the database. A name restarts that service alone: what stands on it is told, and stays.';
   static override examples = [
     '<%= config.bin %> infra services restart mcp:systemprompt',
-    '<%= config.bin %> infra services restart',
+    '<%= config.bin %> infra services restart mcp --timeout 1m',
+    '<%= config.bin %> infra services restart --all --no-wait',
   ];
   static override declaration: CommandDeclaration = { effect: 'write', permission: 'admin', needs: 'supervisor' };
   static override args = {
-    services: string({ multiple: true, ignoreStdin: true, description: 'Services to restart; all when none is named' }),
+    services: string({
+      multiple: true,
+      ignoreStdin: true,
+      description: 'Names or kinds (api, mcp, database); all but the database when none is named',
+    }),
   };
+  static override flags = orderFlags;
 
   protected async execute(): Promise<Artifact> {
-    const names = this.args.services ?? [];
+    const names = namedServices('restart', this.args, this.flags);
     refuseOwnPath('restart', names, this.output.session);
     const supervisor = await this.context.supervisor();
     if (names.some((name) => name.startsWith('mcp:'))) await this.#refuseNewOnes(names);
-    const result = await supervisor.restart(names.length > 0 ? names : undefined);
-    return changedTable('restart', names, result);
+    const { table, failure } = await giveOrder('restart', supervisor, names, this.flags);
+    this.verdict = failure;
+    return table;
   }
 
   /** @throws NotFoundError for a server whose file came after the start */

@@ -1,11 +1,13 @@
+import { string } from '@oclif/core/args';
 import { boolean, integer } from '@oclif/core/flags';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
-import { duration } from '../../../entry/cli/flags.ts';
 import { Interrupts } from '../../../entry/cli/interrupt.ts';
 import { followStart, partlyStarted } from '../../../entry/cli/live/follow.ts';
 import { stayAttached } from '../../../entry/cli/live/foreground.ts';
+import { giveOrder } from '../../../entry/cli/live/order.ts';
 import { openReporter } from '../../../entry/cli/live/reporter.ts';
 import { phasesFrom } from '../../../entry/cli/live/startup.ts';
+import { namedServices, orderFlags } from '../../../entry/cli/order-flags.ts';
 import { startedCard } from '../../../entry/cli/views/started.ts';
 import type { SupervisorClient } from '../../../lib/app/supervisor/client.ts';
 import { isNotRunning } from '../../../lib/app/supervisor/running.ts';
@@ -13,16 +15,18 @@ import type { InstanceStatus } from '../../../lib/app/supervisor/status.ts';
 import type { Instance } from '../../../lib/infra/config/instance.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
-import { CancelledError, PartialError, TimeoutError } from '../../../lib/shared/errors.ts';
+import { CancelledError, PartialError, TimeoutError, UsageError } from '../../../lib/shared/errors.ts';
 
 export default class Start extends BaseCommand<typeof Start> {
   static override summary = 'Start the database, the API and the MCP servers';
   static override description =
     'Creates the local instance in the current folder when there is none. The services go on in the background; ' +
-    'with --foreground this command stays and stops them on Ctrl-C (a second Ctrl-C: at once).';
+    'with --foreground this command stays and stops them on Ctrl-C (a second Ctrl-C: at once). ' +
+    'Services that are named are started, and what they stand on, in a system that is running.';
   static override examples = [
     '<%= config.bin %> infra services start',
     '<%= config.bin %> infra services start --foreground',
+    '<%= config.bin %> infra services start mcp:systemprompt --timeout 30s',
     '<%= config.bin %> infra services start --port 8090',
   ];
   static override declaration: CommandDeclaration = {
@@ -31,7 +35,15 @@ export default class Start extends BaseCommand<typeof Start> {
     needs: 'supervisor',
     localOnly: true,
   };
+  static override args = {
+    services: string({
+      multiple: true,
+      ignoreStdin: true,
+      description: 'Names or kinds (api, mcp, database); everything when none is named',
+    }),
+  };
   static override flags = {
+    ...orderFlags,
     port: integer({
       min: 1,
       max: 65_535,
@@ -40,14 +52,12 @@ export default class Start extends BaseCommand<typeof Start> {
       summary: 'Serve the API on this port instead of the profile’s',
     }),
     foreground: boolean({ char: 'f', summary: 'Stay attached and stop everything on Ctrl-C' }),
-    timeout: duration({
-      summary: 'How long to wait until everything is ready',
-      default: 120,
-      defaultHelp: async () => '120s',
-    }),
   };
 
   protected async execute(): Promise<Artifact> {
+    const names = namedServices('start', this.args, this.flags);
+    this.#refuseContradictions(names);
+    if (names.length > 0) return await this.#order(await this.context.supervisor(), names);
     const instance = await this.#instance();
     const running = await connectIfRunning(instance);
     if (running === undefined) return await this.#start(instance, true);
@@ -60,6 +70,27 @@ export default class Start extends BaseCommand<typeof Start> {
     } finally {
       running.close();
     }
+  }
+
+  #refuseContradictions(names: readonly string[]): void {
+    const { foreground, port, wait } = this.flags;
+    if (foreground && !wait) throw new UsageError('--foreground and --no-wait exclude each other');
+    const whole = foreground ? '--foreground' : port !== undefined && this.#portFlagGiven() ? '--port' : undefined;
+    if (names.length === 0 || whole === undefined) return;
+    throw new UsageError(`${whole} is about the whole system, not about single services`, {
+      next: [`infra services start ${names.join(' ').slice(0, 80)}`],
+    });
+  }
+
+  /** Not by the environment, where it is set for every command. */
+  #portFlagGiven(): boolean {
+    return this.argv.some((word) => word === '--port' || word.startsWith('--port='));
+  }
+
+  async #order(client: SupervisorClient, names: readonly string[]): Promise<Artifact> {
+    const { table, failure } = await giveOrder('start', client, names, this.flags);
+    this.verdict = failure;
+    return table;
   }
 
   async #instance(): Promise<Instance> {
@@ -100,6 +131,11 @@ export default class Start extends BaseCommand<typeof Start> {
       const { SupervisorClient } = await import('../../../lib/app/supervisor/client.ts');
       client = await SupervisorClient.connect(instance.controlSocket);
       if (flags.foreground && interrupts.first !== undefined) stop(false);
+      if (!flags.wait) {
+        await reporter.close();
+        const look = output.runnable('infra services status');
+        return { type: 'text', content: `Starting; look with ${look}`, data: { ready: false } };
+      }
       const status = await followStart(client, reporter, {
         signal: interrupts.signal,
         timeoutMs: flags.timeout * 1000,
@@ -131,9 +167,10 @@ export default class Start extends BaseCommand<typeof Start> {
     const before = await client.status();
     if (before.services.every(({ state }) => state === 'ready'))
       return this.#card(before, 'systemprompt is running already', []);
-    const { failed } = await within(client.start(), this.flags.timeout * 1000);
+    if (!this.flags.wait) return await this.#order(client, []);
+    const { result } = await giveOrder('start', client, [], this.flags);
     const status = await client.status();
-    if (failed.length > 0) throw await partlyStarted(client, status.services, failed, true);
+    if (result.failed.length > 0) throw await partlyStarted(client, status.services, result.failed, true);
     return this.#card(status, 'systemprompt is running', []);
   }
 
@@ -157,24 +194,6 @@ async function connectIfRunning(instance: Instance): Promise<SupervisorClient | 
   } catch (error) {
     if (!isNotRunning(error)) throw error;
     return undefined;
-  }
-}
-
-/** @throws TimeoutError when the services have not come to rest in time; the supervisor goes on with them */
-async function within<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    reject(
-      new TimeoutError(`The services were not ready within ${Math.round(timeoutMs / 1000)} s`, {
-        hint: 'They may still be starting; look with',
-        next: ['infra services status', 'infra services logs'],
-      }),
-    );
-  }, timeoutMs);
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -1,5 +1,7 @@
+import { string } from '@oclif/core/args';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
 import { leftRunning, servicesTable, stoppedTable } from '../../../entry/cli/views/services.ts';
+import type { Selectable } from '../../../lib/app/supervisor/selection.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
 
@@ -7,13 +9,21 @@ export default class Status extends BaseCommand<typeof Status> {
   static override summary = 'Show what runs, where, and since when';
   static override examples = [
     '<%= config.bin %> infra services status',
+    '<%= config.bin %> infra services status mcp',
     '<%= config.bin %> infra services status --json',
   ];
   static override declaration: CommandDeclaration = { effect: 'read', permission: 'user', needs: 'supervisor' };
+  static override args = {
+    services: string({
+      multiple: true,
+      ignoreStdin: true,
+      description: 'Names or kinds (api, mcp, database); all when none is named',
+    }),
+  };
 
   protected async execute(): Promise<Artifact> {
     const status = await this.context.runningStatus();
-    if (status !== undefined) return servicesTable(status);
+    if (status !== undefined) return servicesTable({ ...status, services: await this.#chosen(status.services) });
     const servers = await this.context.mcpServers();
     const names = servers.filter((server) => server.enabled).map((server) => `mcp:${server.name}`);
     const database = (await this.context.profile()).database.url === undefined ? ['database'] : [];
@@ -22,6 +32,20 @@ export default class Status extends BaseCommand<typeof Status> {
     const left = await servicesLeftBehind((await this.context.instance()).id);
     const title =
       left.length === 0 ? `Nothing is running. Start it: ${start}` : `${leftRunning(left)}. Take over: ${start}`;
-    return stoppedTable([...new Set([...database, 'api', ...names, ...left])], title, left);
+    const configured = [...new Set([...database, 'api', ...names, ...left])];
+    const known = configured.map((name) => ({ name, kind: name.split(':')[0] ?? name }));
+    return stoppedTable(
+      (await this.#chosen(known)).map(({ name }) => name),
+      title,
+      left,
+    );
+  }
+
+  /** @throws NotFoundError with the nearest names */
+  async #chosen<T extends Selectable>(known: readonly T[]): Promise<readonly T[]> {
+    const wanted = this.args.services ?? [];
+    if (wanted.length === 0) return known;
+    const { selectServices } = await import('../../../lib/app/supervisor/selection.ts');
+    return selectServices(wanted, known);
   }
 }

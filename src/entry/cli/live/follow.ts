@@ -61,12 +61,7 @@ export async function followStart(
   }
   if (failure !== undefined) throw failure;
   if (options.signal.aborted) throw new CancelledError('Interrupted');
-  if (timeout.aborted) {
-    throw new TimeoutError(`The services were not ready within ${Math.round(options.timeoutMs / 1000)} s`, {
-      hint: 'They may still be starting; look with',
-      next: ['infra services status', 'infra services logs'],
-    });
-  }
+  if (timeout.aborted) throw await lateStart(client, options.timeoutMs);
   if (stopped) {
     throw new ConflictError('It was stopped while it was starting', {
       hint: 'Somebody ran a stop, or ended the supervisor by a signal',
@@ -76,6 +71,22 @@ export async function followStart(
   throw new SupervisorUnavailableError('The supervisor ended while it was starting the services', {
     hint: 'Its log says why',
     next: ['infra services logs supervisor', 'doctor'],
+  });
+}
+
+/** The error of a start that takes longer than the caller would wait: who is not there yet. */
+async function lateStart(client: SupervisorClient, timeoutMs: number): Promise<TimeoutError> {
+  const services = await client.status().then(
+    (status) => status.services,
+    () => [], // the stream of events had its end for another reason then, and the next look tells it
+  );
+  const pending = services.filter(({ state }) => state !== 'ready');
+  const states = pending.map(({ name, state }) => `${name} (${state})`);
+  const names = pending.map(({ name }) => name);
+  return new TimeoutError(`Not ready after ${Math.round(timeoutMs / 1000)} s: ${states.join(', ') || 'the system'}`, {
+    hint: 'Nothing was undone, it goes on; look with',
+    next: ['infra services status', ...names.slice(0, 1).map((name) => `infra services logs ${name}`)],
+    data: { pending: names, log: await lastLinesOf(client, names.slice(0, 1)) },
   });
 }
 
@@ -113,16 +124,22 @@ export async function partlyStarted(
     return `${name}: ${service?.lastError ?? 'is not ready'}`;
   });
   const [first = ''] = failed;
-  const log = (await Promise.all(failed.slice(0, 3).map((name) => lastLines(client, name)))).flat();
+  const log = await lastLinesOf(client, failed);
   const details: ErrorDetails = {
     hint: kept ? 'The other services are running' : 'Everything was stopped again',
     next: kept ? [`infra services logs ${first}`, 'infra services status', 'infra services stop'] : ['doctor'],
-    data: { failed, log: log.slice(-logLines) },
+    data: { failed, log },
   };
   return new PartialError(
     `Failed to start ${failed.length} of ${services.length} services\n${reasons.join('\n')}`,
     details,
   );
+}
+
+/** The end of the logs of the first few services, together at most twenty lines. */
+export async function lastLinesOf(client: SupervisorClient, services: readonly string[]): Promise<string[]> {
+  const lines = (await Promise.all(services.slice(0, 3).map((name) => lastLines(client, name)))).flat();
+  return lines.slice(-logLines);
 }
 
 async function lastLines(client: SupervisorClient, service: string): Promise<string[]> {

@@ -1,6 +1,5 @@
-import type { InstanceStatus, ServiceStatus, ServicesResult } from '../../../lib/app/supervisor/status.ts';
+import type { InstanceStatus, ServiceStatus } from '../../../lib/app/supervisor/status.ts';
 import type { TableArtifact } from '../../../lib/shared/artifact.ts';
-import { PartialError } from '../../../lib/shared/errors.ts';
 
 const columns: TableArtifact['columns'] = [
   { name: 'name', label: 'SERVICE', column_type: 'string' },
@@ -14,14 +13,24 @@ const columns: TableArtifact['columns'] = [
 
 /** The services of a running instance; the same artifact in the terminal, as JSON and through the MCP tool. */
 export function servicesTable(status: InstanceStatus): TableArtifact {
+  return rowsTable(titleOf(status), status.services, status.supervisor.warnings);
+}
+
+/** Services with a title; `more` are sentences to be shown below, behind those about the services themselves. */
+export function rowsTable(
+  title: string,
+  services: readonly ServiceStatus[],
+  more: readonly string[] = [],
+): TableArtifact {
+  const notes = [...services.flatMap(noteOf), ...more];
   return {
     type: 'table',
-    title: titleOf(status),
+    title,
     columns,
-    items: status.services.map(serviceRow),
-    count: status.services.length,
+    items: services.map(serviceRow),
+    count: services.length,
     empty: 'No services found.',
-    ...notesOf(status.services, status.supervisor.warnings),
+    ...(notes.length === 0 ? {} : { notes }),
   };
 }
 
@@ -64,10 +73,8 @@ export function stoppedTable(names: readonly string[], title: string, left: read
 }
 
 /** Reasons are sentences: a column of them would leave no room for the rest, so each has a line below the table. */
-function notesOf(services: readonly ServiceStatus[], warnings: readonly string[] = []): Pick<TableArtifact, 'notes'> {
-  const reasons = services.flatMap(({ name, lastError }) => (lastError === undefined ? [] : [`${name}: ${lastError}`]));
-  const notes = [...reasons, ...warnings];
-  return notes.length === 0 ? {} : { notes };
+function noteOf({ name, lastError }: ServiceStatus): string[] {
+  return lastError === undefined ? [] : [`${name}: ${lastError}`];
 }
 
 function serviceRow(service: ServiceStatus): TableArtifact['items'][number] {
@@ -82,38 +89,5 @@ function serviceRow(service: ServiceStatus): TableArtifact['items'][number] {
     since: (up ? (service.readyAt ?? service.startedAt) : undefined) ?? null,
     restarts: service.restarts,
     error: service.lastError ?? null,
-  };
-}
-
-/**
- * The services after they were told to start, stop or restart.
- *
- * @throws PartialError naming those that did not
- */
-export function changedTable(
-  verb: 'stop' | 'restart' | 'start',
-  names: readonly string[],
-  result: ServicesResult,
-): TableArtifact {
-  if (result.failed.length > 0) {
-    const reasons = result.failed.map((name) => {
-      const error = result.services.find((service) => service.name === name)?.lastError;
-      return error === undefined ? name : `${name}: ${error}`;
-    });
-    const [first = ''] = result.failed;
-    throw new PartialError(`Failed to ${verb} ${reasons.join('; ')}`, {
-      next: [`infra services logs ${first}`, 'infra services status'],
-      data: { failed: result.failed },
-    });
-  }
-  const shown =
-    names.length === 0 ? result.services : result.services.filter((service) => names.includes(service.name));
-  return {
-    type: 'table',
-    columns,
-    items: shown.map(serviceRow),
-    count: shown.length,
-    empty: 'No services found.',
-    ...notesOf(shown),
   };
 }

@@ -29,6 +29,14 @@ export interface LogQuery {
   readonly signal?: AbortSignal;
 }
 
+/** How an order to start, stop or restart is given; see the control routes. */
+export interface OrderOptions {
+  /** False: answered as soon as it is under way. */
+  readonly wait?: boolean;
+  /** How long to wait, in ms. */
+  readonly timeoutMs?: number;
+}
+
 /** Speaks to a running supervisor over its control socket. Every method throws the error that the supervisor threw. */
 export class SupervisorClient {
   readonly #socket: string;
@@ -59,19 +67,27 @@ export class SupervisorClient {
     return (await this.request('GET', '/v1/status')) as InstanceStatus;
   }
 
-  /** Starts services (all when none is named) and waits until each is ready or has failed. */
-  async start(names?: readonly string[]): Promise<ServicesResult> {
-    return (await this.request('POST', '/v1/start', names === undefined ? {} : { names })) as ServicesResult;
+  /**
+   * Starts services (all when none is named; names may be kinds) and waits until each is ready or has failed.
+   * @throws NotFoundError, TimeoutError
+   */
+  start(names?: readonly string[], options: OrderOptions = {}): Promise<ServicesResult> {
+    return this.#order('start', names, options);
   }
 
-  /** Stops services (all when none is named; the supervisor stays) and waits until they have ended. */
-  async stop(names?: readonly string[]): Promise<ServicesResult> {
-    return (await this.request('POST', '/v1/stop', names === undefined ? {} : { names })) as ServicesResult;
+  /** Stops services (all when none is named; the supervisor stays) and waits until they have ended. `now` kills. */
+  stop(names?: readonly string[], options: OrderOptions & { readonly now?: boolean } = {}): Promise<ServicesResult> {
+    return this.#order('stop', names, options);
   }
 
-  async restart(names?: string | readonly string[]): Promise<ServicesResult> {
-    const list = typeof names === 'string' ? [names] : names;
-    return (await this.request('POST', '/v1/restart', list === undefined ? {} : { names: list })) as ServicesResult;
+  /** Restarts services (all but the database when none is named) and waits until each is ready or has failed. */
+  restart(names?: string | readonly string[], options: OrderOptions = {}): Promise<ServicesResult> {
+    return this.#order('restart', typeof names === 'string' ? [names] : names, options);
+  }
+
+  async #order(verb: string, names: readonly string[] | undefined, options: OrderOptions): Promise<ServicesResult> {
+    const body = names === undefined ? options : { names, ...options };
+    return (await this.request('POST', `/v1/${verb}`, body)) as ServicesResult;
   }
 
   /** Stops everything, the supervisor last; resolves when it has ended. `now` kills instead of asking. */

@@ -3,10 +3,17 @@ import { followLines, tailLines } from '../../infra/process/logs.ts';
 import { PreconditionError } from '../../shared/errors.ts';
 import type { ControlRoute, ControlStream } from './control.ts';
 import type { ManagedService } from './managed-service.ts';
+import { carryOut } from './orders.ts';
 import type { ServiceLogLine, SupervisorEvent } from './status.ts';
 import type { Supervisor } from './supervisor.ts';
 
-const namesInput = z.strictObject({ names: z.array(z.string().min(1)).min(1).max(1_000).optional() });
+/** Names may be kinds; see selection.ts. */
+const orderInput = z.strictObject({
+  names: z.array(z.string().min(1)).min(1).max(1_000).optional(),
+  wait: z.boolean().optional(),
+  timeoutMs: z.int().min(1).max(86_400_000).optional(),
+});
+const stopInput = orderInput.extend({ now: z.boolean().optional() });
 const shutdownInput = z.strictObject({ now: z.boolean().optional() });
 const noInput = z.strictObject({});
 const logsInput = z.strictObject({
@@ -22,9 +29,9 @@ const waitingLimit = 10_000;
 export function supervisorRoutes(supervisor: Supervisor, shutdown: (now: boolean) => void): ControlRoute[] {
   return [
     route('GET', '/v1/status', noInput, async () => supervisor.status()),
-    route('POST', '/v1/start', namesInput, ({ names }) => supervisor.start(names)),
-    route('POST', '/v1/stop', namesInput, ({ names }) => supervisor.stop(names)),
-    route('POST', '/v1/restart', namesInput, ({ names }) => supervisor.restart(names)),
+    route('POST', '/v1/start', orderInput, (order) => carryOut(supervisor, 'start', order)),
+    route('POST', '/v1/stop', stopInput, (order) => carryOut(supervisor, 'stop', order)),
+    route('POST', '/v1/restart', orderInput, (order) => carryOut(supervisor, 'restart', order)),
     route('POST', '/v1/shutdown', shutdownInput, async ({ now }) => {
       shutdown(now === true);
       return { accepted: true };

@@ -148,6 +148,14 @@ export interface ServicesResult {
   readonly services: readonly ServiceStatus[];
   /** Names of those that are not what was asked for. */
   readonly failed: readonly string[];
+  /** What the names and kinds of the order came to; absent when it was about everything. */
+  readonly named?: readonly string[];
+  /** As asked for before the order came. */
+  readonly already?: readonly string[];
+  /** Not there yet: the order did not wait for them. */
+  readonly pending?: readonly string[];
+  /** What stands on a service that was restarted, and was not restarted itself. */
+  readonly dependents?: readonly string[];
 }
 
 /** One line of a service's output. */

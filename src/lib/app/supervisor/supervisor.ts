@@ -142,8 +142,8 @@ export class Supervisor implements Booting {
     return this.#result(wanted, ['ready']);
   }
 
-  /** Stops services and what depends on them; all when none is named. The supervisor stays. */
-  async stop(names?: readonly string[]): Promise<ServicesResult> {
+  /** Stops services and what depends on them; all when none is named. The supervisor stays. `now` cuts the grace short. */
+  async stop(names?: readonly string[], now?: AbortSignal): Promise<ServicesResult> {
     const wanted = this.#select(names, ({ name }) =>
       this.services.filter((s) => s.dependsOn.includes(name)).map((s) => s.name),
     );
@@ -151,7 +151,7 @@ export class Supervisor implements Booting {
     for (const name of wanted) this.host.books.stoppedOnPurpose.add(name);
     await this.#stopInOrder(
       this.services.filter(({ name }) => wanted.has(name)),
-      this.#now.signal,
+      now === undefined ? this.#now.signal : AbortSignal.any([this.#now.signal, now]),
     );
     return this.#result(wanted, ['stopped']);
   }
