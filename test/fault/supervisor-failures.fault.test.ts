@@ -174,7 +174,54 @@ describe('restart with sense', () => {
   });
 });
 
+describe('the wall clock is set', () => {
+  it('by an hour, forward and back: no burst of restarts, and none is held up', async () => {
+    system.policy({ backoffMinMs: 60_000, backoffMaxMs: 60_000 });
+    const { client, process: supervisor } = await system.start([
+      { name: 'c', program: 'crashes', port: system.port(0) },
+      { name: 'a', program: 'good', port: system.port(1) },
+    ]);
+    await system.state(client, 'c', ({ state }) => state === 'backoff');
+    let generation = 1;
+    for (const signal of ['SIGUSR2', 'SIGWINCH', 'SIGWINCH'] as const) {
+      const { pid } = await system.state(client, 'a', ready);
+      const since = Date.now();
+      supervisor.kill(signal);
+      // What is due at once comes at once, whatever the clock on the wall says ...
+      if (generation === 1) process.kill(pid ?? 0, 'SIGKILL');
+      else await client.restart('a');
+      generation += 1;
+      const next = await system.state(client, 'a', (a) => a.state === 'ready' && a.generation === generation);
+      const shown = Date.parse(next.startedAt ?? '') - since;
+      if (signal === 'SIGUSR2') expect(shown).toBeGreaterThan(3_500_000);
+      // ... and what is due in a minute does not.
+      expect(await system.state(client, 'c', () => true)).toMatchObject({ state: 'backoff', generation: 1 });
+    }
+    await system.stop(client);
+    expect(await system.footprint()).toEqual(noFootprint);
+  });
+});
+
 describe('the database is away', () => {
+  it('does not carry out during the outage a restart whose pause ends in it', async () => {
+    system.policy({ backoffMinMs: 300, backoffMaxMs: 300 });
+    const { client } = await system.start([{ name: 'a', program: 'good', port: system.port(0) }]);
+    const first = await system.state(client, 'a', ready);
+    process.kill(first.pid ?? 0, 'SIGKILL');
+    const second = await system.state(client, 'a', (a) => a.state === 'ready' && a.generation === 2);
+    process.kill(second.pid ?? 0, 'SIGKILL');
+    // The second death: a pause has begun, and ends when nobody can say whose turn it is to act.
+    await system.state(client, 'a', ({ state }) => state === 'backoff');
+    await system.cutDatabase();
+    await until('it noticed', async () => !(await client.status()).supervisor.acting);
+    await system.state(client, 'a', ({ state, pid }) => state === 'starting' && pid === undefined);
+    expect(await markedProcesses(system.installation.id)).toHaveLength(0);
+    await system.restoreDatabase();
+    expect(await system.state(client, 'a', ready)).toMatchObject({ generation: 3, restarts: 2 });
+    await system.stop(client);
+    expect(await system.footprint()).toEqual(noFootprint);
+  });
+
   it('neither starts nor ends anything until it is back', async () => {
     const { client } = await system.start([{ name: 'a', program: 'good', port: system.port(0) }]);
     const first = await system.state(client, 'a', ready);

@@ -8,12 +8,14 @@ export const configurationExitCode = 78;
 
 /**
  * Counts the deaths of one service. Times are milliseconds of the monotonic clock, so that a wall clock that jumps
- * causes no burst of restarts.
+ * causes no burst of restarts. What was ready and dies for the first time is started again without a pause, as Kubernetes
+ * does (Pod lifecycle, "Container restarts"): the pauses are for what dies again before it has been ready for long enough.
  */
 export class Restarts {
   readonly #policy: SupervisionPolicy;
   readonly #random: () => number;
-  #attempt = 0;
+  #deaths = 0;
+  #pauses = 0;
   #unready: number[] = [];
 
   constructor(policy: SupervisionPolicy, random: () => number = Math.random) {
@@ -23,7 +25,8 @@ export class Restarts {
 
   /** Somebody started it on purpose: all is forgiven. */
   reset(): void {
-    this.#attempt = 0;
+    this.#deaths = 0;
+    this.#pauses = 0;
     this.#unready = [];
   }
 
@@ -41,13 +44,14 @@ export class Restarts {
     } else if (now - readySince >= resetAfterReadyMs) {
       this.reset();
     }
-    return { retryInMs: this.#pause() };
+    this.#deaths += 1;
+    return { retryInMs: readySince !== undefined && this.#deaths === 1 ? 0 : this.#pause() };
   }
 
   #pause(): number {
     const { backoffMinMs, backoffMaxMs, backoffJitter } = this.#policy;
-    const pause = Math.min(backoffMaxMs, backoffMinMs * 2 ** Math.min(this.#attempt, 30));
-    this.#attempt += 1;
+    const pause = Math.min(backoffMaxMs, backoffMinMs * 2 ** Math.min(this.#pauses, 30));
+    this.#pauses += 1;
     return Math.round(pause * (1 + backoffJitter * (2 * this.#random() - 1)));
   }
 }

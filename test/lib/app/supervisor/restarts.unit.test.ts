@@ -29,7 +29,23 @@ describe('restarts', () => {
     restarts.died(0, undefined);
     restarts.died(1_000, undefined);
     expect(restarts.died(80_000, 20_001)).toEqual({ retryInMs: 2000 });
-    expect(restarts.died(200_000, 140_000)).toEqual({ retryInMs: 500 });
+    expect(restarts.died(200_000, 140_000)).toEqual({ retryInMs: 0 });
+    expect(restarts.died(201_000, undefined)).toEqual({ retryInMs: 500 });
+  });
+
+  it('go without a pause after the first death of what was ready, and with one after the second', () => {
+    const restarts = new Restarts(defaultPolicy, middle);
+    expect(restarts.died(5_000, 1_000)).toEqual({ retryInMs: 0 });
+    expect(restarts.died(9_000, 6_000)).toEqual({ retryInMs: 500 });
+    expect(restarts.died(13_000, 10_000)).toEqual({ retryInMs: 1000 });
+    restarts.reset();
+    expect(restarts.died(14_000, 13_500)).toEqual({ retryInMs: 0 });
+  });
+
+  it('pause at once when the first death was before ready', () => {
+    const restarts = new Restarts(defaultPolicy, middle);
+    expect(restarts.died(1_000, undefined)).toEqual({ retryInMs: 500 });
+    expect(restarts.died(3_000, 2_000)).toEqual({ retryInMs: 1000 });
   });
 
   it('end with the fifth death before ready within two minutes', () => {
