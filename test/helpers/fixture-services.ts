@@ -15,6 +15,9 @@ export interface FixtureService {
   readonly graceMs?: number;
   readonly readyTimeoutMs?: number;
   readonly artefactHash?: string;
+  readonly handOver?: boolean;
+  /** Several runs may listen on its port at once; the program has to bind it so. */
+  readonly shared?: boolean;
 }
 
 /** The spec of a fixture, as the composition root would make one. */
@@ -24,7 +27,12 @@ export function fixtureSpec(service: FixtureService): ServiceSpec {
     name: service.name,
     kind: service.kind ?? 'mcp',
     dependsOn: service.dependsOn ?? [],
-    port: { preferred: service.port, ...(service.range === undefined ? {} : { range: service.range }) },
+    port: {
+      preferred: service.port,
+      ...(service.range === undefined ? {} : { range: service.range }),
+      ...(service.shared === true ? { shared: { loopback: true } } : {}),
+    },
+    ...(service.handOver === undefined ? {} : { handOver: service.handOver }),
     artefactHash: service.artefactHash ?? '1',
     configHash: '1',
     command: async ({ port }) => ({

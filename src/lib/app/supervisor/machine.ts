@@ -1,8 +1,8 @@
 import type { ServiceState } from './status.ts';
 
 /**
- * The life of a service as data. `generation` counts starts: whatever was set going for one start (a timer, a probe, the
- * watch over its process) reports with that start's number and is ignored once another start has begun.
+ * The life of a service as data. `generation` counts runs: whatever was set going for one run (a timer, a probe, the
+ * watch over its process) reports with that run's number and is ignored once another has begun or taken its place.
  */
 export interface MachineState {
   readonly name: ServiceState;
@@ -30,6 +30,8 @@ export type Observation =
   | 'retry'
   /** The process was stopped as ordered. */
   | 'gone'
+  /** A successor answered its health check beside this run and has taken its place; what is left of this run is drained. */
+  | 'replaced'
   /** No further try: a crash loop, a ready timeout, an invalid configuration, a foreign port, an unkillable process. */
   | 'gave_up';
 
@@ -40,9 +42,10 @@ export const initialState: MachineState = { name: 'stopped', generation: 0 };
 const transitions: Readonly<Record<ServiceState, Readonly<Partial<Record<Order | Observation, ServiceState>>>>> = {
   stopped: { start: 'starting', adopt: 'ready' },
   starting: { healthy: 'ready', died: 'backoff', gave_up: 'failed', stop: 'stopping' },
-  ready: { unhealthy: 'unhealthy', died: 'backoff', gave_up: 'failed', stop: 'stopping' },
-  unhealthy: { healthy: 'ready', died: 'backoff', gave_up: 'failed', stop: 'stopping' },
-  backoff: { retry: 'starting', start: 'starting', gave_up: 'failed', stop: 'stopped' },
+  ready: { unhealthy: 'unhealthy', died: 'backoff', gave_up: 'failed', stop: 'stopping', replaced: 'ready' },
+  unhealthy: { healthy: 'ready', died: 'backoff', gave_up: 'failed', stop: 'stopping', replaced: 'ready' },
+  // The run may die while its successor is on the way: then that one ends the pause.
+  backoff: { retry: 'starting', start: 'starting', gave_up: 'failed', stop: 'stopped', replaced: 'ready' },
   stopping: { gone: 'stopped', gave_up: 'failed' },
   failed: { start: 'starting', stop: 'stopped' },
 };
@@ -55,5 +58,6 @@ export function transition(state: MachineState, event: MachineEvent): MachineSta
   if ('generation' in event && event.generation !== state.generation) return undefined;
   const name = transitions[state.name][event.type];
   if (name === undefined) return undefined;
-  return { name, generation: name === 'starting' ? state.generation + 1 : state.generation };
+  const another = name === 'starting' || event.type === 'replaced';
+  return { name, generation: another ? state.generation + 1 : state.generation };
 }

@@ -1,6 +1,7 @@
-import { hasCode } from '../../infra/process/identity.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import { AppError, type ErrorCode } from '../../shared/errors.ts';
+import { HandOver } from './hand-over.ts';
+import { launchFailureIsFinal } from './launch-failure.ts';
 import { initialState, type MachineEvent, type MachineState, transition } from './machine.ts';
 import { untilReady, watchHealth } from './probing.ts';
 import { configurationExitCode, Restarts } from './restarts.ts';
@@ -9,6 +10,7 @@ import type { Facts, ServiceHost, StopOptions, SupervisedService } from './servi
 import { ServiceProcess } from './service-process.ts';
 import { configurationFault, describeExit, statusOf, unkillable } from './service-status.ts';
 import type { ServiceState, ServiceStatus } from './status.ts';
+import type { NotRaised } from './successor.ts';
 
 /** Carries one service through its states: what the machine allows, this does. */
 export class ManagedService implements SupervisedService {
@@ -16,6 +18,7 @@ export class ManagedService implements SupervisedService {
   readonly #host: ServiceHost;
   readonly #restarts: Restarts;
   readonly #process: ServiceProcess;
+  readonly #handOver: HandOver;
   #state: MachineState = initialState;
   #desired: 'running' | 'stopped' = 'running';
   #restartCount = 0;
@@ -32,6 +35,7 @@ export class ManagedService implements SupervisedService {
     this.#host = host;
     this.#restarts = new Restarts(host.policy);
     this.#process = new ServiceProcess(this, host);
+    this.#handOver = new HandOver(this, this.#process, host);
   }
 
   get name(): string {
@@ -90,14 +94,38 @@ export class ManagedService implements SupervisedService {
   stop(options: StopOptions = {}): Promise<void> {
     this.#desired = 'stopped';
     this.#stopOptions = options;
+    options.now?.addEventListener('abort', () => this.#handOver.hurry(), { once: true });
+    if (options.now?.aborted === true) this.#handOver.hurry();
     this.#apply({ type: 'stop' });
     return this.settled();
   }
 
-  /** Ends it and starts it again; resolves when it is ready or has failed. */
-  restart(): Promise<void> {
-    void this.stop();
-    return this.start();
+  /**
+   * Puts another run in its place: where the service can, one that is ready beside the old one before that is ended; else
+   * one that starts when the old one has ended. Resolves when it is ready or has failed, and the old one is gone.
+   * @returns why the old run goes on serving, when no successor became ready
+   */
+  async restart(): Promise<NotRaised | undefined> {
+    const { generation } = this;
+    if (this.spec.handOver !== true || this.state !== 'ready') {
+      void this.stop();
+      await this.start();
+      return undefined;
+    }
+    this.#desired = 'running';
+    const failure = await this.#handOver.run(() => this.#succeed());
+    if (failure !== undefined && this.state === 'ready' && this.generation === generation) {
+      this.leave(`its successor was given up, the old process goes on: ${failure.reason}`, failure.code);
+    }
+    return failure;
+  }
+
+  /** Goes on as it is, although something else was ordered. */
+  leave(reason: string, code?: ErrorCode): void {
+    this.#facts.lastError = reason;
+    this.#facts.lastErrorCode = code;
+    this.#host.said(this, 'warn', reason);
+    this.#host.changed(this);
   }
 
   /** Gives up before the first try, for a reason outside of the service. */
@@ -110,6 +138,7 @@ export class ManagedService implements SupervisedService {
   /** Resolves when what was under way has ended, the clearing away of leftovers too. */
   async quiet(): Promise<void> {
     await this.#work;
+    await this.#handOver.over();
     await this.#process.cleared;
   }
 
@@ -127,7 +156,7 @@ export class ManagedService implements SupervisedService {
   }
 
   status(): ServiceStatus {
-    return statusOf(this, this.#process.run, this.logFile);
+    return statusOf(this, this.#process.run, this.logFile, this.#process.beside);
   }
 
   /** A start that somebody asked for: what went wrong before is forgiven. */
@@ -141,22 +170,23 @@ export class ManagedService implements SupervisedService {
   #apply(event: MachineEvent, reason?: string): boolean {
     const next = transition(this.#state, event);
     if (next === undefined) return false;
-    const from = this.state;
+    const from = this.#state;
     this.#state = next;
     this.#enter(from, next);
-    this.#host.changed(this, { from, to: next.name, event: event.type, reason });
+    this.#host.changed(this, { from: from.name, to: next.name, event: event.type, reason });
     for (const look of [...this.#waiters]) look();
     return true;
   }
 
-  #enter(from: ServiceState, { name, generation }: MachineState): void {
+  #enter(from: MachineState, { name, generation }: MachineState): void {
+    if (name !== 'ready' && name !== 'unhealthy' && name !== 'backoff') this.#handOver.abandon();
     if (name === 'starting') {
       this.#stage.abort();
       this.#stage = new AbortController();
       this.#facts = { lastExit: this.#facts.lastExit, lastExitAt: this.#facts.lastExitAt };
       this.#readySince = undefined;
       this.#work = this.#launch(generation, this.#stage.signal);
-    } else if (name === 'ready' && from !== 'unhealthy') {
+    } else if (name === 'ready' && (from.name !== 'unhealthy' || from.generation !== generation)) {
       this.#readySince = performance.now();
       this.#watchHealth(generation);
     } else if (name === 'stopping') {
@@ -170,6 +200,7 @@ export class ManagedService implements SupervisedService {
 
   async #launch(generation: number, signal: AbortSignal): Promise<void> {
     try {
+      await this.#handOver.raised;
       await this.#process.cleared;
       await this.#host.mayAct(this, signal);
       signal.throwIfAborted();
@@ -182,9 +213,11 @@ export class ManagedService implements SupervisedService {
       const paused = (): boolean => !this.#host.acting(this);
       const result = await untilReady(this.spec, run, this.#host.policy, signal, paused);
       if (result.ready) {
-        this.#facts.detail = result.detail;
-        this.#facts.readyAt = new Date();
-        this.#facts.readyMs = Math.round(performance.now() - run.startedAt);
+        await this.#host.verifyPort(this, signal).catch(async (error: unknown) => {
+          await this.#process.end(run);
+          throw error;
+        });
+        this.#becameReady(run, result.detail);
         this.#apply({ type: 'healthy', generation });
         return;
       }
@@ -198,14 +231,35 @@ export class ManagedService implements SupervisedService {
     }
   }
 
-  /** Errors that a person must mend end the tries; those that may pass (no memory, no disk, no database) don't. */
+  #becameReady(run: Run, detail: string | undefined): void {
+    this.#facts.detail = detail;
+    this.#facts.readyAt = new Date();
+    this.#facts.readyMs = Math.round(performance.now() - run.startedAt);
+  }
+
+  /** A successor is wanted for the run that serves now, and for no other. */
+  #succeed(): ((run: Run, detail: string | undefined) => Run | undefined | false) | undefined {
+    if (this.state !== 'ready') return undefined;
+    const { generation } = this;
+    return (run, detail) => {
+      if (transition(this.#state, { type: 'replaced', generation }) === undefined) return false;
+      const predecessor = this.#process.promote(run);
+      this.#stage.abort();
+      this.#stage = new AbortController();
+      this.#restarts.reset();
+      this.#restartCount = 0;
+      this.#facts = { lastExit: this.#facts.lastExit, lastExitAt: this.#facts.lastExitAt };
+      this.#becameReady(run, detail);
+      this.#apply({ type: 'replaced', generation });
+      void this.#watchExit(run, this.generation);
+      return predecessor;
+    };
+  }
+
   #launchFailed(error: unknown, generation: number): void {
     const code = error instanceof AppError ? error.code : undefined;
     const reason = error instanceof Error ? error.message : String(error);
-    const final = code === 'PORT_TAKEN' || code === 'CONFIG_INVALID' || code === 'PRECONDITION' || code === 'NOT_FOUND';
-    const mayPass = error instanceof AppError && error.data['reason'] === 'disk_full';
-    if ((final && !mayPass) || hasCode(error, 'ENOENT', 'EACCES', 'EPERM', 'ENOTDIR', 'ENOEXEC'))
-      this.#giveUp(reason, generation, code);
+    if (launchFailureIsFinal(error)) this.#giveUp(reason, generation, code);
     else this.#retryLater(reason, generation, code);
   }
 
@@ -227,7 +281,9 @@ export class ManagedService implements SupervisedService {
     this.#facts.lastErrorCode = code;
     this.#facts.nextRetryAt = new Date(Date.now() + verdict.retryInMs);
     this.#apply({ type: 'died', generation }, reason);
-    setTimeout(() => {
+    setTimeout(async () => {
+      // A successor that was on its way when this run died ends the pause when it is ready.
+      await this.#handOver.raised;
       if (this.generation === generation && this.state === 'backoff') this.#restartCount += 1;
       this.#apply({ type: 'retry', generation });
     }, verdict.retryInMs);
@@ -254,7 +310,7 @@ export class ManagedService implements SupervisedService {
     const report = (health: { healthy: boolean; reason: string }): void => {
       if (health.healthy) this.#apply({ type: 'healthy', generation });
       else if (this.#apply({ type: 'unhealthy', generation }, health.reason))
-        void this.#replace(run, generation, health.reason);
+        void this.#endSick(run, generation, health.reason);
     };
     watchHealth(this.spec, run, this.#host.policy, signal, report).catch(() => {
       // Only the stage's signal ends the watch early.
@@ -262,7 +318,7 @@ export class ManagedService implements SupervisedService {
   }
 
   /** Ends a run that no longer answers; another is started after a pause. */
-  async #replace(run: Run, generation: number, reason: string): Promise<void> {
+  async #endSick(run: Run, generation: number, reason: string): Promise<void> {
     try {
       await this.#host.mayAct(this, this.#stage.signal);
     } catch {
@@ -277,9 +333,10 @@ export class ManagedService implements SupervisedService {
   async #stopRun(generation: number, before: Promise<void>): Promise<void> {
     const options = this.#stopOptions;
     await before;
+    await this.#handOver.over();
     await this.#process.cleared;
     await this.#host.mayAct(this);
-    const survivors = await this.#process.end(this.#process.run, options);
+    const survivors = await this.#process.endAll(options);
     if (survivors.length > 0) {
       this.#giveUp(unkillable(survivors), generation);
       return;

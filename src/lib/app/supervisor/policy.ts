@@ -27,6 +27,8 @@ export interface SupervisionPolicy {
   readonly adoptedPollMs: number;
   /** How often the epoch is looked at. */
   readonly epochEveryMs: number;
+  /** How long whoever routes to a service gets to hear of its new port before the old process is told to end. */
+  readonly routeSettleMs: number;
   /** How long a port may stay held by a process of ours that is on its way out. */
   readonly portWaitMs: number;
 }
@@ -48,5 +50,6 @@ export const defaultPolicy: SupervisionPolicy = {
   parallelStarts: 4,
   adoptedPollMs: 250,
   epochEveryMs: 2_000,
+  routeSettleMs: 200,
   portWaitMs: 3_000,
 };

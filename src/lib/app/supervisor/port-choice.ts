@@ -1,7 +1,7 @@
 import { freePort, isPortFree, type PortHolder } from '../../infra/process/ports.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import { PortTakenError } from '../../shared/errors.ts';
-import { machinePorts, whoHolds } from './port-holder.ts';
+import { machinePorts, strangerOn, whoHolds } from './port-holder.ts';
 
 /**
  * The port for the next run of a service: the preferred one, else (when it may move) the next free one of its range. Waits
@@ -20,7 +20,12 @@ async function choosePort(
 ): Promise<number | undefined> {
   const { port } = spec;
   if (port === undefined) return undefined;
-  const { preferred, range } = port;
+  const { preferred, range, shared } = port;
+  if (shared !== undefined) {
+    const stranger = await strangerOn(preferred, machinePorts(options.installationId, shared));
+    if (stranger !== undefined) throw portTaken(spec, stranger);
+    return preferred;
+  }
   const mine = !options.reserved.has(preferred);
   if (mine && (await isPortFree(preferred))) return preferred;
   if (range !== undefined) {
@@ -88,7 +93,8 @@ export class PortClaims {
     if (port !== undefined) this.#claims.set(name, port);
   }
 
-  release(name: string): void {
-    this.#claims.delete(name);
+  /** Gives back the port of a run that is over; the service may have been given another one since. */
+  release(name: string, port: number | undefined): void {
+    if (this.#claims.get(name) === port) this.#claims.delete(name);
   }
 }

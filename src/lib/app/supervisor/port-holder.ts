@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { markOf } from '../../infra/process/marker.ts';
-import { holderOf, isPortFree, type PortHolder } from '../../infra/process/ports.ts';
+import { holdersOf, isPortFree, type PortHolder } from '../../infra/process/ports.ts';
 
 /** How the machine is asked about a port. */
 export interface PortLookup {
   isFree(port: number): Promise<boolean>;
-  /** Who listens; nobody seen is `undefined`. */
+  /** Who listens, a stranger where there are several; nobody seen is `undefined`. */
   holder(port: number): Promise<PortHolder | undefined>;
   /** Whether a process carries the mark of our installation. */
   isOurs(pid: number): Promise<boolean>;
@@ -21,12 +21,20 @@ const pollMs = 50;
 /** A holder without a process may be one that ends just now; for that long another look is worth it, in ms. */
 const unseenMs = 300;
 
-/** The lookup of this machine, for one installation. */
-export function machinePorts(installationId: string): PortLookup {
+/**
+ * The lookup of this machine, for one installation.
+ * @param options.loopback only who listens where a loopback address leads counts as a holder
+ */
+export function machinePorts(installationId: string, { loopback = false } = {}): PortLookup {
+  const isOurs = async (pid: number) => (await markOf(pid))?.installationId === installationId;
   return {
     isFree: isPortFree,
-    holder: holderOf,
-    isOurs: async (pid) => (await markOf(pid))?.installationId === installationId,
+    isOurs,
+    holder: async (port) => {
+      const holders = await holdersOf(port, loopback);
+      for (const holder of holders) if (holder.pid === undefined || !(await isOurs(holder.pid))) return holder;
+      return holders[0];
+    },
   };
 }
 
@@ -48,6 +56,23 @@ export async function whoHolds(
     const patience = ours ? options.waitMs : isStranger(holder) ? 0 : unseenMs;
     if (performance.now() - since >= patience) return { holder, ours };
     await delay(pollMs, undefined, options.signal === undefined ? {} : { signal: options.signal });
+  }
+}
+
+/**
+ * The stranger among those who listen on a port that processes of ours may share; `undefined` when there is none. Looks
+ * without binding: a socket that is bound for a test would keep a process of ours from it just then.
+ */
+export async function strangerOn(
+  port: number,
+  lookup: Pick<PortLookup, 'holder' | 'isOurs'>,
+): Promise<PortHolder | undefined> {
+  const since = performance.now();
+  for (;;) {
+    const holder = await lookup.holder(port);
+    if (holder === undefined || (holder.pid !== undefined && (await lookup.isOurs(holder.pid)))) return undefined;
+    if (isStranger(holder) || performance.now() - since >= unseenMs) return holder;
+    await delay(pollMs);
   }
 }
 

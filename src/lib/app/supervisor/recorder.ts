@@ -54,6 +54,20 @@ export class Recorder {
     this.#drain();
   }
 
+  /** Resolves when everything that was to be written before is committed. Rejects with the signal's reason before that. */
+  caughtUp(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason);
+      const abort = (): void => reject(signal.reason);
+      signal.addEventListener('abort', abort, { once: true });
+      this.write(async () => {
+        signal.removeEventListener('abort', abort);
+        resolve();
+        return true;
+      });
+    });
+  }
+
   /** Waits until everything is written, the database is away, or the time is over. */
   async flush(ms: number): Promise<void> {
     const deadline = performance.now() + ms;

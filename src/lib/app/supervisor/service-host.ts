@@ -1,6 +1,5 @@
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
-import type { ServiceInstanceId } from '../../shared/ids.ts';
 import type { MachineEvent } from './machine.ts';
 import type { SupervisionPolicy } from './policy.ts';
 import type { Installation, ProcessRecord } from './run.ts';
@@ -42,8 +41,17 @@ export interface ServiceHost {
   claimPort(service: SupervisedService, signal: AbortSignal): Promise<number | undefined>;
   /** Something worth a record has changed; `change` is absent when the state is the same. */
   changed(service: SupervisedService, change?: StateChange): void;
+  /**
+   * After a run has bound a port that several may share: makes sure that all who listen there are ours.
+   * @throws PortTakenError naming the stranger
+   */
+  verifyPort(service: SupervisedService, signal: AbortSignal): Promise<void>;
+  /** Resolves when all that {@link changed} was told is committed, and whoever routes to the service has had time to hear of it. */
+  announced(service: SupervisedService, signal: AbortSignal): Promise<void>;
+  /** Something worth telling that changes no state. */
+  said(service: SupervisedService, level: 'info' | 'warn' | 'error', message: string): void;
   /** A run is over: its process and all that it left behind are gone. */
-  ended(service: SupervisedService, instanceId: ServiceInstanceId): void;
+  ended(service: SupervisedService, run: ProcessRecord): Promise<void>;
 }
 
 export interface StateChange {

@@ -4,13 +4,17 @@ import { newId, type ServiceInstanceId } from '../../shared/ids.ts';
 import { type ProcessRecord, Run } from './run.ts';
 import type { ServiceHost, StopOptions, SupervisedService } from './service-host.ts';
 
-/** The processes of one service: one run at a time, ended with all that it started before the next one begins. */
+/**
+ * The processes of one service: one run on record, each ended with all that it started; and during a hand-over a second
+ * one beside it, the successor before it takes the place, the predecessor after.
+ */
 export class ServiceProcess {
   readonly #service: SupervisedService;
   readonly #host: ServiceHost;
   #run: Run | undefined;
-  /** The run that we are ending ourselves: its exit is no death. */
-  #ending: Run | undefined;
+  readonly #beside = new Set<Run>();
+  /** Runs that we are ending ourselves: their exit is no death. */
+  readonly #ending = new Set<Run>();
   #leftovers: Promise<unknown> = Promise.resolve();
   #logFile: string | undefined;
 
@@ -22,6 +26,10 @@ export class ServiceProcess {
   /** While there is a process on record, its run. */
   get run(): Run | undefined {
     return this.#run;
+  }
+  /** Runs that live beside the one on record. */
+  get beside(): readonly Run[] {
+    return [...this.#beside];
   }
   /** Of the last run. */
   get logFile(): string | undefined {
@@ -40,21 +48,31 @@ export class ServiceProcess {
 
   /** @throws what preparing, choosing a port and executing throw; the signal's reason */
   async spawn(signal: AbortSignal): Promise<Run> {
-    const { spec, name } = this.#service;
-    await spec.prepare?.(signal);
-    const port = await this.#host.claimPort(this.#service, signal);
-    const instanceId = newId<ServiceInstanceId>();
-    const command = await spec.command({ instanceId, port });
-    await this.#host.mayAct(this.#service, signal);
-    signal.throwIfAborted();
-    const { artefactHash, configHash } = spec;
-    const facts = { instanceId, port, artefactHash, configHash };
-    return this.#hold(await Run.spawn(this.#host.installation, name, command, facts));
+    return this.#hold(await this.#execute(signal));
+  }
+
+  /**
+   * Starts a successor beside the run on record.
+   * @throws as {@link spawn}
+   */
+  async spawnBeside(signal: AbortSignal): Promise<Run> {
+    const run = await this.#execute(signal);
+    this.#beside.add(run);
+    return run;
+  }
+
+  /** Puts a successor on record. @returns the run whose place it took; it is still to be ended */
+  promote(successor: Run): Run | undefined {
+    const predecessor = this.#run;
+    this.#beside.delete(successor);
+    if (predecessor !== undefined) this.#beside.add(predecessor);
+    this.#hold(successor);
+    return predecessor;
   }
 
   /** Whether the run's exit is expected: we end it, or it is no longer the one on record. */
   isOver(run: Run): boolean {
-    return this.#ending === run || this.#run !== run;
+    return this.#ending.has(run) || this.#run !== run;
   }
 
   /** Ends a run that is dead or sick, at once or when `allowed`; {@link cleared} waits for it. */
@@ -63,10 +81,16 @@ export class ServiceProcess {
     return this.#leftovers;
   }
 
+  /** Ends every run that is there. @returns the pids that even SIGKILL did not end */
+  async endAll(options: StopOptions = {}): Promise<readonly number[]> {
+    const runs = [...(this.#run === undefined ? [] : [this.#run]), ...this.#beside];
+    return (await Promise.all(runs.map((run) => this.end(run, options)))).flat();
+  }
+
   /** Ends a run and all that it started. @returns the pids that even SIGKILL did not end */
   async end(run: Run | undefined, options: StopOptions = {}): Promise<readonly number[]> {
     if (run === undefined) return [];
-    this.#ending = run;
+    this.#ending.add(run);
     const { stop } = this.#service.spec;
     const how: Termination = {
       signal: stop.signal,
@@ -78,9 +102,23 @@ export class ServiceProcess {
     if (outcome === 'unkillable') return survivors;
     // The exit is reported a moment after the process is gone from the table.
     await Promise.race([run.exited, delay(200, undefined, { ref: false })]);
+    const known = this.#run === run || this.#beside.delete(run);
     if (this.#run === run) this.#run = undefined;
-    this.#host.ended(this.#service, run.record.instanceId);
+    if (known) await this.#host.ended(this.#service, run.record);
     return [];
+  }
+
+  async #execute(signal: AbortSignal): Promise<Run> {
+    const { spec, name } = this.#service;
+    await spec.prepare?.(signal);
+    const port = await this.#host.claimPort(this.#service, signal);
+    const instanceId = newId<ServiceInstanceId>();
+    const command = await spec.command({ instanceId, port });
+    await this.#host.mayAct(this.#service, signal);
+    signal.throwIfAborted();
+    const { artefactHash, configHash } = spec;
+    const facts = { instanceId, port, artefactHash, configHash };
+    return await Run.spawn(this.#host.installation, name, command, facts);
   }
 
   #hold(run: Run): Run {

@@ -1,8 +1,8 @@
 import { tailLines } from '../../infra/process/logs.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
-import type { Run } from './run.ts';
+import type { ProcessRecord, Run } from './run.ts';
 import type { SupervisedService } from './service-host.ts';
-import type { LastExit, ServiceStatus } from './status.ts';
+import type { LastExit, RunBeside, ServiceStatus } from './status.ts';
 
 const lastLogLength = 500;
 const lastWordLines = 20;
@@ -12,6 +12,7 @@ export function statusOf(
   service: Omit<SupervisedService, 'status'>,
   run: Run | undefined,
   logFile: string | undefined,
+  beside: readonly Run[] = [],
 ): ServiceStatus {
   const { facts } = service;
   const status = {
@@ -24,6 +25,7 @@ export function statusOf(
     generation: service.generation,
     restarts: facts.restarts,
     adopted: run?.adopted === true ? true : undefined,
+    beside: beside.length === 0 ? undefined : beside.map(({ pid, record }) => besideOf(pid, record)),
     startedAt: run?.record.startedAt.toISOString(),
     readyAt: facts.readyAt?.toISOString(),
     readyMs: facts.readyMs,
@@ -38,6 +40,10 @@ export function statusOf(
   return Object.fromEntries(
     Object.entries(status).filter(([, value]) => value !== undefined),
   ) as unknown as ServiceStatus;
+}
+
+function besideOf(pid: number, { instanceId, port }: ProcessRecord): RunBeside {
+  return port === undefined ? { pid, instanceId } : { pid, instanceId, port };
 }
 
 /** Why a process that ended for its configuration says it did, in its own last words. */

@@ -44,6 +44,13 @@ export interface ServiceResources {
   readonly limits?: { readonly memoryBytes?: number; readonly openFiles?: number; readonly nice?: number };
 }
 
+/** A run that lives beside the one on record during a hand-over: the successor on its way, or the predecessor that is drained. */
+export interface RunBeside {
+  readonly pid: number;
+  readonly instanceId: string;
+  readonly port?: number;
+}
+
 export interface ServiceStatus {
   readonly name: string;
   readonly kind: ServiceKind;
@@ -58,6 +65,7 @@ export interface ServiceStatus {
   readonly restarts: number;
   /** It was found running by this supervisor, not started by it. */
   readonly adopted?: boolean;
+  readonly beside?: readonly RunBeside[];
   /** ISO 8601, UTC. */
   readonly startedAt?: string;
   readonly readyAt?: string;
@@ -156,6 +164,8 @@ export interface ServicesResult {
   readonly pending?: readonly string[];
   /** What stands on a service that was restarted, and was not restarted itself. */
   readonly dependents?: readonly string[];
+  /** The last lines of output of those that failed, and of successors that did, by service. */
+  readonly lines?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** One line of a service's output. */

@@ -1,13 +1,15 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ServiceInstanceId } from '../../shared/ids.ts';
 import { Bookkeeping } from './bookkeeping.ts';
 import { DatabaseRecordFile } from './database-record.ts';
 import { Fence } from './fence.ts';
 import type { Journal } from './journal.ts';
 import type { SupervisionPolicy } from './policy.ts';
-import { PortClaims } from './port-choice.ts';
+import { PortClaims, portTaken } from './port-choice.ts';
+import { machinePorts, strangerOn } from './port-holder.ts';
 import { Recorder } from './recorder.ts';
 import { closeInterrupted } from './repository.ts';
-import type { Installation } from './run.ts';
+import type { Installation, ProcessRecord } from './run.ts';
 import type { ServiceHost, StateChange, SupervisedService, SupervisorLog } from './service-host.ts';
 
 export interface SupervisorHostOptions {
@@ -96,9 +98,31 @@ export class SupervisorHost implements ServiceHost {
     this.books.record(service, change);
   }
 
-  ended(service: SupervisedService, instanceId: ServiceInstanceId): void {
-    this.ports.release(service.name);
-    if (service.spec.kind === 'api') this.closeCalls(instanceId);
+  async verifyPort({ spec }: SupervisedService): Promise<void> {
+    if (spec.port?.shared === undefined) return;
+    const stranger = await strangerOn(spec.port.preferred, machinePorts(this.installation.id, spec.port.shared));
+    if (stranger !== undefined) throw portTaken(spec, stranger);
+  }
+
+  async announced({ spec }: SupervisedService, signal: AbortSignal): Promise<void> {
+    await this.recorder.caughtUp(signal);
+    // Behind a shared port nobody has to learn where to go.
+    if (spec.port?.shared === undefined) await delay(this.policy.routeSettleMs, undefined, { signal });
+  }
+
+  said({ name }: SupervisedService, level: 'info' | 'warn' | 'error', message: string): void {
+    this.#journal.add({ type: 'log', level, service: name, message });
+    this.#log[level]({ target: name }, `${name}: ${message}`);
+  }
+
+  async ended({ name, spec }: SupervisedService, { instanceId, port }: ProcessRecord): Promise<void> {
+    this.ports.release(name, port);
+    if (spec.kind === 'api') this.closeCalls(instanceId);
+    try {
+      await spec.cleanUp?.(instanceId);
+    } catch (error) {
+      this.#log.error({ err: error, target: name }, `what a run of ${name} left behind could not be removed`);
+    }
   }
 
   /** The calls that an API process left open get their outcome. */

@@ -12,6 +12,7 @@ import type { Journal } from './journal.ts';
 import { ManagedService } from './managed-service.ts';
 import { checkDependencies, inOrder } from './order.ts';
 import { takeEpoch } from './repository.ts';
+import { RollingTurns } from './rolling.ts';
 import type { SupervisorLog } from './service-host.ts';
 import type { BootState, InstanceStatus, ServicesResult } from './status.ts';
 import { SupervisorHost, type SupervisorHostOptions } from './supervisor-host.ts';
@@ -162,12 +163,13 @@ export class Supervisor implements Booting {
     const wanted = this.#select(all, () => []);
     for (const name of wanted) this.host.books.stoppedOnPurpose.delete(name);
     const { parallelStarts } = this.host.policy;
+    const turns = new RollingTurns();
     await inOrder(
       this.services.filter(({ name }) => wanted.has(name)),
       { parallel: parallelStarts },
-      (service) => service.restart(),
+      (service) => turns.restart(service),
     );
-    return this.#result(wanted, ['ready']);
+    return turns.report(this.#result(wanted, ['ready']));
   }
 
   /** Stops everything, in reverse order; resolves when it is done. Called again with `now`, it kills what is left. */

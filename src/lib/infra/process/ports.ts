@@ -50,28 +50,54 @@ export async function freePort(
 
 /** Who listens on the TCP port, on any address; `undefined` when nobody does. */
 export async function holderOf(port: number): Promise<PortHolder | undefined> {
-  if (process.platform !== 'linux') return lsof(port);
-  const owners = listeningSockets(port);
-  if (owners.size === 0) return undefined;
-  const pid = linuxPids().find((candidate) => holdsSocket(candidate, owners));
-  if (pid === undefined) {
-    const uid = [...owners.values()].find((owner) => owner !== process.getuid?.()) ?? [...owners.values()][0];
-    return uid === undefined ? { port } : { port, uid };
-  }
-  const command = await commandOf(pid);
-  return command === undefined ? { port, pid } : { port, pid, command };
+  const all = await holdersOf(port);
+  return all.find(({ pid }) => pid !== undefined) ?? all.find(({ uid }) => uid !== process.getuid?.()) ?? all[0];
 }
 
+/**
+ * Who listens on the TCP port, each process and each user whose processes can't be seen once: several may by SO_REUSEPORT.
+ * @param loopback only who would also be reached by a loopback address
+ */
+export async function holdersOf(port: number, loopback = false): Promise<readonly PortHolder[]> {
+  if (process.platform !== 'linux') {
+    const found = await lsof(port);
+    return found === undefined ? [] : [found];
+  }
+  const owners = listeningSockets(port, loopback);
+  if (owners.size === 0) return [];
+  const holders: PortHolder[] = [];
+  for (const pid of linuxPids()) {
+    const held = heldSockets(pid, owners);
+    if (held.length === 0) continue;
+    for (const inode of held) owners.delete(inode);
+    const command = await commandOf(pid);
+    holders.push(command === undefined ? { port, pid } : { port, pid, command });
+  }
+  for (const uid of new Set(owners.values())) holders.push({ port, uid });
+  return holders;
+}
+
+/** Local addresses as `/proc/net/tcp` prints them (words in host order): any and loopback, of IPv4, IPv6 and the mapped ones. */
+const loopbackForms: ReadonlySet<string> = new Set([
+  '00000000',
+  '0100007F',
+  '00000000000000000000000000000000',
+  '00000000000000000000000001000000',
+  '0000000000000000FFFF000000000000',
+  '0000000000000000FFFF00000100007F',
+]);
+
 /** The sockets that listen on a port, inode to user (`/proc/net/tcp`, proc_pid_net(5): local address, st 0A = LISTEN, uid, inode). */
-function listeningSockets(port: number): Map<string, number> {
+function listeningSockets(port: number, loopback: boolean): Map<string, number> {
   const wanted = port.toString(16).toUpperCase().padStart(4, '0');
   const owners = new Map<string, number>();
   for (const file of ['/proc/net/tcp', '/proc/net/tcp6']) {
     for (const line of readTable(file)) {
       const fields = line.trim().split(/\s+/);
-      if (fields[3] === '0A' && fields[1]?.endsWith(`:${wanted}`) && fields[9] !== undefined) {
-        owners.set(fields[9], Number(fields[7]));
-      }
+      const [address = '', bound] = fields[1]?.split(':') ?? [];
+      if (fields[3] !== '0A' || bound !== wanted || fields[9] === undefined) continue;
+      if (loopback && !loopbackForms.has(address)) continue;
+      owners.set(fields[9], Number(fields[7]));
     }
   }
   return owners;
@@ -87,14 +113,14 @@ function readTable(file: string): string[] {
   }
 }
 
-function holdsSocket(pid: number, inodes: ReadonlyMap<string, number>): boolean {
+function heldSockets(pid: number, inodes: ReadonlyMap<string, number>): string[] {
   try {
-    return readdirSync(`/proc/${pid}/fd`).some((fd) => {
+    return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
       const found = /^socket:\[(\d+)\]$/.exec(linkOf(`/proc/${pid}/fd/${fd}`));
-      return found?.[1] !== undefined && inodes.has(found[1]);
+      return found?.[1] !== undefined && inodes.has(found[1]) ? [found[1]] : [];
     });
   } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ESRCH', 'EACCES', 'EPERM')) return false;
+    if (hasCode(error, 'ENOENT', 'ESRCH', 'EACCES', 'EPERM')) return [];
     throw error;
   }
 }

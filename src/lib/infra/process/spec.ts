@@ -33,7 +33,14 @@ export interface ServiceSpec {
   readonly configuredAt?: string;
   readonly dependsOn: readonly string[];
   /** Preferred port and the range to fall back to; absent when the service listens nowhere. A fixed port has no range. */
-  readonly port?: { readonly preferred: number; readonly range?: readonly [number, number] };
+  readonly port?: {
+    readonly preferred: number;
+    readonly range?: readonly [number, number];
+    /** Several runs of ours may listen on it at once (SO_REUSEPORT, Linux); `loopback`: on loopback addresses only. */
+    readonly shared?: { readonly loopback: boolean };
+  };
+  /** A restart raises a successor beside the run that serves, which is ended only when that one is ready. */
+  readonly handOver?: boolean;
   /** Digest of what is run; another digest means the running process is outdated. */
   readonly artefactHash: string;
   /** Digest of its configuration, likewise. */
@@ -41,6 +48,8 @@ export interface ServiceSpec {
   prepare?(signal: AbortSignal): Promise<void>;
   command(run: { readonly instanceId: ServiceInstanceId; readonly port: number | undefined }): Promise<ProcessCommand>;
   probe(context: ProbeContext): Promise<ProbeResult>;
+  /** Removes what a run that is over may have left outside of its process. */
+  cleanUp?(instanceId: ServiceInstanceId): Promise<void>;
   /** First signal of a stop (PostgreSQL takes SIGINT for a fast shutdown) and how long to wait before SIGKILL, in ms. */
   readonly stop: { readonly signal: NodeJS.Signals; readonly graceMs: number };
   /** How long a start may take before it counts as failed, in ms. */

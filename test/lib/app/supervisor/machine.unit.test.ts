@@ -16,6 +16,7 @@ const legal = new Set([
   'starting>backoff',
   'starting>failed',
   'starting>stopping',
+  'ready>ready',
   'ready>unhealthy',
   'ready>backoff',
   'ready>failed',
@@ -25,6 +26,7 @@ const legal = new Set([
   'unhealthy>failed',
   'unhealthy>stopping',
   'backoff>starting',
+  'backoff>ready',
   'backoff>failed',
   'backoff>stopped',
   'stopping>stopped',
@@ -34,7 +36,7 @@ const legal = new Set([
 ]);
 
 const orders = ['start', 'adopt', 'stop'] as const;
-const observations = ['healthy', 'unhealthy', 'died', 'retry', 'gone', 'gave_up'] as const;
+const observations = ['healthy', 'unhealthy', 'died', 'retry', 'gone', 'gave_up', 'replaced'] as const;
 
 /** Observations carry how many generations they are late; some come from the future, which never happens and must not matter. */
 const step = fc.oneof(
@@ -57,7 +59,12 @@ describe('the state machine of a service', () => {
           const next = transition(state, event(state, wanted));
           if (next === undefined) continue;
           expect(legal).toContain(`${state.name}>${next.name}`);
-          expect(next.generation).toBe(state.generation + (next.name === 'starting' ? 1 : 0));
+          // To stay ready, or to come to it from a pause, takes a successor; and that is all a successor does.
+          const bySuccessor = next.name === 'ready' && ['ready', 'backoff'].includes(state.name);
+          const another = next.name === 'starting' || wanted.type === 'replaced';
+          if (bySuccessor) expect(wanted.type).toBe('replaced');
+          if (wanted.type === 'replaced') expect(next.name).toBe('ready');
+          expect(next.generation).toBe(state.generation + Number(another));
           state = next;
         }
       }),
@@ -88,6 +95,21 @@ describe('the state machine of a service', () => {
           state = transition(state, event(state, wanted)) ?? state;
           expect(['stopping', 'stopped', 'failed']).toContain(state.name);
         }
+      }),
+    );
+  });
+
+  it('takes a successor once, for the run that it was started beside, and never after an order to stop', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), fc.array(step, { maxLength: 60 }), (before, meanwhile) => {
+        const began = run(before);
+        const replaced = { type: 'replaced', generation: began.generation } as const;
+        let state = began;
+        for (const wanted of meanwhile) state = transition(state, event(state, wanted)) ?? state;
+        const after = transition(state, replaced);
+        const same = state.generation === began.generation;
+        expect(after !== undefined).toBe(same && ['ready', 'unhealthy', 'backoff'].includes(state.name));
+        if (after !== undefined) expect(transition(after, replaced)).toBeUndefined();
       }),
     );
   });
