@@ -19,7 +19,13 @@ const logLimitBytes = 10 * 1024 * 1024;
  * nothing), and the means to give back what the boot needed, which V8 keeps until there is pressure. Measured after a
  * start on Node 24: 99 MB resident without, 77 MB with.
  */
-const supervisorNodeFlags = ['--max-semi-space-size=2', '--no-opt', '--no-maglev', '--no-sparkplug', '--expose-gc'];
+export const supervisorNodeFlags = [
+  '--max-semi-space-size=2',
+  '--no-opt',
+  '--no-maglev',
+  '--no-sparkplug',
+  '--expose-gc',
+];
 
 /** What a supervisor leaves under `run/` for those who come after it. */
 export interface SupervisorFile {
@@ -86,7 +92,7 @@ export function openSupervisorLog(instance: Pick<Instance, 'logsDir'>): string {
 }
 
 /** The supervisor's program. @throws PreconditionError when it is not built */
-function supervisorEntry(): string {
+export function supervisorEntry(): string {
   const entry = join(packageRoot(), 'dist', 'entry', 'supervisor', 'main.js');
   if (existsSync(entry)) return entry;
   throw new PreconditionError(`The supervisor is not built: ${entry} is missing.`, {
