@@ -145,6 +145,8 @@ export default class Start extends BaseCommand<typeof Start> {
         },
       });
       await reporter.close();
+      // Stopped by name under an earlier supervisor, they stayed so until somebody asks: this order does.
+      if (status.services.some(({ state }) => state === 'stopped')) return await this.#alreadyRunning(client);
       const card = this.#card(status, 'systemprompt is running', [...before, ...status.phases]);
       if (!flags.foreground) return card;
       output.artifactLine(card);

@@ -171,7 +171,8 @@ function mapped(error: unknown, target: Target, signingIn: boolean): unknown {
   const place = target.host.startsWith('/') ? `socket ${target.host}` : `${target.host}:${target.port}`;
   return new DatabaseUnavailableError(`PostgreSQL at ${place} can't be used: ${finding.text}.`, {
     ...(finding.hint === undefined ? {} : { hint: finding.hint }),
-    next: ['infra services status'],
+    // Whoever stopped it, a start brings our own server back; another's it leaves alone.
+    next: finding.reason === 'refused' ? ['infra services status', 'infra services start'] : ['infra services status'],
     data: {
       reason: finding.reason,
       host: target.host,
