@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { identify, isAlive, type ProcessIdentity } from '../../src/lib/infra/process/identity.ts';
-import { tailLines } from '../../src/lib/infra/process/logs.ts';
+import { tailLines } from '../../src/lib/infra/process/log-tail.ts';
 import { noFootprint } from '../helpers/leaks.ts';
 import { Supervised } from '../helpers/supervised.ts';
 import { until } from '../helpers/until.ts';

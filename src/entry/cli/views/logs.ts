@@ -6,20 +6,6 @@ const timeWidth = '2026-01-31T12:00:00.000Z'.length;
 const levelWidth = 'error'.length;
 
 /**
- * The lines of several services in the order of their times. A line without one, such as the second of a stack, stays
- * behind the line that its service printed before it.
- */
-export function mergedByTime(lines: readonly ServiceLogLine[]): ServiceLogLine[] {
-  const last = new Map<string, string>();
-  const timed = lines.map((line) => {
-    const time = logRecord(line.line).time ?? last.get(line.service) ?? '';
-    last.set(line.service, time);
-    return { line, time };
-  });
-  return timed.toSorted((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0)).map(({ line }) => line);
-}
-
-/**
  * A line as a person reads it: time, service, level, message.
  *
  * @param nameWidth columns of the longest name
@@ -28,4 +14,22 @@ export function logText({ service, line }: Pick<ServiceLogLine, 'service' | 'lin
   const { time = '', level = '', message, facts = '' } = logRecord(line);
   const columns = [time.padEnd(timeWidth), service.padEnd(nameWidth), level.padEnd(levelWidth), message, facts];
   return harmless(columns.join('  ')).trimEnd();
+}
+
+const units: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
+
+/**
+ * The moment that `--since` means: so long ago (`90s`, `15m`, `2h`, `1d`), or a time as ISO 8601 has it; one without a
+ * zone is local.
+ * @returns ISO 8601 in UTC; `undefined` when it is neither
+ */
+export function sinceTime(text: string, now = Date.now()): string | undefined {
+  const [, count, unit] = /^(\d{1,9})\s?([smhd])$/.exec(text) ?? [];
+  if (count !== undefined && unit !== undefined) {
+    const at = new Date(now - Number(count) * (units[unit] ?? 0) * 1_000);
+    return Number.isNaN(at.getTime()) ? undefined : at.toISOString();
+  }
+  if (!/^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/.test(text)) return undefined;
+  const at = new Date(text);
+  return Number.isNaN(at.getTime()) ? undefined : at.toISOString();
 }

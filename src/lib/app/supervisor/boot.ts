@@ -1,5 +1,5 @@
 import type { Database } from '../../infra/database/connection.ts';
-import { tailLines } from '../../infra/process/logs.ts';
+import { tailLines } from '../../infra/process/log-tail.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import { terminate } from '../../infra/process/terminate.ts';
 import { DatabaseUnavailableError } from '../../shared/errors.ts';

@@ -21,9 +21,14 @@ export type {
 const { Agent, request: httpRequest } = process.getBuiltinModule('node:http');
 
 export interface LogQuery {
-  readonly service: string;
-  /** How many of the last lines; 20 unless told. */
+  /** Names; every service when absent. */
+  readonly service?: string | readonly string[] | undefined;
+  /** How many of the last lines of each; 20 unless told. */
   readonly lines?: number;
+  /** ISO 8601, UTC. */
+  readonly since?: string | undefined;
+  /** The least severe level that is wanted. */
+  readonly level?: string | undefined;
   /** Go on with what is written from now on. */
   readonly follow?: boolean;
   readonly signal?: AbortSignal;
@@ -107,8 +112,11 @@ export class SupervisorClient {
   }
 
   async *logs(query: LogQuery): AsyncGenerator<ServiceLogLine, void, undefined> {
-    const params = new URLSearchParams({ service: query.service });
+    const params = new URLSearchParams();
+    for (const name of [query.service ?? []].flat()) params.append('service', name);
     if (query.lines !== undefined) params.set('lines', String(query.lines));
+    if (query.since !== undefined) params.set('since', query.since);
+    if (query.level !== undefined) params.set('level', query.level);
     if (query.follow === true) params.set('follow', 'true');
     yield* this.#stream<ServiceLogLine>(`/v1/logs?${params}`, query.signal);
   }

@@ -1,10 +1,8 @@
 import { z } from 'zod';
-import { followLines, tailLines } from '../../infra/process/logs.ts';
-import { PreconditionError } from '../../shared/errors.ts';
 import type { ControlRoute, ControlStream } from './control.ts';
-import type { ManagedService } from './managed-service.ts';
+import { logStream } from './log-route.ts';
 import { carryOut } from './orders.ts';
-import type { ServiceLogLine, SupervisorEvent } from './status.ts';
+import type { SupervisorEvent } from './status.ts';
 import type { Supervisor } from './supervisor.ts';
 
 /** Names may be kinds; see selection.ts. */
@@ -16,11 +14,6 @@ const orderInput = z.strictObject({
 const stopInput = orderInput.extend({ now: z.boolean().optional() });
 const shutdownInput = z.strictObject({ now: z.boolean().optional() });
 const noInput = z.strictObject({});
-const logsInput = z.strictObject({
-  service: z.string().min(1),
-  lines: z.coerce.number().int().min(0).max(100_000).default(20),
-  follow: z.stringbool().default(false),
-});
 
 /** A listener who reads slower than things happen loses the oldest; that many may wait. */
 const waitingLimit = 10_000;
@@ -43,11 +36,7 @@ export function supervisorRoutes(supervisor: Supervisor, shutdown: (now: boolean
 export function supervisorStreams(supervisor: Supervisor, told: () => void): ControlStream[] {
   return [
     { path: '/v1/events', input: noInput, stream: (_, signal) => events(supervisor, told, signal) },
-    {
-      path: '/v1/logs',
-      input: logsInput,
-      stream: (input, signal) => logs(supervisor, input as z.output<typeof logsInput>, signal),
-    },
+    logStream(supervisor),
   ];
 }
 
@@ -94,58 +83,4 @@ async function* events(
     signal.removeEventListener('abort', onAbort);
     if (last) told();
   }
-}
-
-async function* logs(
-  supervisor: Supervisor,
-  { service: name, lines, follow }: z.output<typeof logsInput>,
-  signal: AbortSignal,
-): AsyncGenerator<ServiceLogLine | undefined, void, undefined> {
-  const service = supervisor.service(name);
-  let file = service.logFile;
-  if (file === undefined && !follow) {
-    throw new PreconditionError(`${name} has not run under this supervisor.`, {
-      next: [`infra services start ${name}`],
-    });
-  }
-  if (!follow && file !== undefined) {
-    for (const line of tailLines(file, lines)) yield toLine(name, file, line);
-    return;
-  }
-  yield undefined; // the answer begins although no line may come for a while
-  for (let first = lines; !signal.aborted; first = 100_000) {
-    file = service.logFile;
-    const next = anotherRun(supervisor, service, file, signal);
-    if (file !== undefined) for await (const line of followLines(file, first, next)) yield toLine(name, file, line);
-    else await aborted(next);
-  }
-}
-
-/** Fires when the service has begun another run (which writes to another file), or the caller has left. */
-function anotherRun(
-  supervisor: Supervisor,
-  service: ManagedService,
-  file: string | undefined,
-  signal: AbortSignal,
-): AbortSignal {
-  const next = new AbortController();
-  const off = supervisor.journal.listen(() => {
-    if (service.logFile !== file) next.abort();
-  });
-  next.signal.addEventListener('abort', off, { once: true });
-  if (signal.aborted) next.abort();
-  else signal.addEventListener('abort', () => next.abort(), { once: true });
-  return next.signal;
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-}
-
-function toLine(service: string, file: string, line: string): ServiceLogLine {
-  const instanceId = file.slice(file.lastIndexOf('/') + 1).replace(/\.log$/, '');
-  return { service, instanceId, line };
 }

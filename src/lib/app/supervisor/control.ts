@@ -45,13 +45,24 @@ export function createControlServer(api: ControlApi): Server {
 
 async function answer(api: ControlApi, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const url = new URL(request.url ?? '/', 'http://control');
-  const query = Object.fromEntries(url.searchParams);
+  const query = queryOf(url.searchParams);
   const stream = request.method === 'GET' ? api.streams.find(({ path }) => path === url.pathname) : undefined;
   if (stream !== undefined) return sendStream(response, stream, checkedInput(stream.input, query));
   const route = api.routes.find(({ method, path }) => method === request.method && path === url.pathname);
   if (route === undefined) throw new NotFoundError(`The control API has no ${request.method} ${url.pathname}.`);
   const input = route.method === 'GET' ? query : await bodyOf(request);
   sendJson(response, 200, (await route.handle(checkedInput(route.input, input))) ?? null);
+}
+
+/** A name that is given several times has a list for its value. */
+function queryOf(params: URLSearchParams): Record<string, string | string[]> {
+  const names = [...new Set(params.keys())];
+  return Object.fromEntries(
+    names.map((name) => {
+      const [first = '', ...more] = params.getAll(name);
+      return [name, more.length === 0 ? first : [first, ...more]];
+    }),
+  );
 }
 
 /** @throws UsageError naming every finding */

@@ -1,4 +1,4 @@
-import { tailLines } from '../../infra/process/logs.ts';
+import { tailLines } from '../../infra/process/log-tail.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import type { ProcessRecord, Run } from './run.ts';
 import type { SupervisedService } from './service-host.ts';

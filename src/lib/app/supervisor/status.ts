@@ -171,6 +171,14 @@ export interface ServicesResult {
 /** One line of a service's output. */
 export interface ServiceLogLine {
   readonly service: string;
+  /** Id of the run; `supervisor` for the supervisor's own lines. */
   readonly instanceId: string;
+  /** ISO 8601, UTC; absent when the line does not say, or in a form that is not known. */
+  readonly time?: string;
+  readonly level?: string;
+  /** `stdout` or `stderr`: printed by an extension, not by us. */
+  readonly stream?: string;
+  readonly msg: string;
+  /** As it stands in the file, secrets blanked. */
   readonly line: string;
 }

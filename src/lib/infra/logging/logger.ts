@@ -1,4 +1,5 @@
 import pino from 'pino';
+import type { KnownSecrets } from './known-secrets.ts';
 import { redactLogText, redactLogValue } from './redact.ts';
 
 export type Logger = pino.Logger;
@@ -6,9 +7,13 @@ export type Logger = pino.Logger;
 export interface LoggerOptions {
   /** Who writes: `supervisor`, `api`, `mcp:<name>`. */
   readonly service: string;
+  /** Which run of it. */
+  readonly instanceId?: string | undefined;
   readonly level?: string;
   /** Where to: a file (opened for appending) or a descriptor; standard output unless told. */
   readonly destination?: string | number;
+  /** Values to remove wherever they are quoted. */
+  readonly secrets?: KnownSecrets;
 }
 
 /** Bytes of lines that wait for space on a full disk; what comes beyond them is lost. */
@@ -30,20 +35,21 @@ export function createLogger(options: LoggerOptions): Logger {
   });
   // Without a listener the error would be thrown at whoever logs, and again at whoever logs that.
   destination.on('error', () => undefined);
+  const { service, instanceId, secrets } = options;
   return pino(
     {
       level: options.level ?? 'info',
-      base: { service: options.service, pid: process.pid },
+      base: { service, ...(instanceId === undefined ? {} : { instanceId }), pid: process.pid },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: {
         level: (label) => ({ level: label }),
-        log: (facts) => redactLogValue(facts) as Record<string, unknown>,
+        log: (facts) => redactLogValue(facts, { secrets }) as Record<string, unknown>,
       },
       // What `log` above made of an error is already plain.
       serializers: { err: (value: unknown) => value },
       hooks: {
         logMethod(args, method) {
-          const clean = args.map((arg: unknown) => (typeof arg === 'string' ? redactLogText(arg) : arg));
+          const clean = args.map((arg: unknown) => (typeof arg === 'string' ? redactLogText(arg, secrets) : arg));
           method.apply(this, clean as Parameters<typeof method>);
         },
       },

@@ -1,3 +1,5 @@
+import type { KnownSecrets } from './known-secrets.ts';
+
 const redacted = '[redacted]';
 const depthLimit = 8;
 const textLimit = 8_192;
@@ -20,30 +22,43 @@ const shapes: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** A text fit for a log line. */
-export function redactLogText(text: string): string {
-  let clean = text.length > textLimit ? `${text.slice(0, textLimit)}…` : text;
+/** A text fit for a log line. @param secrets values to remove wherever they are quoted */
+export function redactLogText(text: string, secrets?: KnownSecrets): string {
+  let clean = secrets === undefined ? text : secrets.blank(text);
+  if (clean.length > textLimit) clean = `${clean.slice(0, textLimit)}…`;
   for (const [find, replace] of shapes) clean = clean.replace(find, replace);
   return clean;
 }
 
+interface ValueOptions {
+  readonly secrets?: KnownSecrets | undefined;
+  readonly depth?: number;
+}
+
 /** A value fit for a log line: errors as plain members with their causes, secrets blanked, nothing deeper than 8 levels. */
-export function redactLogValue(value: unknown, depth = 0): unknown {
-  if (typeof value === 'string') return redactLogText(value);
+export function redactLogValue(value: unknown, { secrets, depth = 0 }: ValueOptions = {}): unknown {
+  if (typeof value === 'string') return redactLogText(value, secrets);
   if (typeof value !== 'object' || value === null || value instanceof Date) return value;
+  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
   if (depth >= depthLimit) return '[truncated]';
-  if (Array.isArray(value)) return value.map((item) => redactLogValue(item, depth + 1));
-  if (value instanceof Error) return redactLogValue(plainError(value), depth);
+  const deeper = { secrets, depth: depth + 1 };
+  if (Array.isArray(value)) return value.map((item) => redactLogValue(item, deeper));
+  if (value instanceof Error) return redactLogValue(plainError(value), { secrets, depth });
   return Object.fromEntries(
     Object.entries(value).map(([name, item]) => [
-      name,
-      isSecret(name, item) ? redacted : redactLogValue(item, depth + 1),
+      secrets === undefined ? name : secrets.blank(name),
+      isSecret(name, item) ? redacted : redactLogValue(item, deeper),
     ]),
   );
 }
 
 function isSecret(name: string, item: unknown): boolean {
-  return (typeof item === 'string' || typeof item === 'object') && item !== null && secretName.test(name);
+  return (typeof item === 'string' || typeof item === 'object') && item !== null && isSecretName(name);
+}
+
+/** Whether what goes under this name (a member, a variable) is a secret. */
+function isSecretName(name: string): boolean {
+  return secretName.test(name);
 }
 
 function plainError(error: Error): Record<string, unknown> {

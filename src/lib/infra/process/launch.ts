@@ -8,7 +8,7 @@ import { errorFromWire, isWireError } from '../../shared/wire.ts';
 import type { Instance } from '../config/instance.ts';
 import { packageRoot } from '../config/package-root.ts';
 import { hasCode } from './identity.ts';
-import { tailLines } from './logs.ts';
+import { tailLines } from './log-tail.ts';
 import { markerNames } from './marker.ts';
 
 const waitMs = 20_000;

@@ -4,23 +4,29 @@ const postgresPrefix = /^(\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2}(?:\.\d+)?) (\S+)
 /** PostgreSQL's severities in our words; what is not named here is its word in lower case. */
 const severities: Readonly<Record<string, string>> = {
   LOG: 'info',
+  NOTICE: 'info',
   WARNING: 'warn',
   FATAL: 'error',
   PANIC: 'error',
 };
+
+/** Lines that go on about the message before them. */
+const continued = new Set(['DETAIL', 'HINT', 'CONTEXT', 'STATEMENT', 'QUERY', 'LOCATION']);
 
 /** A log line taken apart. Of a line without time and level, such as the second of a stack, the message is all there is. */
 export interface LogRecord {
   /** ISO 8601, UTC. */
   readonly time?: string;
   readonly level?: string;
+  /** Through which stream a program of somebody else's printed it. */
+  readonly stream?: string;
   readonly message: string;
   /** What a structured line says beside it: `code=TIMEOUT port=5000`. */
   readonly facts?: string;
 }
 
 /** Told in columns of their own, or the same for every line of a service. */
-const told = new Set(['time', 'level', 'service', 'pid', 'msg', 'v', 'hostname']);
+const told = new Set(['time', 'level', 'service', 'instanceId', 'stream', 'pid', 'msg', 'v', 'hostname']);
 
 /** Reads a structured line (JSON with `msg`) or one of PostgreSQL; any other line is its own message. */
 export function logRecord(line: string): LogRecord {
@@ -46,6 +52,7 @@ function structured(line: string): LogRecord {
     return {
       ...('time' in entry && typeof entry.time === 'string' ? { time: entry.time } : {}),
       ...('level' in entry ? { level: String(entry.level) } : {}),
+      ...('stream' in entry ? { stream: String(entry.stream) } : {}),
       message: entry.msg,
       ...factsOf(entry),
     };
@@ -67,8 +74,12 @@ function factsOf(entry: object): Pick<LogRecord, 'facts'> {
 function fromPostgres(line: string): LogRecord {
   const [prefix, date, time, zone, severity] = postgresPrefix.exec(line) ?? [];
   if (prefix === undefined) return { message: line };
+  const at = zone === 'UTC' ? { time: `${date}T${time}Z` } : {};
+  if (severity !== undefined && continued.has(severity)) {
+    return { ...at, message: `${severity}:  ${line.slice(prefix.length)}` };
+  }
   return {
-    ...(zone === 'UTC' ? { time: `${date}T${time}Z` } : {}),
+    ...at,
     ...(severity === undefined ? {} : { level: severities[severity] ?? severity.toLowerCase() }),
     message: line.slice(prefix.length),
   };

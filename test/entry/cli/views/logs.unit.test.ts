@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
-import { logText, mergedByTime } from '../../../../src/entry/cli/views/logs.ts';
+import { logText, sinceTime } from '../../../../src/entry/cli/views/logs.ts';
+import { lineFilter, mergedByTime, toLogLine } from '../../../../src/lib/app/supervisor/log-lines.ts';
 
-const line = (service: string, text: string) => ({ service, instanceId: 'i', line: text });
+const line = (service: string, text: string) => toLogLine(service, 'i', text);
 
 it('merges by time, keeps a stack together, and shows time, service, level and message', () => {
   const lines = mergedByTime([
@@ -21,4 +22,56 @@ it('merges by time, keeps a stack together, and shows time, service, level and m
     '                          api                  at somewhere',
     '2026-11-21T12:00:03.000Z  database  error  no such role',
   ]);
+});
+
+it('gives what a line says about itself, also when it is not JSON', () => {
+  expect(line('database', '2026-11-21 12:00:03.000 UTC [42] ERROR:  no such table')).toEqual({
+    service: 'database',
+    instanceId: 'i',
+    time: '2026-11-21T12:00:03.000Z',
+    level: 'error',
+    msg: 'no such table',
+    line: '2026-11-21 12:00:03.000 UTC [42] ERROR:  no such table',
+  });
+  expect(line('mcp:a', '{"level":"warn","stream":"stderr","msg":"x"}')).toMatchObject({ stream: 'stderr', msg: 'x' });
+  expect(line('mcp:a', 'FATAL ERROR: Reached heap limit')).toMatchObject({ msg: 'FATAL ERROR: Reached heap limit' });
+});
+
+it('filters by level and time; what belongs to a line goes by that line', () => {
+  const texts = [
+    'raw before anything',
+    '2026-11-21 12:00:01.000 UTC [41] LOG:  one',
+    '2026-11-21 12:00:02.000 UTC [41] ERROR:  two',
+    '2026-11-21 12:00:02.000 UTC [41] STATEMENT:  SELECT two',
+    '\tand its second line',
+    '2026-11-21 12:00:03.000 UTC [41] LOG:  three',
+    '{"level":"warn","time":"2026-11-21T12:00:04.000Z","msg":"four"}',
+  ];
+  const passing = (filter: Parameters<typeof lineFilter>[0]): string[] =>
+    texts
+      .map((text) => line('database', text))
+      .filter(lineFilter(filter))
+      .map(({ msg }) => msg);
+  expect(passing({})).toHaveLength(7);
+  expect(passing({ level: 'warn' })).toEqual([
+    'raw before anything',
+    'two',
+    'STATEMENT:  SELECT two',
+    '\tand its second line',
+    'four',
+  ]);
+  expect(passing({ since: '2026-11-21T12:00:03.000Z' })).toEqual(['raw before anything', 'three', 'four']);
+  expect(passing({ since: '2026-11-21T12:00:03.000Z', level: 'error' })).toEqual(['raw before anything']);
+});
+
+it('knows durations and times', () => {
+  const now = Date.parse('2026-11-21T12:00:00Z');
+  expect(sinceTime('90s', now)).toBe('2026-11-21T11:58:30.000Z');
+  expect(sinceTime('2h', now)).toBe('2026-11-21T10:00:00.000Z');
+  expect(sinceTime('1d', now)).toBe('2026-11-20T12:00:00.000Z');
+  expect(sinceTime('2026-11-21T12:00:00+02:00', now)).toBe('2026-11-21T10:00:00.000Z');
+  expect(sinceTime('2026-11-21', now)).toBe('2026-11-21T00:00:00.000Z');
+  for (const wrong of ['', 'yesterday', '5', '5w', '999999999d', '2026-13-01', '12:00']) {
+    expect(sinceTime(wrong, now)).toBeUndefined();
+  }
 });

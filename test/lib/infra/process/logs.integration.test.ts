@@ -1,7 +1,10 @@
-import { appendFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { followLines, logFileOf, tailLines } from '../../../../src/lib/infra/process/logs.ts';
+import { partsOf, rotateLog } from '../../../../src/lib/infra/process/log-rotation.ts';
+import { tailLines } from '../../../../src/lib/infra/process/log-tail.ts';
+import { logFileOf } from '../../../../src/lib/infra/process/logs.ts';
 import { temporaryFolder } from '../../../helpers/temporary-folder.ts';
 
 describe('the logs of services', () => {
@@ -17,44 +20,33 @@ describe('the logs of services', () => {
     expect(tailLines(file, 1)).toEqual(['unfinished']);
   });
 
-  it('follows whole lines, through a truncation, until it is told to stop', async () => {
+  it('reads on into the rotated parts', async () => {
     await using folder = await temporaryFolder();
     const file = join(folder.path, 'x.log');
-    writeFileSync(file, 'one\ntwo\n');
-    const stop = new AbortController();
-    const lines = followLines(file, 1, stop.signal);
-    const next = async (): Promise<string | undefined> => (await lines.next()).value ?? undefined;
-    expect(await next()).toBe('two');
-    appendFileSync(file, 'thr');
-    appendFileSync(file, 'ee\nfour\n');
-    expect([await next(), await next()]).toEqual(['three', 'four']);
-    truncateSync(file);
-    appendFileSync(file, 'a\n');
-    expect(await next()).toBe('a');
-    appendFileSync(file, 'rest');
-    stop.abort();
-    expect(await next()).toBe('rest');
-    expect((await lines.next()).done).toBe(true);
+    const all = Array.from({ length: 5_000 }, (_, index) => `line ${index}`);
+    for (const [index, line] of all.entries()) {
+      appendFileSync(file, `${line}\n`);
+      if (index % 1_000 === 999) rotateLog(file, { maxBytes: 1, maxFiles: 9 });
+    }
+    expect(partsOf(file).map(({ age }) => age)).toEqual([1, 2, 3, 4, 5]);
+    appendFileSync(file, 'last\n');
+    expect(tailLines(file, 3_000)).toEqual([...all, 'last'].slice(-3_000));
+    expect(tailLines(file, 9_999)).toHaveLength(5_001);
   });
 
-  it('a token that a program prints itself does not come out, neither of the tail nor while following', async () => {
+  it('a key that is printed over several lines is not shown, wherever the window begins', async () => {
     await using folder = await temporaryFolder();
     const file = join(folder.path, 'x.log');
-    const token = `eyJhbGciOiJFUzI1NiJ9.${'cGF5bG9hZA'.repeat(3)}.c2lnbmF0dXJl`;
-    writeFileSync(file, `got ${token} from somebody\npostgres://sp:canary-password@127.0.0.1/db\n`);
-    const stop = new AbortController();
-    const shown = [...tailLines(file, 9)];
-    const lines = followLines(file, 9, stop.signal);
-    const next = async (): Promise<string> => String((await lines.next()).value);
-    shown.push(await next(), await next());
-    appendFileSync(file, `authorization: Bearer ${token}\n`);
-    shown.push(await next());
-    appendFileSync(file, `password=canary-password`);
-    stop.abort();
-    shown.push(await next());
-    expect(shown[0]).toBe('got [redacted] from somebody');
-    expect(shown.join('\n')).not.toMatch(/eyJ|canary-password/);
-    expect(shown).toHaveLength(6);
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    const body = pem.split('\n').slice(1, -2);
+    writeFileSync(file, `before\n${pem}after\n`);
+    for (const count of [2, 5, 20, 99]) {
+      const shown = tailLines(file, count).join('\n');
+      for (const line of body) expect(shown).not.toContain(line);
+      expect(shown).toMatch(/after$/);
+    }
+    expect(tailLines(file, 99)[0]).toBe('before');
   });
 
   it('takes no name that leads out of its folder', () => {
