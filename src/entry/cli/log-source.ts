@@ -4,10 +4,10 @@ import { followLogs } from '../../lib/app/supervisor/log-following.ts';
 import type { LogLevel } from '../../lib/app/supervisor/log-lines.ts';
 import { readLogs } from '../../lib/app/supervisor/log-reading.ts';
 import { isNotRunning } from '../../lib/app/supervisor/running.ts';
+import { selectLogs } from '../../lib/app/supervisor/selection.ts';
 import type { ServiceLogLine } from '../../lib/app/supervisor/status.ts';
 import { loggedServices, supervisorLog } from '../../lib/infra/process/logs.ts';
-import { ConfigInvalidError, NotFoundError } from '../../lib/shared/errors.ts';
-import { nearest } from '../../lib/shared/nearest.ts';
+import { ConfigInvalidError } from '../../lib/shared/errors.ts';
 
 /** Where lines come from: the supervisor, or the files when none runs. */
 export interface LogSource {
@@ -56,22 +56,5 @@ async function configuredServices(context: CommandContext): Promise<string[]> {
 function chosen(asked: readonly string[], configured: readonly string[], logged: readonly string[]): string[] {
   if (asked.length === 0) return [...configured];
   const known = [...new Set([...configured, ...logged, supervisorLog])];
-  return [
-    ...new Set(
-      asked.flatMap((name) => {
-        if (known.includes(name)) return [name];
-        const ofKind = known.filter((one) => one.startsWith(`${name}:`));
-        if (ofKind.length === 0) throw unknown(name, known);
-        return ofKind;
-      }),
-    ),
-  ];
-}
-
-function unknown(service: string, names: readonly string[]): NotFoundError {
-  const close = nearest(service, names);
-  return new NotFoundError(`There is no service ${service}`, {
-    hint: `There is: ${names.join(', ')}`,
-    next: close.length > 0 ? close.map((name) => `infra services logs ${name}`) : ['infra services status'],
-  });
+  return selectLogs(asked, known);
 }

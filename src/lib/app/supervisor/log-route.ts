@@ -1,11 +1,10 @@
 import { z } from 'zod';
 import { loggedServices, supervisorLog } from '../../infra/process/logs.ts';
-import { NotFoundError } from '../../shared/errors.ts';
-import { nearest } from '../../shared/nearest.ts';
 import type { ControlStream } from './control.ts';
 import { followLogs } from './log-following.ts';
 import { logLevels } from './log-lines.ts';
 import { readLogs } from './log-reading.ts';
+import { selectLogs } from './selection.ts';
 import type { ServiceLogLine } from './status.ts';
 import type { Supervisor } from './supervisor.ts';
 
@@ -36,19 +35,10 @@ async function* logs(
   const { logsDir } = supervisor.host.installation;
   const configured = supervisor.services.map((service) => service.name);
   // One that is no longer configured may have left logs.
-  const known = new Set([...configured, ...loggedServices(logsDir), supervisorLog]);
-  for (const one of names ?? []) if (!known.has(one)) throw unknown(one, [...known]);
+  const known = [...new Set([...configured, ...loggedServices(logsDir), supervisorLog])];
+  const services = names === undefined ? configured : selectLogs(names, known);
   yield undefined; // the answer begins although no line may come for a while
-  const query = { ...wanted, services: names ?? configured };
+  const query = { ...wanted, services };
   if (follow) yield* followLogs(logsDir, query, signal);
   else yield* readLogs(logsDir, query);
-}
-
-function unknown(service: string, names: readonly string[]): NotFoundError {
-  const close = nearest(service, names);
-  return new NotFoundError(`There is no service ${service}.`, {
-    hint: close.length === 0 ? `There is: ${names.join(', ')}.` : `Did you mean ${close.join(' or ')}?`,
-    next: close.length === 0 ? ['infra services status'] : close.map((one) => `infra services logs ${one}`),
-    data: { name: service, services: names },
-  });
 }

@@ -1,4 +1,4 @@
-import { tailLines } from '../../infra/process/logs.ts';
+import { tailLines } from '../../infra/process/log-tail.ts';
 import { AppError, type ErrorCode, PreconditionError, TimeoutError } from '../../shared/errors.ts';
 import { untilReady } from './probing.ts';
 import { configurationExitCode } from './restarts.ts';
