@@ -50,12 +50,15 @@ async function steal(system: SoakSystem, name: string, holdMs: number): Promise<
   // It tries every two milliseconds; its start must not be what decides.
   await delay(150);
   signal(service.pid, 'SIGKILL');
+  const killedAt = performance.now();
   const got = await Promise.race([held, delay(3_000, false)]);
   if (got) await delay(holdMs);
   thief.stdin.end();
   await ended;
   const how = got ? ` held for ${holdMs} ms` : ': the service was faster';
-  return { ...now(`${name}, port ${service.port}${how}`), victim: service.pid };
+  // A fixed port has to be waited for; a service that may move can begin at once.
+  const since = name === 'api' ? performance.now() : killedAt;
+  return { what: `${name}, port ${service.port}${how}`, since, victim: service.pid };
 }
 
 const orderOnly =
