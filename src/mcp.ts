@@ -12,6 +12,8 @@ export type {
 export type {
   McpServerDefinition,
   McpServerOptions,
+  ReadyContext,
+  ServerReadiness,
   ToolAnnotations,
   ToolContext,
   ToolDefinition,

@@ -157,7 +157,7 @@ describe('restart with sense', () => {
       );
       return rows.length > 0 ? rows : undefined;
     });
-    expect(reasons[0]?.reason).toContain('3 health checks in a row failed');
+    expect(reasons[0]?.reason).toContain('unhealthy, three checks in a row');
     expect((await client.status()).services[0]?.instanceId).not.toBe(first.instanceId);
     await system.stop(client);
     expect(await system.footprint()).toEqual(noFootprint);

@@ -35,6 +35,7 @@ const quickPolicy: SupervisionPolicy = {
   backoffMinMs: 50,
   backoffMaxMs: 200,
   livenessEveryMs: 100,
+  readinessEveryMs: 50,
   probeTimeoutMs: 500,
   epochEveryMs: 100,
   adoptedPollMs: 50,

@@ -2,6 +2,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import type { McpHttpHandler } from '@modelcontextprotocol/server';
 import type { Logger } from '../../lib/infra/logging/logger.ts';
+import { probeHeader } from '../../lib/infra/process/health.ts';
+import type { ReadinessCheck } from '../../lib/infra/process/readiness.ts';
+import type { Vitals } from '../../lib/infra/process/vitals.ts';
 import { type Identity, identityHeaderName, verifyIdentity } from '../../lib/infra/security/identity-header.ts';
 import { AppError } from '../../lib/shared/errors.ts';
 import type { Caller } from './context.ts';
@@ -17,6 +20,9 @@ export interface HttpDeps {
   readonly maxBodyBytes: number;
   readonly version: string;
   readonly tools: number;
+  readonly vitals: Vitals;
+  /** Absent when the server is ready whenever it runs. */
+  readonly readiness: ReadinessCheck | undefined;
   /** Whether new requests are turned away because the process is about to end. */
   readonly stopping: () => boolean;
 }
@@ -48,7 +54,7 @@ type Serve = ReturnType<typeof toNodeHandler>;
 
 async function answer(req: IncomingMessage, res: ServerResponse, deps: HttpDeps, serve: Serve): Promise<void> {
   const path = req.url?.split('?', 1)[0];
-  if (path === '/healthz' && (req.method === 'GET' || req.method === 'HEAD')) return health(res, deps);
+  if (path === '/healthz' && (req.method === 'GET' || req.method === 'HEAD')) return health(req, res, deps);
   let identity: Identity;
   try {
     const { identityKey, instanceId } = deps.environment;
@@ -86,8 +92,12 @@ function goneSignal(res: ServerResponse): AbortSignal {
   return gone.signal;
 }
 
-function health(res: ServerResponse, { environment, version, tools }: HttpDeps): void {
-  json(res, 200, 'application/json', { instanceId: environment.instanceId, pid: process.pid, version, tools });
+async function health(req: IncomingMessage, res: ServerResponse, deps: HttpDeps): Promise<void> {
+  const { environment, version, tools, vitals, readiness } = deps;
+  const { instanceId } = environment;
+  const able = deps.stopping() ? { ready: false, reason: 'it is stopping' } : await readiness?.current();
+  const signs = vitals.read(req.headers[probeHeader] === instanceId);
+  json(res, 200, 'application/json', { instanceId, pid: process.pid, version, tools, ...able, ...signs });
 }
 
 /** RFC 9457 */

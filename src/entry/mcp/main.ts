@@ -3,11 +3,13 @@ import type { Server } from 'node:http';
 import { CliRunner } from '../../lib/app/cli-runner.ts';
 import { packageRoot } from '../../lib/infra/config/package-root.ts';
 import { createLogger, type Logger } from '../../lib/infra/logging/logger.ts';
+import { Vitals } from '../../lib/infra/process/vitals.ts';
 import { RunningCalls } from './calls.ts';
 import { configurationExitCode, type McpEnvironment, readEnvironment, StartRefusedError } from './env.ts';
 import { loadServer } from './extension.ts';
 import { createHttpServer } from './http.ts';
 import { createProtocolHandler } from './protocol.ts';
+import { readinessOf } from './ready.ts';
 
 /** Bytes of one request's body; the router takes no more either. */
 const maxBodyBytes = 10 * 1024 * 1024;
@@ -53,6 +55,8 @@ async function serve(environment: McpEnvironment, logger: Logger): Promise<void>
     maxBodyBytes,
     version: definition.version,
     tools: definition.tools.length,
+    vitals: new Vitals(),
+    readiness: readinessOf(definition, environment, logger),
     stopping: () => stopping,
   });
   const stop = async (signal: NodeJS.Signals): Promise<void> => {

@@ -56,6 +56,16 @@ export interface ToolDefinition {
   readonly handler: (input: unknown, context: ToolContext) => unknown;
 }
 
+/** Whether the server can serve for now; the reason is for people, so no secrets in it. */
+export type ServerReadiness = boolean | { readonly ready: boolean; readonly reason?: string };
+
+export interface ReadyContext {
+  /** Aborts after a second: an answer that takes longer counts as not ready. */
+  readonly signal: AbortSignal;
+  /** As in {@link ToolContext}. */
+  readonly databaseUrl: string | undefined;
+}
+
 /** A server as `defineMcpServer` made it. Recognised by `kind`, not by class: its package may be another copy of ours. */
 export interface McpServerDefinition {
   readonly kind: 'systemprompt/mcp-server';
@@ -67,6 +77,8 @@ export interface McpServerDefinition {
   readonly description: string;
   readonly instructions: string | undefined;
   readonly tools: readonly ToolDefinition[];
+  /** Absent in servers that are ready whenever they run. */
+  readonly ready?: ((context: ReadyContext) => ServerReadiness | Promise<ServerReadiness>) | undefined;
 }
 
 export interface ToolOptions<Input extends z.ZodType, Output extends z.ZodType> {
@@ -89,6 +101,11 @@ export interface McpServerOptions {
   /** How a model should use the server; clients put it before the list of tools. */
   readonly instructions?: string;
   readonly tools: readonly ToolDefinition[];
+  /**
+   * Asked every two seconds. While it says no, takes longer than a second or throws, no request is routed to the server;
+   * it goes on running, and requests come again when it says yes. Leave it out if running is all that it takes.
+   */
+  ready?(context: ReadyContext): ServerReadiness | Promise<ServerReadiness>;
 }
 
 const namePattern = /^[A-Za-z0-9_.-]{1,128}$/;
@@ -127,7 +144,8 @@ export function defineMcpServer(options: McpServerOptions): McpServerDefinition 
   const twice = names.find((tool, index) => names.indexOf(tool) !== index);
   if (twice !== undefined) throw new TypeError(`Server ${name}: two tools are named ${twice}`);
   const kind = 'systemprompt/mcp-server';
-  return Object.freeze({ kind, contract: 1, name, title, version, description, instructions, tools });
+  const ready = options.ready?.bind(options);
+  return Object.freeze({ kind, contract: 1, name, title, version, description, instructions, tools, ready });
 }
 
 /** Whether a module's export is a server of this contract; what is inside was checked when it was defined. */

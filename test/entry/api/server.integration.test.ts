@@ -77,7 +77,7 @@ describe('health', () => {
       version: '9.9.9',
     });
     expect(answer.json().uptime_ms).toBeGreaterThan(0);
-    expect(answer.json().event_loop_delay_ms).toBeGreaterThanOrEqual(0);
+    expect(answer.json().eventLoopDelayMs).toBeGreaterThanOrEqual(0);
   });
 
   it('readiness says what is missing, without names of hosts', async () => {

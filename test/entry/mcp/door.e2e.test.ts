@@ -30,6 +30,8 @@ describe('the door', () => {
       pid: server.child.pid,
       version: '1.2.3',
       tools: 8,
+      eventLoopDelayMs: expect.any(Number),
+      rssBytes: expect.any(Number),
     });
   });
 

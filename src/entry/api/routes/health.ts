@@ -1,6 +1,8 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { FastifyPluginAsync } from 'fastify';
 import { z } from 'zod';
+import { probeHeader } from '../../../lib/infra/process/health.ts';
+import { ReadinessCheck } from '../../../lib/infra/process/readiness.ts';
+import { Vitals } from '../../../lib/infra/process/vitals.ts';
 import { type ErrorCode, toAppError } from '../../../lib/shared/errors.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { titleOf } from '../problem.ts';
@@ -10,7 +12,10 @@ const healthSchema = z.object({
   pid: z.int(),
   version: z.string(),
   uptime_ms: z.number(),
-  event_loop_delay_ms: z.number().describe('99th percentile since the last question'),
+  ready: z.boolean().describe('Whether it can serve for now; more in /readyz'),
+  reason: z.string().optional().describe('Why it can not'),
+  eventLoopDelayMs: z.number().describe("99th percentile since the supervisor's last check"),
+  rssBytes: z.number().describe('Resident memory of the process'),
 });
 
 const readinessSchema = z.object({
@@ -26,29 +31,44 @@ interface Reason {
 
 /** A check that takes longer than this has failed, in ms. */
 const checkTimeoutMs = 2000;
+/** In the answer to a liveness check, which must not wait for it: how long a look may take, and how long its answer holds. */
+const readinessBoundMs = 1000;
+const readinessHoldMs = 1000;
 
 /** Liveness: the process answers. Readiness: what it needs is there, and it is not on its way out. */
 export function healthRoutes(deps: ApiDependencies): FastifyPluginAsync {
   return async (app) => {
-    const delay = monitorEventLoopDelay({ resolution: 20 });
-    delay.enable();
+    const vitals = new Vitals();
     app.addHook('onClose', async () => {
-      delay.disable();
+      vitals.close();
     });
+    let missing: ReadonlySet<string> = new Set();
+    const readiness = new ReadinessCheck(
+      async () => {
+        const reasons = await unmet(deps, (check, error) => {
+          // Once, not every two seconds for as long as it lasts.
+          if (!missing.has(check)) app.log.warn({ err: error, check }, 'Not ready');
+        });
+        missing = new Set(reasons.map(({ check }) => check));
+        const reason = reasons.map(({ check, reason: why }) => `${check}: ${why}`).join('; ');
+        return reasons.length === 0 ? { ready: true } : { ready: false, reason };
+      },
+      { boundMs: readinessBoundMs, holdMs: readinessHoldMs },
+      (error) => app.log.error({ err: error }, 'The look at readiness failed'),
+    );
 
     app.get(
       '/healthz',
       { schema: { summary: 'Liveness', response: { 200: healthSchema } } },
-      async (_request, reply) => {
+      async (request, reply) => {
         reply.header('cache-control', 'no-store');
-        const p99 = delay.count > 0 ? delay.percentile(99) / 1e6 : 0;
-        delay.reset();
         return {
           instanceId: deps.instanceId,
           pid: process.pid,
           version: deps.version,
           uptime_ms: Math.round(process.uptime() * 1000),
-          event_loop_delay_ms: Math.round(p99 * 10) / 10,
+          ...(await readiness.current()),
+          ...vitals.read(request.headers[probeHeader] === deps.instanceId),
         };
       },
     );

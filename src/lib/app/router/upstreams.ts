@@ -36,11 +36,12 @@ export class Upstreams {
   /** @throws UpstreamUnavailableError when the server is not ready */
   to(serverName: string): Upstream {
     const endpoint = this.#directory.endpoint(`mcp:${serverName}`);
-    if (endpoint === undefined || endpoint.state !== 'ready') {
-      throw new UpstreamUnavailableError(`The server ${serverName} is not ready (${endpoint?.state ?? 'stopped'}).`, {
+    if (endpoint === undefined || endpoint.state !== 'ready' || !endpoint.serving) {
+      const state = endpoint?.state === 'ready' ? 'not serving' : (endpoint?.state ?? 'stopped');
+      throw new UpstreamUnavailableError(`The server ${serverName} is not ready (${state}).`, {
         hint: 'Try again in a moment.',
         next: ['infra services status'],
-        data: { server: serverName, state: endpoint?.state ?? 'stopped' },
+        data: { server: serverName, state },
       });
     }
     const known = this.#known.get(serverName);

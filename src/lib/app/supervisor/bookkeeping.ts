@@ -46,7 +46,7 @@ export class Bookkeeping {
   }
 
   #rowOf(service: SupervisedService): ServiceRow {
-    const { process: known, facts, spec } = service;
+    const { process: known, facts, spec, health } = service;
     return {
       name: service.name,
       kind: spec.kind,
@@ -66,6 +66,10 @@ export class Bookkeeping {
       restarts: facts.restarts,
       nextRetryAt: facts.nextRetryAt,
       lastError: facts.lastError,
+      serving: health.serving,
+      healthReason: health.reason,
+      failuresInRow: health.consecutive,
+      firstFailureAt: health.firstFailureAt,
     };
   }
 }

@@ -9,6 +9,8 @@ export interface ServiceEndpoint {
   readonly port: number;
   readonly instanceId: ServiceInstanceId;
   readonly state: ServiceState;
+  /** Whether it takes requests now: a server that is ready may say of itself that it can't. */
+  readonly serving: boolean;
 }
 
 const retryMs = 500;
@@ -100,14 +102,14 @@ export class ServiceDirectory {
   }
 
   async #read(): Promise<void> {
-    const rows = await this.#database.query<Pick<ServicesRow, 'name' | 'port' | 'instance_id' | 'state'>>(
-      `SELECT DISTINCT ON (name) name, port, instance_id, state FROM services
+    const rows = await this.#database.query<Pick<ServicesRow, 'name' | 'port' | 'instance_id' | 'state' | 'serving'>>(
+      `SELECT DISTINCT ON (name) name, port, instance_id, state, serving FROM services
        WHERE ($1::uuid IS NULL OR installation_id = $1::uuid)
        ORDER BY name, updated_at DESC`,
       [this.#installationId ?? null],
     );
-    const endpoints = rows.flatMap(({ name, port, instance_id: id, state }) =>
-      port === null || id === null ? [] : [{ name, port, instanceId: id as ServiceInstanceId, state }],
+    const endpoints = rows.flatMap(({ name, port, instance_id: id, state, serving }) =>
+      port === null || id === null ? [] : [{ name, port, instanceId: id as ServiceInstanceId, state, serving }],
     );
     this.#endpoints = new Map(endpoints.map((endpoint) => [endpoint.name, endpoint]));
   }

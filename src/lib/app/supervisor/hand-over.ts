@@ -1,3 +1,4 @@
+import type { ReadyResult } from '../../infra/process/spec.ts';
 import type { Run } from './run.ts';
 import type { ServiceHost, SupervisedService } from './service-host.ts';
 import type { ServiceProcess } from './service-process.ts';
@@ -5,7 +6,7 @@ import { unkillable } from './service-status.ts';
 import { type NotRaised, raiseSuccessor } from './successor.ts';
 
 /** Puts a ready successor on record. @returns the run whose place it took; `false` when it is not wanted any more */
-type Take = (successor: Run, detail: string | undefined) => Run | undefined | false;
+type Take = (successor: Run, found: ReadyResult) => Run | undefined | false;
 
 const superseded: NotRaised = { reason: 'another order came first', code: undefined, lines: [] };
 
@@ -73,7 +74,7 @@ export class HandOver {
     const now = this.#hurry.signal;
     const raised = await raiseSuccessor(this.#service, this.#process, this.#host, signal, now);
     if (!('run' in raised)) return raised;
-    const predecessor = signal.aborted ? false : take(raised.run, raised.detail);
+    const predecessor = signal.aborted ? false : take(raised.run, raised.found);
     if (predecessor === false) {
       await this.#end(raised.run, now);
       return superseded;

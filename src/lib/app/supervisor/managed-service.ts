@@ -1,6 +1,7 @@
-import type { ServiceSpec } from '../../infra/process/spec.ts';
+import type { ReadyResult, ServiceSpec } from '../../infra/process/spec.ts';
 import { AppError, type ErrorCode } from '../../shared/errors.ts';
 import { HandOver } from './hand-over.ts';
+import { HealthRecord } from './health-record.ts';
 import { launchFailureIsFinal } from './launch-failure.ts';
 import { initialState, type MachineEvent, type MachineState, transition } from './machine.ts';
 import { untilReady, watchHealth } from './probing.ts';
@@ -22,6 +23,8 @@ export class ManagedService implements SupervisedService {
   #state: MachineState = initialState;
   #desired: 'running' | 'stopped' = 'running';
   #restartCount = 0;
+  /** What its health checks find, from run to run. */
+  readonly health: HealthRecord;
   #facts: Facts = {};
   #readySince: number | undefined;
   /** Aborted when the current start is over, whatever became of it. */
@@ -34,6 +37,7 @@ export class ManagedService implements SupervisedService {
     this.spec = spec;
     this.#host = host;
     this.#restarts = new Restarts(host.policy);
+    this.health = new HealthRecord(host.policy.eventLoopDelayMs);
     this.#process = new ServiceProcess(this, host);
     this.#handOver = new HandOver(this, this.#process, host);
   }
@@ -172,6 +176,7 @@ export class ManagedService implements SupervisedService {
     if (next === undefined) return false;
     const from = this.#state;
     this.#state = next;
+    this.health.follow(next.name, this.#desired === 'running');
     this.#enter(from, next);
     this.#host.changed(this, { from: from.name, to: next.name, event: event.type, reason });
     for (const look of [...this.#waiters]) look();
@@ -185,6 +190,7 @@ export class ManagedService implements SupervisedService {
       this.#stage = new AbortController();
       this.#facts = { lastExit: this.#facts.lastExit, lastExitAt: this.#facts.lastExitAt };
       this.#readySince = undefined;
+      this.health.begin();
       this.#work = this.#launch(generation, this.#stage.signal);
     } else if (name === 'ready' && (from.name !== 'unhealthy' || from.generation !== generation)) {
       this.#readySince = performance.now();
@@ -217,7 +223,7 @@ export class ManagedService implements SupervisedService {
           await this.#process.end(run);
           throw error;
         });
-        this.#becameReady(run, result.detail);
+        this.#becameReady(run, result);
         this.#apply({ type: 'healthy', generation });
         return;
       }
@@ -231,17 +237,18 @@ export class ManagedService implements SupervisedService {
     }
   }
 
-  #becameReady(run: Run, detail: string | undefined): void {
-    this.#facts.detail = detail;
+  #becameReady(run: Run, found: ReadyResult): void {
+    this.#facts.detail = found.detail;
+    this.health.begin(found);
     this.#facts.readyAt = new Date();
     this.#facts.readyMs = Math.round(performance.now() - run.startedAt);
   }
 
   /** A successor is wanted for the run that serves now, and for no other. */
-  #succeed(): ((run: Run, detail: string | undefined) => Run | undefined | false) | undefined {
+  #succeed(): ((run: Run, found: ReadyResult) => Run | undefined | false) | undefined {
     if (this.state !== 'ready') return undefined;
     const { generation } = this;
-    return (run, detail) => {
+    return (run, found) => {
       if (transition(this.#state, { type: 'replaced', generation }) === undefined) return false;
       const predecessor = this.#process.promote(run);
       this.#stage.abort();
@@ -249,7 +256,7 @@ export class ManagedService implements SupervisedService {
       this.#restarts.reset();
       this.#restartCount = 0;
       this.#facts = { lastExit: this.#facts.lastExit, lastExitAt: this.#facts.lastExitAt };
-      this.#becameReady(run, detail);
+      this.#becameReady(run, found);
       this.#apply({ type: 'replaced', generation });
       void this.#watchExit(run, this.generation);
       return predecessor;
@@ -307,12 +314,19 @@ export class ManagedService implements SupervisedService {
     const { run } = this.#process;
     if (run === undefined) return;
     const { signal } = this.#stage;
-    const report = (health: { healthy: boolean; reason: string }): void => {
-      if (health.healthy) this.#apply({ type: 'healthy', generation });
-      else if (this.#apply({ type: 'unhealthy', generation }, health.reason))
-        void this.#endSick(run, generation, health.reason);
+    const { spec, health } = this;
+    const { policy, timetable } = this.#host;
+    const turned = (healthy: boolean, reason: string): void => {
+      if (healthy) this.#apply({ type: 'healthy', generation });
+      else if (this.#apply({ type: 'unhealthy', generation }, reason)) void this.#endSick(run, generation, reason);
     };
-    watchHealth(this.spec, run, this.#host.policy, signal, report).catch(() => {
+    const noticed = (servingTurned: boolean): void => {
+      const { name } = this.#state;
+      health.follow(name, this.#desired === 'running');
+      const event = health.serving ? 'serving' : 'not_serving';
+      this.#host.changed(this, servingTurned ? { from: name, to: name, event, reason: health.reason } : undefined);
+    };
+    watchHealth({ spec, run, policy, timetable, record: health, turned, noticed }, signal).catch(() => {
       // Only the stage's signal ends the watch early.
     });
   }

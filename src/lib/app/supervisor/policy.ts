@@ -8,6 +8,10 @@ export interface SupervisionPolicy {
   /** Health checks of a ready service, and how many may be missed in a row. */
   readonly livenessEveryMs: number;
   readonly livenessMisses: number;
+  /** How often a service that tells readiness from liveness is asked. */
+  readonly readinessEveryMs: number;
+  /** An event loop that is later than this is told of. */
+  readonly eventLoopDelayMs: number;
   readonly backoffMinMs: number;
   readonly backoffMaxMs: number;
   /** Share by which a pause varies up or down, so that services that fell together don't rise together. */
@@ -39,6 +43,8 @@ export const defaultPolicy: SupervisionPolicy = {
   probeTimeoutMs: 2_000,
   livenessEveryMs: 10_000,
   livenessMisses: 3,
+  readinessEveryMs: 2_000,
+  eventLoopDelayMs: 1_000,
   backoffMinMs: 500,
   backoffMaxMs: 30_000,
   backoffJitter: 0.25,

@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ProbeResult, ServiceSpec } from '../../infra/process/spec.ts';
+import type { HealthRecord } from './health-record.ts';
 import type { SupervisionPolicy } from './policy.ts';
 import type { Run } from './run.ts';
+import type { Timetable } from './timetable.ts';
 
 /** One health check, bounded in time. A check that throws is a check that failed. */
 async function probeOnce(
@@ -9,11 +11,12 @@ async function probeOnce(
   run: Run,
   policy: SupervisionPolicy,
   signal: AbortSignal,
+  keptConnection = false,
 ): Promise<ProbeResult> {
   const { instanceId, port } = run.record;
   const bound = AbortSignal.any([signal, AbortSignal.timeout(policy.probeTimeoutMs)]);
   try {
-    const result = await spec.probe({ instanceId, pid: run.pid, port, signal: bound });
+    const result = await spec.probe({ instanceId, pid: run.pid, port, signal: bound, keptConnection });
     // Whoever answered: without the process it was not ours.
     return result.ready && !(await run.alive()) ? { ready: false, reason: 'its process has ended' } : result;
   } catch (error) {
@@ -27,19 +30,44 @@ async function probeOnce(
  * @param paused while true the time is not charged to the service: it may be waiting for what we wait for too
  * @returns the check that succeeded, or the last one that failed once the timeout has passed
  */
-export async function untilReady(
+export function untilReady(
   spec: ServiceSpec,
   run: Run,
   policy: SupervisionPolicy,
   signal: AbortSignal,
   paused: () => boolean,
 ): Promise<ProbeResult> {
+  return untilGood(spec, run, policy, signal, paused, (result) => result);
+}
+
+/** {@link untilReady} for what is to take the place of a run that serves: it must be able to serve as well. */
+export function untilAble(
+  spec: ServiceSpec,
+  run: Run,
+  policy: SupervisionPolicy,
+  signal: AbortSignal,
+  paused: () => boolean,
+): Promise<ProbeResult> {
+  return untilGood(spec, run, policy, signal, paused, (result) => {
+    if (!result.ready || result.health?.ready !== false) return result;
+    return { ready: false, reason: result.health.reason ?? 'it says that it is not ready' };
+  });
+}
+
+async function untilGood(
+  spec: ServiceSpec,
+  run: Run,
+  policy: SupervisionPolicy,
+  signal: AbortSignal,
+  paused: () => boolean,
+  judge: (result: ProbeResult) => ProbeResult,
+): Promise<ProbeResult> {
   let pause = policy.probeMinMs;
   let left = spec.readyTimeoutMs;
   let result: ProbeResult = { ready: false, reason: 'no health check was made' };
   while (left > 0) {
     const since = performance.now();
-    result = await probeOnce(spec, run, policy, signal);
+    result = judge(await probeOnce(spec, run, policy, signal));
     if (result.ready) return result;
     await delay(pause, undefined, { signal });
     pause = Math.min(policy.probeMaxMs, pause * 1.2);
@@ -48,27 +76,50 @@ export async function untilReady(
   return result;
 }
 
-/** Checks a ready service for as long as it runs; reports each turn for the worse or the better. */
-export async function watchHealth(
-  spec: ServiceSpec,
-  run: Run,
-  policy: SupervisionPolicy,
-  signal: AbortSignal,
-  report: (health: { readonly healthy: boolean; readonly reason: string }) => void,
-): Promise<void> {
-  let misses = 0;
-  while (!signal.aborted) {
-    await delay(policy.livenessEveryMs, undefined, { signal, ref: false });
-    const result = await probeOnce(spec, run, policy, signal);
-    if (signal.aborted) return;
-    if (result.ready) {
-      if (misses >= policy.livenessMisses) report({ healthy: true, reason: '' });
-      misses = 0;
-    } else {
-      misses += 1;
-      if (misses === policy.livenessMisses) {
-        report({ healthy: false, reason: `${misses} health checks in a row failed: ${result.reason}` });
-      }
+/** What a watch over a ready service is made with. */
+export interface HealthWatch {
+  readonly spec: ServiceSpec;
+  readonly run: Run;
+  readonly policy: SupervisionPolicy;
+  readonly timetable: Timetable;
+  /** Keeps what the checks find. */
+  readonly record: HealthRecord;
+  /** Too many checks in a row were missed, or one succeeded after that. */
+  turned(healthy: boolean, reason: string): void;
+  /** Something changed that is no matter of life and death: readiness, or the number of misses. */
+  noticed(servingTurned: boolean): void;
+}
+
+/**
+ * Checks a ready service for as long as it runs. One question serves both for liveness and for readiness: a service that
+ * tells the two apart is asked more often, and misses always lie a liveness interval apart.
+ * @throws the signal's reason
+ */
+export async function watchHealth(watch: HealthWatch, signal: AbortSignal): Promise<void> {
+  const { spec, run, policy, timetable, record } = watch;
+  // Of an adopted run nothing is known yet.
+  let pause = run.adopted ? 0 : policy.readinessEveryMs;
+  let connectedAt = Number.NEGATIVE_INFINITY;
+  for (;;) {
+    await timetable.pause(pause, signal);
+    const since = performance.now();
+    const kept = since - connectedAt < policy.livenessEveryMs;
+    if (!kept) connectedAt = since;
+    const result = await probeOnce(spec, run, policy, signal, kept);
+    signal.throwIfAborted();
+    const { serving, consecutive } = record;
+    record.checked(result, performance.now() - since);
+    const tellsReadiness = result.ready && result.health?.ready !== undefined;
+    pause = tellsReadiness ? policy.readinessEveryMs : policy.livenessEveryMs;
+    if (result.ready && consecutive >= policy.livenessMisses) watch.turned(true, '');
+    else if (!result.ready && record.consecutive === policy.livenessMisses) {
+      watch.turned(false, `unhealthy, ${inWords(policy.livenessMisses)} checks in a row: ${result.reason}`);
+    } else if (record.serving !== serving || record.consecutive !== consecutive) {
+      watch.noticed(record.serving !== serving);
     }
   }
+}
+
+function inWords(count: number): string {
+  return ['no', 'one', 'two', 'three', 'four', 'five'][count] ?? String(count);
 }

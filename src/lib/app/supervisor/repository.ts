@@ -25,6 +25,11 @@ export interface ServiceRow {
   readonly restarts: number;
   readonly nextRetryAt: Date | undefined;
   readonly lastError: string | undefined;
+  /** Whether requests are to be routed to it. */
+  readonly serving: boolean;
+  readonly healthReason: string | undefined;
+  readonly failuresInRow: number;
+  readonly firstFailureAt: Date | undefined;
 }
 
 /** One line of `service_events`. */
@@ -93,6 +98,10 @@ export async function readServices(db: Queryable, installationId: string): Promi
     restarts: row.restarts,
     nextRetryAt: row.next_retry_at ?? undefined,
     lastError: row.last_error ?? undefined,
+    serving: row.serving,
+    healthReason: row.health_reason ?? undefined,
+    failuresInRow: row.failures_in_row,
+    firstFailureAt: row.first_failure_at ?? undefined,
   }));
 }
 
@@ -112,10 +121,10 @@ export async function writeService(
      ), row AS (
        INSERT INTO services AS s (installation_id, epoch, host, name, kind, desired, state, generation, instance_id, boot_id, pid,
          start_ticks, port, artefact_hash, config_hash, started_at, ready_at, ready_ms, last_exit_code, last_exit_signal,
-         last_exit_at, restarts, next_retry_at, last_error)
+         last_exit_at, restarts, next_retry_at, last_error, serving, health_reason, failures_in_row, first_failure_at)
        SELECT $1, mine.epoch, $3, $4, $5, $6, $7, $8, $9::uuid, $10, $11::integer, $12, $13::integer, $14, $15,
          $16::timestamptz, $17::timestamptz, $18::integer, $19::integer, $20, $21::timestamptz, $22::integer,
-         $23::timestamptz, $24
+         $23::timestamptz, $24, $30::boolean, $31, $32::integer, $33::timestamptz
        FROM mine
        ON CONFLICT (installation_id, name) DO UPDATE SET epoch = excluded.epoch, host = excluded.host, kind = excluded.kind,
          desired = excluded.desired, state = excluded.state, generation = excluded.generation,
@@ -125,7 +134,8 @@ export async function writeService(
          ready_ms = excluded.ready_ms, last_exit_code = excluded.last_exit_code,
          last_exit_signal = excluded.last_exit_signal, last_exit_at = excluded.last_exit_at,
          restarts = excluded.restarts, next_retry_at = excluded.next_retry_at, last_error = excluded.last_error,
-         updated_at = now()
+         serving = excluded.serving, health_reason = excluded.health_reason,
+         failures_in_row = excluded.failures_in_row, first_failure_at = excluded.first_failure_at, updated_at = now()
        WHERE s.epoch <= excluded.epoch
      ), event AS (
        INSERT INTO service_events (installation_id, service, generation, instance_id, from_state, to_state, event, reason, pid,
@@ -160,14 +170,19 @@ export async function writeService(
       row.restarts,
       row.nextRetryAt ?? null,
       row.lastError ?? null,
-      transition?.from ?? null,
-      transition?.to ?? null,
-      transition?.event ?? null,
-      transition?.reason ?? null,
-      transition?.at ?? null,
+      ...stepValues(transition),
+      ...healthValues(row),
     ],
   );
   return written.length === 1;
+}
+
+function stepValues(step: TransitionRow | undefined): unknown[] {
+  return [step?.from, step?.to, step?.event, step?.reason, step?.at].map((value) => value ?? null);
+}
+
+function healthValues({ serving, healthReason, failuresInRow, firstFailureAt }: ServiceRow): unknown[] {
+  return [serving, healthReason ?? null, failuresInRow, firstFailureAt ?? null];
 }
 
 /** Forgets a service that is no longer configured. @returns false when the epoch is no longer ours */

@@ -1,9 +1,11 @@
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
+import type { HealthRecord } from './health-record.ts';
 import type { MachineEvent } from './machine.ts';
 import type { SupervisionPolicy } from './policy.ts';
 import type { Installation, ProcessRecord } from './run.ts';
 import type { LastExit, ServiceState, ServiceStatus } from './status.ts';
+import type { Timetable } from './timetable.ts';
 
 /** What is known of a service's last run, beside its process. */
 export interface Facts {
@@ -26,6 +28,7 @@ export interface SupervisedService {
   /** The process on record, while there is one. */
   readonly process: ProcessRecord | undefined;
   readonly facts: Readonly<Facts> & { readonly restarts: number };
+  readonly health: HealthRecord;
   status(): ServiceStatus;
 }
 
@@ -33,6 +36,8 @@ export interface SupervisedService {
 export interface ServiceHost {
   readonly installation: Installation;
   readonly policy: SupervisionPolicy;
+  /** For all that is done again and again. */
+  readonly timetable: Timetable;
   /** Resolves when processes may be started and ended on the supervisor's own account. */
   mayAct(service: SupervisedService, signal?: AbortSignal): Promise<void>;
   /** False while {@link mayAct} would wait. */
@@ -57,7 +62,8 @@ export interface ServiceHost {
 export interface StateChange {
   readonly from: ServiceState;
   readonly to: ServiceState;
-  readonly event: MachineEvent['type'];
+  /** `serving` and `not_serving` leave the state as it is. */
+  readonly event: MachineEvent['type'] | 'serving' | 'not_serving';
   readonly reason: string | undefined;
 }
 

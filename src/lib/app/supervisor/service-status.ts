@@ -35,6 +35,7 @@ export function statusOf(
     lastErrorCode: facts.lastErrorCode,
     lastLog: logFile === undefined ? undefined : tailLines(logFile, 1)[0]?.slice(0, lastLogLength),
     detail: facts.detail,
+    health: service.health.status(),
   };
   // Absent, not undefined: what is not there is not sent.
   return Object.fromEntries(

@@ -11,13 +11,13 @@ export interface LastExit {
   readonly signal: string | null;
 }
 
-/** What the checks of a service's present run have found. Durations are in milliseconds. */
+/** What the checks of a service have found since this supervisor began. Durations are in milliseconds. */
 export interface ServiceHealth {
   /** Whether requests are routed to it. A service may be alive and say of itself that it can't serve for now. */
   readonly serving: boolean;
   /** Why it does not serve, or what is wrong although it does. */
   readonly reason?: string;
-  /** Liveness checks made, those that failed, and how many of them in a row up to now. */
+  /** Checks made of what was ready, those that failed, and how many of them in a row up to now. */
   readonly checks: number;
   readonly failures: number;
   readonly consecutive: number;

@@ -1,6 +1,7 @@
 import { tailLines } from '../../infra/process/log-tail.ts';
+import type { ReadyResult } from '../../infra/process/spec.ts';
 import { AppError, type ErrorCode, PreconditionError, TimeoutError } from '../../shared/errors.ts';
-import { untilReady } from './probing.ts';
+import { untilAble } from './probing.ts';
 import { configurationExitCode } from './restarts.ts';
 import type { Run } from './run.ts';
 import type { ServiceHost, SupervisedService } from './service-host.ts';
@@ -11,7 +12,7 @@ import type { LastExit } from './status.ts';
 /** A run that has answered its health check beside the one that serves. */
 export interface Raised {
   readonly run: Run;
-  readonly detail: string | undefined;
+  readonly found: ReadyResult;
 }
 
 /** Why no successor came; nothing of it is left, unless the reason says so. */
@@ -49,13 +50,13 @@ export async function raiseSuccessor(
     });
     host.said(service, 'info', `process ${run.pid} is to take the place of ${service.process?.identity.pid ?? 'it'}`);
     const either = AbortSignal.any([signal, ended.signal]);
-    const result = await untilReady(service.spec, run, host.policy, either, () => !host.acting(service));
+    const result = await untilAble(service.spec, run, host.policy, either, () => !host.acting(service));
     if (!result.ready) {
       throw new TimeoutError(`it was not ready within ${service.spec.readyTimeoutMs} ms: ${result.reason}`);
     }
     await host.verifyPort(service, either);
     either.throwIfAborted();
-    return { run, detail: result.detail };
+    return { run, found: result };
   } catch (error) {
     const lines = run === undefined ? [] : tailLines(run.logFile, shownLines);
     const why = signal.aborted

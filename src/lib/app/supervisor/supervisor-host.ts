@@ -11,6 +11,7 @@ import { Recorder } from './recorder.ts';
 import { closeInterrupted } from './repository.ts';
 import type { Installation, ProcessRecord } from './run.ts';
 import type { ServiceHost, StateChange, SupervisedService, SupervisorLog } from './service-host.ts';
+import { Timetable } from './timetable.ts';
 
 export interface SupervisorHostOptions {
   readonly installation: Installation;
@@ -20,10 +21,14 @@ export interface SupervisorHostOptions {
   readonly log: SupervisorLog;
 }
 
+/** Fine enough for what is done every two seconds or less often. */
+const timetableGrainMs = 250;
+
 /** The supervisor as its services see it: whether they may act, their ports, and who hears what becomes of them. */
 export class SupervisorHost implements ServiceHost {
   readonly installation: Installation;
   readonly policy: SupervisionPolicy;
+  readonly timetable: Timetable;
   readonly fence = new Fence();
   readonly recorder: Recorder;
   readonly records: DatabaseRecordFile;
@@ -38,6 +43,7 @@ export class SupervisorHost implements ServiceHost {
     const { id } = installation;
     this.installation = installation;
     this.policy = policy;
+    this.timetable = new Timetable(Math.min(timetableGrainMs, policy.livenessEveryMs / 10));
     this.#journal = journal;
     this.#log = log;
     this.records = new DatabaseRecordFile(runDir);
@@ -85,7 +91,11 @@ export class SupervisorHost implements ServiceHost {
       const why = reason === undefined ? {} : { reason };
       this.#journal.add({ type: 'transition', service: service.name, ...rest, ...why, status: service.status() });
       const level =
-        change.to === 'failed' ? 'error' : change.to === 'backoff' || change.to === 'unhealthy' ? 'warn' : 'info';
+        change.to === 'failed'
+          ? 'error'
+          : ['backoff', 'unhealthy'].includes(change.to) || change.event === 'not_serving'
+            ? 'warn'
+            : 'info';
       const facts = {
         target: service.name,
         targetPid: service.process?.identity.pid,
@@ -93,7 +103,7 @@ export class SupervisorHost implements ServiceHost {
         ...why,
         generation: service.generation,
       };
-      this.#log[level](facts, `${service.name} is ${change.to}`);
+      this.#log[level](facts, `${service.name} is ${change.event === 'not_serving' ? 'not serving' : change.to}`);
     }
     this.books.record(service, change);
   }

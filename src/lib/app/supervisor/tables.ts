@@ -27,6 +27,10 @@ export interface ServicesRow {
   readonly last_error: string | null;
   readonly epoch: number;
   readonly updated_at: Date;
+  readonly serving: boolean;
+  readonly health_reason: string | null;
+  readonly failures_in_row: number;
+  readonly first_failure_at: Date | null;
 }
 
 /** A row of `supervisor_epoch`. */

@@ -1,7 +1,13 @@
-import { request } from 'node:http';
-import type { ProbeContext, ProbeResult } from './spec.ts';
+import { Agent, type RequestOptions, request } from 'node:http';
+import type { ProbeContext, ProbeResult, ReportedHealth } from './spec.ts';
 
 const bodyLimit = 64 * 1024;
+const reasonLimit = 300;
+/** Tells a service that it is its supervisor who asks: facts that are kept from check to check begin anew. */
+export const probeHeader = 'x-systemprompt-probe';
+
+/** A check on an open connection costs the supervisor half of one that connects (0.09 to 0.24 ms, Node 24). */
+const kept = new Agent({ keepAlive: true, maxFreeSockets: 1 });
 
 /**
  * Asks `GET /healthz`. Ready only when the answer carries the id of the very run that was started: another
@@ -11,9 +17,9 @@ const bodyLimit = 64 * 1024;
 export async function httpHealth(context: ProbeContext, host = '127.0.0.1'): Promise<ProbeResult> {
   const { port, instanceId, pid } = context;
   if (port === undefined) return { ready: false, reason: 'it has no port' };
-  let answer: { status: number; body: string };
+  let answer: Answer;
   try {
-    answer = await get(host, port, context.signal);
+    answer = await ask(host, context, port);
   } catch (error) {
     return { ready: false, reason: context.signal.aborted ? 'no answer in time' : `no answer (${messageOf(error)})` };
   }
@@ -25,13 +31,31 @@ export async function httpHealth(context: ProbeContext, host = '127.0.0.1'): Pro
   if (health['pid'] !== undefined && health['pid'] !== pid) {
     return { ready: false, reason: `port ${port} is answered by process ${String(health['pid'])}` };
   }
-  return { ready: true };
+  return { ready: true, health: reported(health) };
 }
 
-function get(host: string, port: number, signal: AbortSignal): Promise<{ status: number; body: string }> {
+async function ask(host: string, { signal, instanceId, keptConnection }: ProbeContext, port: number): Promise<Answer> {
+  const target = { host, port, signal, headers: { [probeHeader]: instanceId } };
+  if (keptConnection === true) {
+    try {
+      return await get({ ...target, agent: kept });
+    } catch (error) {
+      // The other side may have closed it the moment before.
+      if (signal.aborted || !(error instanceof Error && 'code' in error && error.code === 'ECONNRESET')) throw error;
+    }
+  }
+  // One of its own: a connection that is open still reaches a process that no longer listens.
+  return get({ ...target, agent: false });
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+function get(target: RequestOptions): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    // A connection of its own: one that is kept alive would still reach a process that no longer listens.
-    const sent = request({ host, port, path: '/healthz', agent: false, signal }, (response) => {
+    const sent = request({ ...target, path: '/healthz' }, (response) => {
       let body = '';
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => {
@@ -44,6 +68,20 @@ function get(host: string, port: number, signal: AbortSignal): Promise<{ status:
     sent.on('error', reject);
     sent.end();
   });
+}
+
+/** Only what has the right form counts; a program of somebody else's may say anything. */
+function reported({ ready, reason, tools, eventLoopDelayMs }: Readonly<Record<string, unknown>>): ReportedHealth {
+  return {
+    ...(typeof ready === 'boolean' ? { ready } : {}),
+    ...(typeof reason === 'string' ? { reason: reason.slice(0, reasonLimit) } : {}),
+    ...(isCount(tools) ? { tools: Math.round(tools) } : {}),
+    ...(isCount(eventLoopDelayMs) ? { eventLoopDelayMs } : {}),
+  };
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0;
 }
 
 function parse(body: string): Readonly<Record<string, unknown>> | undefined {

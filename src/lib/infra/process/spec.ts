@@ -18,11 +18,28 @@ export interface ProbeContext {
   readonly pid: number;
   readonly port: number | undefined;
   readonly signal: AbortSignal;
+  /** A connection that is open already will do; without it a new one proves that it still listens. */
+  readonly keptConnection?: boolean;
 }
 
-export type ProbeResult =
-  | { readonly ready: true; readonly detail?: string }
-  | { readonly ready: false; readonly reason: string };
+/** What a service that answered says of itself. */
+export interface ReportedHealth {
+  /** Whether it can serve for now; absent when it makes no difference between that and being alive. */
+  readonly ready?: boolean;
+  readonly reason?: string;
+  readonly tools?: number;
+  /** 99th percentile since the last check, in ms. */
+  readonly eventLoopDelayMs?: number;
+}
+
+/** It is alive and the very run that was asked; whether it can serve is in `health`. */
+export interface ReadyResult {
+  readonly ready: true;
+  readonly detail?: string;
+  readonly health?: ReportedHealth;
+}
+
+export type ProbeResult = ReadyResult | { readonly ready: false; readonly reason: string };
 
 /** What the supervisor needs to know of one service. `prepare` runs before each start and may refuse it by throwing. */
 export interface ServiceSpec {

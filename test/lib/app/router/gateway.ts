@@ -93,7 +93,7 @@ export async function openTestGateway(
   const servers = options.servers ?? [serverConfig()];
   for (const { name } of servers) {
     const instanceId = randomUUID() as ServiceInstanceId;
-    endpoints.set(`mcp:${name}`, { name: `mcp:${name}`, port: backendPort, instanceId, state: 'ready' });
+    endpoints.set(`mcp:${name}`, { name: `mcp:${name}`, port: backendPort, instanceId, state: 'ready', serving: true });
   }
   const folder = await temporaryFolder();
   const logFile = join(folder.path, 'api.log');

@@ -51,6 +51,10 @@ function row(changes: Partial<ServiceRow> = {}): ServiceRow {
     restarts: 2,
     nextRetryAt: undefined,
     lastError: undefined,
+    serving: true,
+    healthReason: undefined,
+    failuresInRow: 0,
+    firstFailureAt: undefined,
     ...changes,
   };
 }
@@ -114,6 +118,7 @@ describe('the directory', () => {
       port: 5001,
       instanceId: first.instanceId,
       state: 'ready',
+      serving: true,
     });
     expect(directory.endpoint('mcp:b')).toBeUndefined();
     let heard = 0;

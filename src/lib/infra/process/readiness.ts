@@ -1,0 +1,63 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** Whether a process that is alive can serve right now. */
+export interface Readiness {
+  readonly ready: boolean;
+  /** Why not, for people; no secrets. */
+  readonly reason?: string;
+}
+
+export interface ReadinessOptions {
+  /** How long one look may take, in ms. */
+  readonly boundMs: number;
+  /** How long an answer holds, in ms: whoever asks more often gets the last one. */
+  readonly holdMs: number;
+}
+
+/** Bounds a look at readiness: in time, to one at once, and in how often it is made. A look that hangs or throws means not ready. */
+export class ReadinessCheck {
+  readonly #look: (signal: AbortSignal) => Promise<Readiness>;
+  readonly #options: ReadinessOptions;
+  readonly #onError: (error: unknown) => void;
+  #looking: Promise<void> | undefined;
+  #answer: Readiness = { ready: false, reason: 'it has not been looked at' };
+  #failing = false;
+  #answeredAt = Number.NEGATIVE_INFINITY;
+
+  /** @param onError hears what the look throws, once until it answers again */
+  constructor(
+    look: (signal: AbortSignal) => Promise<Readiness>,
+    options: ReadinessOptions,
+    onError: (error: unknown) => void,
+  ) {
+    this.#look = look;
+    this.#options = options;
+    this.#onError = onError;
+  }
+
+  /** Answers within `boundMs`, whatever the look does. */
+  async current(): Promise<Readiness> {
+    const { boundMs, holdMs } = this.#options;
+    if (this.#looking === undefined && performance.now() - this.#answeredAt < holdMs) return this.#answer;
+    this.#looking ??= this.#make().finally(() => {
+      this.#looking = undefined;
+    });
+    const timer = new AbortController();
+    const late = delay(boundMs, 'late' as const, { signal: timer.signal, ref: false }).catch(() => undefined);
+    const first = await Promise.race([this.#looking, late]);
+    timer.abort();
+    return first === 'late' ? { ready: false, reason: `no answer within ${boundMs} ms` } : this.#answer;
+  }
+
+  async #make(): Promise<void> {
+    try {
+      this.#answer = await this.#look(AbortSignal.timeout(this.#options.boundMs));
+      this.#failing = false;
+    } catch (error) {
+      if (!this.#failing) this.#onError(error);
+      this.#failing = true;
+      this.#answer = { ready: false, reason: 'the look at it failed, the log says why' };
+    }
+    this.#answeredAt = performance.now();
+  }
+}
