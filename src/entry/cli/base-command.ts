@@ -50,6 +50,9 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
   /** Set by a command that did its work and found something bad: the artifact is shown, then this error. */
   protected verdict: AppError | undefined;
 
+  /** A destructive command that first finds out what it would do, shows it, and calls {@link confirmed} itself. */
+  protected readonly confirmsItself: boolean = false;
+
   /** Does the work. Errors are thrown, never printed. */
   protected abstract execute(): Promise<Artifact>;
 
@@ -89,7 +92,8 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
     this.context = context;
     await context.requireKnownProfile();
     if (session.delegated) context.actor = await admitDelegate(this.ctor.id, declaration, context, session.env);
-    if (declaration.effect === 'destructive') await confirmDestruction(this.ctor.id, parsed.flags, session);
+    if (declaration.effect === 'destructive' && !this.confirmsItself)
+      await confirmDestruction(this.ctor.id, parsed.flags, session);
     const artifact = await this.execute().catch(async (error: unknown) => {
       throw await nothingRuns(error, context);
     });

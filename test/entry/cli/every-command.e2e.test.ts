@@ -162,8 +162,10 @@ describe.each(commands.map((command) => [spoken(command).join(' '), command] as 
     expect(error.code).toBe('USAGE');
   });
 
-  // `start` would make an instance; every other command has to say that there is none.
-  const elsewhere = command.id === 'infra:services:start' ? [] : [[...words, ...tooFew.map(() => 'x')]];
+  // `start` would make an instance, `cleanup` looks for what gone ones left; every other command has to say that there is none.
+  const elsewhere = ['infra:services:start', 'infra:services:cleanup'].includes(command.id)
+    ? []
+    : [[...words, ...tooFew.map(() => 'x')]];
   it.each(elsewhere)('says the same in both modes where there is no instance', async (...argv) => {
     const { error } = await envelopeOf(argv);
     expect(error.next.length).toBeGreaterThan(0);

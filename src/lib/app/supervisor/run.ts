@@ -25,7 +25,8 @@ export interface ProcessRecord {
   readonly configHash: string;
 }
 
-const logsKept = 10;
+/** Of how many runs of a service the output is kept. */
+export const logsKept = 10;
 
 /** One run of one service: its process, from spawn or adoption to the end of its last descendant. */
 export class Run {

@@ -10,6 +10,7 @@ import { ensureRuntimeDir } from '../config/runtime-dir.ts';
 import { type Account, accountHome, ensureAccount } from './postgres-account.ts';
 import { copyBinaries, type PostgresPackage, runsInPlace } from './postgres-binaries.ts';
 import { checkVersion } from './postgres-cluster.ts';
+import { recordOwner } from './postgres-owner.ts';
 import type { PostgresState } from './postgres-state.ts';
 
 /** What of an instance is needed to place its database. */
@@ -32,9 +33,12 @@ export interface PostgresPlace {
  */
 const rootHome = accountHome;
 
+/** What root's instances keep outside of their projects, a folder each. */
+export const rootInstancesDir = join(rootHome, 'instances');
+
 /** Folder of one instance below the root home. */
 export function rootInstanceDir(instanceId: string): string {
-  return join(rootHome, 'instances', createHash('sha256').update(instanceId).digest('hex').slice(0, 12));
+  return join(rootInstancesDir, createHash('sha256').update(instanceId).digest('hex').slice(0, 12));
 }
 
 /**
@@ -85,9 +89,10 @@ async function cacheFolder(home: PostgresHome): Promise<string> {
 async function placeForRoot(home: PostgresHome, pkg: PostgresPackage): Promise<PostgresPlace> {
   const account = await ensureAccount();
   const folder = rootInstanceDir(home.id);
-  for (const dir of [rootHome, join(rootHome, 'instances')]) await makeFolder(dir, 0o755, undefined);
+  for (const dir of [rootHome, rootInstancesDir]) await makeFolder(dir, 0o755, undefined);
   // Root's own: the account may go through it, not put a link into it that root would follow when it sets rights below.
   await makeFolder(folder, 0o711, { uid: 0, gid: 0 });
+  await recordOwner(folder, home);
   const socketDir = join(folder, 'socket');
   await makeFolder(socketDir, 0o700, account);
   const dataDir = join(folder, 'data');
