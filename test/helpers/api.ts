@@ -56,6 +56,7 @@ export async function startTestApi(
       },
     ],
     mcp: { handle: (...exchange) => whoAreYou(verifier, ...exchange) },
+    serviceEvents: { position: async () => 0, follow: async function* () {} },
     readiness: {},
     draining: () => endpoint?.draining ?? false,
     ...change,

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyBaseLogger } from 'fastify';
 import type { RegistryServer } from '../../lib/app/router/registry-view.ts';
+import type { ServiceEventFeed } from '../../lib/app/supervisor/event-feed.ts';
 import type { TokenVerifier } from '../../lib/domain/auth/index.ts';
 
 /** What the routes publish of a protected resource. */
@@ -32,6 +33,7 @@ export interface ApiDependencies {
   /** The MCP servers; with `details` how they are doing too. */
   readonly registry: (details: boolean) => RegistryServer[];
   readonly mcp: McpHandler;
+  readonly serviceEvents: Pick<ServiceEventFeed, 'position' | 'follow'>;
   /** What must hold before requests are taken, by name: each throws when it does not. */
   readonly readiness: Readonly<Record<string, () => void | Promise<void>>>;
   /** Whether the process is on its way out. */

@@ -44,6 +44,7 @@ async function main(log: Logger): Promise<void> {
     mcpServer: (name) => published.get(name),
     registry: (details) => context.registry(details),
     mcp: context.router,
+    serviceEvents: context.serviceEvents,
     readiness: context.readiness,
     draining: () => endpoint?.draining ?? false,
   };
@@ -56,6 +57,7 @@ async function main(log: Logger): Promise<void> {
     if (listening.draining) return;
     log.info({ signal, connections: listening.connections }, 'Stopping');
     // Streams and calls that last are told to end when the others had their time.
+    void context.serviceEvents.close().catch(fault(log)); // whoever listens can go on elsewhere where it left off
     const ending = setTimeout(() => void context.router.close(endMs / 2).catch(fault(log)), drainMs);
     const cut = await listening.drain({ deadlineMs: drainMs + endMs });
     clearTimeout(ending);

@@ -11,6 +11,7 @@ import { discoveryRoutes } from './routes/discovery.ts';
 import { healthRoutes } from './routes/health.ts';
 import { mcpRoutes } from './routes/mcp.ts';
 import { registryRoutes } from './routes/registry.ts';
+import { serviceRoutes } from './routes/services.ts';
 
 /** Bodies of our own JSON routes; MCP messages have their own limit, in the router. */
 const bodyLimitBytes = 64 * 1024;
@@ -74,6 +75,7 @@ export async function createApi(deps: ApiDependencies): Promise<FastifyInstance>
   await app.register(healthRoutes(deps));
   await app.register(discoveryRoutes(deps));
   await app.register(registryRoutes(deps));
+  await app.register(serviceRoutes(deps));
   await app.register(mcpRoutes(deps));
   await app.ready();
   return app;

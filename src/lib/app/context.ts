@@ -11,6 +11,7 @@ import { openMcpGateway } from './router/open.ts';
 import { type RegistryServer, registryView } from './router/registry-view.ts';
 import type { McpRouter } from './router/router.ts';
 import { ServiceDirectory } from './supervisor/directory.ts';
+import { ServiceEventFeed } from './supervisor/event-feed.ts';
 
 const connectTimeoutMs = 5000;
 
@@ -19,6 +20,7 @@ export interface ApiContext {
   readonly identity: Identity;
   readonly servers: readonly McpServerConfig[];
   readonly router: McpRouter;
+  readonly serviceEvents: ServiceEventFeed;
   registry(details: boolean): RegistryServer[];
   /** What must hold before requests are taken; each throws when it does not. */
   readonly readiness: Readonly<Record<string, () => void | Promise<void>>>;
@@ -74,6 +76,9 @@ export async function openApiContext(
     const directory = await ServiceDirectory.open(database, instance.id);
     closers.push(() => directory.close());
 
+    const serviceEvents = new ServiceEventFeed(database, instance.id);
+    closers.push(() => serviceEvents.close());
+
     const gateway = openMcpGateway({
       servers,
       identity,
@@ -89,6 +94,7 @@ export async function openApiContext(
       identity,
       servers,
       router: gateway.router,
+      serviceEvents,
       registry: (details) => registryView({ servers, externalUrl: profile.server.external_url, directory }, details),
       readiness: {
         database: async () => {

@@ -14,6 +14,7 @@ const orderInput = z.strictObject({
 const stopInput = orderInput.extend({ now: z.boolean().optional() });
 const shutdownInput = z.strictObject({ now: z.boolean().optional() });
 const noInput = z.strictObject({});
+const eventsInput = z.strictObject({ after: z.string().max(100).optional() });
 
 /** A listener who reads slower than things happen loses the oldest; that many may wait. */
 const waitingLimit = 10_000;
@@ -35,7 +36,12 @@ export function supervisorRoutes(supervisor: Supervisor, shutdown: (now: boolean
 /** @param told called when a caller who has been given the end of a boot that failed, or of a stop, has left */
 export function supervisorStreams(supervisor: Supervisor, told: () => void): ControlStream[] {
   return [
-    { path: '/v1/events', input: noInput, stream: (_, signal) => events(supervisor, told, signal) },
+    {
+      path: '/v1/events',
+      input: eventsInput,
+      stream: (input, signal) => events(supervisor, told, (input as z.output<typeof eventsInput>).after, signal),
+      sse: (event: SupervisorEvent) => ({ id: supervisor.journal.nameOf(event), event: event.type }),
+    },
     logStream(supervisor),
   ];
 }
@@ -49,14 +55,15 @@ function route<S extends z.ZodType>(
   return { method, path, input, handle: (checked) => handle(checked as z.output<S>) };
 }
 
-/** Everything since the supervisor began, then whatever happens. */
+/** Everything since the supervisor began, or since the event of that name, then whatever happens. */
 async function* events(
   supervisor: Supervisor,
   told: () => void,
+  after: string | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<SupervisorEvent | undefined, void, undefined> {
   yield undefined;
-  const waiting: SupervisorEvent[] = [...supervisor.journal.past()];
+  const waiting: SupervisorEvent[] = [...supervisor.journal.past(after)];
   let wake: () => void = () => {};
   const off = supervisor.journal.listen((event) => {
     waiting.push(event);

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { z } from 'zod';
 import { AppError, ConfigInvalidError, NotFoundError, TooLargeError, UsageError } from '../../shared/errors.ts';
+import { heartbeat, heartbeatMs, sseMessage } from '../../shared/sse.ts';
 import { errorToWire } from '../../shared/wire.ts';
 
 /** One operation of the control API: JSON in, checked, JSON out. */
@@ -12,11 +13,16 @@ export interface ControlRoute {
   handle(input: unknown): Promise<unknown>;
 }
 
-/** One operation that answers with JSON lines until it is done or the caller leaves. */
+/** One operation that answers with JSON lines, or server-sent events, until it is done or the caller leaves. */
 export interface ControlStream {
   readonly path: string;
   readonly input: z.ZodType;
   stream(input: unknown, signal: AbortSignal): AsyncIterable<unknown>;
+  /**
+   * How an item is named when the caller accepts `text/event-stream`. His Last-Event-ID is given to the stream as the input
+   * `after`.
+   */
+  readonly sse?: (item: never) => { readonly id: string; readonly event: string };
 }
 
 export interface ControlApi {
@@ -47,7 +53,12 @@ async function answer(api: ControlApi, request: IncomingMessage, response: Serve
   const url = new URL(request.url ?? '/', 'http://control');
   const query = queryOf(url.searchParams);
   const stream = request.method === 'GET' ? api.streams.find(({ path }) => path === url.pathname) : undefined;
-  if (stream !== undefined) return sendStream(response, stream, checkedInput(stream.input, query));
+  if (stream !== undefined) {
+    const sse = stream.sse !== undefined && request.headers.accept?.includes('text/event-stream') === true;
+    const seen = request.headers['last-event-id'];
+    const resumed = sse && typeof seen === 'string' && seen !== '' ? { ...query, after: seen } : query;
+    return sendStream(response, stream, checkedInput(stream.input, resumed), sse ? stream.sse : undefined);
+  }
   const route = api.routes.find(({ method, path }) => method === request.method && path === url.pathname);
   if (route === undefined) throw new NotFoundError(`The control API has no ${request.method} ${url.pathname}.`);
   const input = route.method === 'GET' ? query : await bodyOf(request);
@@ -85,17 +96,30 @@ async function bodyOf(request: IncomingMessage): Promise<unknown> {
   }
 }
 
-async function sendStream(response: ServerResponse, stream: ControlStream, input: unknown): Promise<void> {
+async function sendStream(
+  response: ServerResponse,
+  stream: ControlStream,
+  input: unknown,
+  sse: ControlStream['sse'],
+): Promise<void> {
   const gone = new AbortController();
   response.once('close', () => gone.abort());
-  // An error before the first item is still a proper answer.
-  for await (const item of stream.stream(input, gone.signal)) {
-    if (gone.signal.aborted) return;
-    if (!response.headersSent) {
-      response.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' }).flushHeaders();
+  const type = sse === undefined ? 'application/x-ndjson' : 'text/event-stream';
+  let beat: NodeJS.Timeout | undefined;
+  try {
+    // An error before the first item is still a proper answer.
+    for await (const item of stream.stream(input, gone.signal)) {
+      if (gone.signal.aborted) return;
+      if (!response.headersSent) {
+        response.writeHead(200, { 'content-type': type, 'cache-control': 'no-store' }).flushHeaders();
+        if (sse !== undefined) beat = setInterval(() => void response.write(heartbeat), heartbeatMs).unref();
+      }
+      if (item === undefined) continue; // nothing to say yet but that the stream has begun
+      const text = sse === undefined ? `${JSON.stringify(item)}\n` : sseMessage({ ...sse(item as never), data: item });
+      if (!response.write(text)) await drained(response, gone.signal);
     }
-    if (item === undefined) continue; // nothing to say yet but that the stream has begun
-    if (!response.write(`${JSON.stringify(item)}\n`)) await drained(response, gone.signal);
+  } finally {
+    clearInterval(beat);
   }
   response.end();
 }

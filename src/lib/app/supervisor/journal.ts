@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { SupervisorEvent, SupervisorEventBody } from './status.ts';
 
 const kept = 1_000;
@@ -6,6 +7,8 @@ const kept = 1_000;
 export class Journal {
   readonly #events: SupervisorEvent[] = [];
   readonly #listeners = new Set<(event: SupervisorEvent) => void>();
+  /** Tells the journals of several supervisors apart: each counts from 1. */
+  readonly id = randomUUID().slice(0, 8);
   #seq = 0;
 
   add(body: SupervisorEventBody): SupervisorEvent {
@@ -17,9 +20,18 @@ export class Journal {
     return event;
   }
 
-  /** The last events, oldest first. */
-  past(): readonly SupervisorEvent[] {
-    return [...this.#events];
+  /** What an event is called outside, so that a listener can come back and go on after it. */
+  nameOf({ seq }: SupervisorEvent): string {
+    return `${this.id}.${seq}`;
+  }
+
+  /**
+   * The last events, oldest first.
+   * @param after the name of the last event that is known; of another supervisor's nothing is
+   */
+  past(after?: string): readonly SupervisorEvent[] {
+    const known = after?.startsWith(`${this.id}.`) === true ? Number(after.slice(this.id.length + 1)) : 0;
+    return this.#events.filter(({ seq }) => !(seq <= known));
   }
 
   /** @returns a function that unsubscribes */

@@ -1,5 +1,24 @@
 // Generated from the migrations by scripts/generate-tables.mjs: change a migration, not this file.
 
+/** A row of `service_events`. */
+export interface ServiceEventsRow {
+  readonly id: number;
+  readonly installation_id: string;
+  readonly service: string;
+  readonly generation: number;
+  readonly instance_id: string | null;
+  readonly from_state: string;
+  readonly to_state: string;
+  readonly event: string;
+  readonly reason: string | null;
+  readonly pid: number | null;
+  readonly port: number | null;
+  readonly exit_code: number | null;
+  readonly exit_signal: string | null;
+  readonly epoch: number;
+  readonly at: Date;
+}
+
 /** A row of `services`. */
 export interface ServicesRow {
   readonly installation_id: string;
