@@ -8,6 +8,11 @@ import { externalUrl, openTestIdentity, type TestIdentity } from '../../helpers/
 import { addEvent } from '../../helpers/service-events.ts';
 import { until } from '../../helpers/until.ts';
 
+interface OpenApiOperation {
+  readonly security: unknown;
+  readonly responses: Record<string, { readonly content?: Record<string, unknown> }>;
+}
+
 const path = '/api/v1/services/events';
 let test: TestIdentity;
 let api: TestApi;
@@ -113,8 +118,9 @@ it('takes 64 listeners, and one more when one has left', async () => {
 });
 
 it('is in the description of the API', async () => {
-  const document = await (await fetch(`${api.url}/api/v1/openapi.json`)).json();
-  const { get } = document.paths[path];
-  expect(get.security).toEqual([{ bearer: [] }]);
-  expect(Object.keys(get.responses['200'].content)).toEqual(['text/event-stream']);
+  const answer = await fetch(`${api.url}/api/v1/openapi.json`);
+  const document = (await answer.json()) as { paths: Record<string, { get: OpenApiOperation }> };
+  const get = document.paths[path]?.get;
+  expect(get?.security).toEqual([{ bearer: [] }]);
+  expect(Object.keys(get?.responses['200']?.content ?? {})).toEqual(['text/event-stream']);
 });

@@ -35,6 +35,7 @@ const happenings: Readonly<Record<MachineEvent['type'], true>> = {
   start: true,
   adopt: true,
   healthy: true,
+  replaced: true,
   unhealthy: true,
   died: true,
   retry: true,
