@@ -1,7 +1,8 @@
 import { openApiContext, readApiConfiguration } from '../../lib/app/context.ts';
 import { signInServer } from '../../lib/app/identity.ts';
 import { packageVersion } from '../../lib/infra/config/package-root.ts';
-import { createLogger, type Logger } from '../../lib/infra/logging/logger.ts';
+import type { Logger } from '../../lib/infra/logging/logger.ts';
+import { openProcessLog } from '../../lib/infra/process/own-log.ts';
 import { type ErrorCode, PreconditionError, toAppError } from '../../lib/shared/errors.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { HttpEndpoint } from './listen.ts';
@@ -77,11 +78,7 @@ function fault(log: Logger): (error: unknown) => never {
   };
 }
 
-const level = process.env.SYSTEMPROMPT_LOG_LEVEL;
-const log = createLogger({
-  service: process.env.SYSTEMPROMPT_SERVICE ?? 'api',
-  ...(level === undefined || level === '' ? {} : { level }),
-});
+const { logger: log } = openProcessLog('api');
 process.on('uncaughtException', fault(log));
 process.on('unhandledRejection', fault(log));
 main(log).catch((thrown: unknown) => {

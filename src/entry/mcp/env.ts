@@ -16,6 +16,8 @@ export interface McpEnvironment {
   readonly databaseUrl: string | undefined;
   /** How deep this process stands in calls of the `systemprompt` tool; 0 unless such a call started it. */
   readonly depth: number;
+  /** By tool, the arguments whose values are kept out of the log. */
+  readonly secretArguments: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
 const identityKeyBytes = 32;
@@ -34,6 +36,11 @@ const schema = z.object({
   SYSTEMPROMPT_EXTENSION: filled,
   SYSTEMPROMPT_ROOT: filled,
   DATABASE_URL: z.string().optional(),
+  SYSTEMPROMPT_SECRET_ARGUMENTS: z
+    .string()
+    .default('{}')
+    .transform(parseJson)
+    .pipe(z.record(z.string(), z.array(z.string()), 'is not a list of names by tool')),
   SYSTEMPROMPT_DEPTH: z.string().regex(/^\d+$/, 'is not a number').default('0').transform(Number),
 });
 
@@ -62,9 +69,20 @@ export function readEnvironment(env: NodeJS.ProcessEnv): McpEnvironment {
     root: data.SYSTEMPROMPT_ROOT,
     databaseUrl: data.DATABASE_URL === '' ? undefined : data.DATABASE_URL,
     depth: data.SYSTEMPROMPT_DEPTH,
+    secretArguments: new Map(
+      Object.entries(data.SYSTEMPROMPT_SECRET_ARGUMENTS).map(([tool, names]) => [tool, new Set(names)]),
+    ),
   };
 }
 
 function decode(text: string): Uint8Array {
   return new Uint8Array(Buffer.from(text, 'base64url'));
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // the next check refuses it
+  }
 }

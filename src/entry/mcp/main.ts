@@ -2,8 +2,10 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { CliRunner } from '../../lib/app/cli-runner.ts';
 import { packageRoot } from '../../lib/infra/config/package-root.ts';
-import { createLogger, type Logger } from '../../lib/infra/logging/logger.ts';
+
+import { openProcessLog, type ProcessLog } from '../../lib/infra/process/own-log.ts';
 import { Vitals } from '../../lib/infra/process/vitals.ts';
+
 import { RunningCalls } from './calls.ts';
 import { configurationExitCode, type McpEnvironment, readEnvironment, StartRefusedError } from './env.ts';
 import { loadServer } from './extension.ts';
@@ -20,10 +22,8 @@ const flushMs = 500;
 
 /** The process of one MCP server: reads its environment, loads the extension, serves it, and stops when it is told to. */
 async function main(): Promise<void> {
-  const logger = createLogger({
-    service: process.env['SYSTEMPROMPT_SERVICE'] ?? 'mcp',
-    ...(process.env['SYSTEMPROMPT_LOG_LEVEL'] ? { level: process.env['SYSTEMPROMPT_LOG_LEVEL'] } : {}),
-  });
+  const log = openProcessLog('mcp');
+  const { logger } = log;
   const die = (error: unknown): never => {
     logger.fatal({ err: error }, 'ended by a fault');
     process.exit(1);
@@ -34,7 +34,7 @@ async function main(): Promise<void> {
     const environment = readEnvironment(process.env);
     // What the extension's code and the processes that it starts have no business with.
     delete process.env['SYSTEMPROMPT_IDENTITY_KEY'];
-    await serve(environment, logger);
+    await serve(environment, log);
   } catch (error) {
     if (!(error instanceof StartRefusedError)) return die(error);
     logger.fatal(error.message);
@@ -42,11 +42,11 @@ async function main(): Promise<void> {
   }
 }
 
-async function serve(environment: McpEnvironment, logger: Logger): Promise<void> {
+async function serve(environment: McpEnvironment, { logger, secrets }: ProcessLog): Promise<void> {
   const definition = await loadServer(environment.extension);
   const calls = new RunningCalls();
   const cli = new CliRunner({ packageRoot: packageRoot(), cwd: environment.root, env: process.env });
-  const handler = createProtocolHandler({ definition, environment, calls, cli, logger, maxBodyBytes });
+  const handler = createProtocolHandler({ definition, environment, calls, cli, logger, secrets, maxBodyBytes });
   let stopping = false;
   const server = createHttpServer({
     environment,

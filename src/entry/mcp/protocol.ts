@@ -6,6 +6,7 @@ import {
   type ServerContext,
 } from '@modelcontextprotocol/server';
 import type { CliRunner } from '../../lib/app/cli-runner.ts';
+import type { KnownSecrets } from '../../lib/infra/logging/known-secrets.ts';
 import type { Logger } from '../../lib/infra/logging/logger.ts';
 import { InternalError } from '../../lib/shared/errors.ts';
 import type { McpServerDefinition, ToolDefinition } from '../../lib/shared/mcp-server.ts';
@@ -13,6 +14,7 @@ import type { RunningCalls } from './calls.ts';
 import { type Caller, contextFor } from './context.ts';
 import type { McpEnvironment } from './env.ts';
 import { failureOf, failureResult, isRaisedOnPurpose, successResult } from './result.ts';
+import { guardArguments } from './secret-arguments.ts';
 
 export interface ProtocolDeps {
   readonly definition: McpServerDefinition;
@@ -20,6 +22,7 @@ export interface ProtocolDeps {
   readonly calls: RunningCalls;
   readonly cli: CliRunner;
   readonly logger: Logger;
+  readonly secrets: KnownSecrets;
   readonly maxBodyBytes: number;
 }
 
@@ -70,6 +73,8 @@ function registerTool(server: McpServer, tool: ToolDefinition, deps: ProtocolDep
   );
 }
 
+const noNames: ReadonlySet<string> = new Set();
+
 async function callTool(tool: ToolDefinition, input: unknown, protocol: ServerContext, deps: ProtocolDeps) {
   const caller = callerOf(protocol.http?.authInfo?.extra);
   const mcpSession = protocol.http?.req?.headers.get('mcp-session-id') ?? undefined;
@@ -77,12 +82,16 @@ async function callTool(tool: ToolDefinition, input: unknown, protocol: ServerCo
   return await deps.calls.run(key, [caller.gone, protocol.mcpReq.signal], async (signal) => {
     const context = contextFor({ tool, caller, signal, protocol, deps });
     const { executionId } = context.request;
+    const secretNames = deps.environment.secretArguments.get(tool.name) ?? noNames;
+    const forget = guardArguments(deps.secrets, input, secretNames);
     try {
       const output = await tool.handler(input, context);
       return successResult(await checkedOutput(tool, output), executionId);
     } catch (error) {
       logFailure(deps.logger.child({ tool: tool.name, execution: executionId }), error, signal.aborted);
       return failureResult(failureOf(error, signal.aborted, executionId), executionId);
+    } finally {
+      forget();
     }
   });
 }

@@ -3,6 +3,7 @@ import { createControlServer } from '../../lib/app/supervisor/control.ts';
 import { supervisorRoutes, supervisorStreams } from '../../lib/app/supervisor/control-routes.ts';
 import { Journal } from '../../lib/app/supervisor/journal.ts';
 import { bindControlSocket } from '../../lib/app/supervisor/lock.ts';
+import { keepLogs } from '../../lib/app/supervisor/log-keeper.ts';
 import { ManagerReport } from '../../lib/app/supervisor/manager-report.ts';
 import { defaultPolicy } from '../../lib/app/supervisor/policy.ts';
 import { configurationExitCode } from '../../lib/app/supervisor/restarts.ts';
@@ -12,11 +13,16 @@ import { type Instance, requireInstance } from '../../lib/infra/config/instance.
 import { packageVersion } from '../../lib/infra/config/package-root.ts';
 import { profileName } from '../../lib/infra/config/profile.ts';
 import { ensureRuntimeDir } from '../../lib/infra/config/runtime-dir.ts';
+import { captureOutput } from '../../lib/infra/logging/capture.ts';
 import { createLogger, type Logger } from '../../lib/infra/logging/logger.ts';
 import { openSupervisorLog, type SupervisorFile, supervisorFile } from '../../lib/infra/process/launch.ts';
+import { defaultLogLimits, type LogLimits, logLimits } from '../../lib/infra/process/log-rotation.ts';
+import { supervisorLogFile } from '../../lib/infra/process/logs.ts';
+import { keepRotated } from '../../lib/infra/process/own-log.ts';
 import { missingReaper } from '../../lib/infra/process/reaper.ts';
 import { serviceManager } from '../../lib/infra/process/service-manager.ts';
 import { ConfigInvalidError, toAppError } from '../../lib/shared/errors.ts';
+import { newId, type ServiceInstanceId } from '../../lib/shared/ids.ts';
 import { errorToWire } from '../../lib/shared/wire.ts';
 import { bootSteps, Composition } from './composition.ts';
 
@@ -27,7 +33,8 @@ import { bootSteps, Composition } from './composition.ts';
 const lastWordsMs = 3_000;
 
 async function main(): Promise<number> {
-  let log = createLogger({ service: 'supervisor' });
+  const who = { service: 'supervisor', instanceId: newId<ServiceInstanceId>() };
+  let log = createLogger(who);
   process.on('uncaughtException', (error) => fault(log, error));
   process.on('unhandledRejection', (error) => fault(log, error));
   let instance: Instance | undefined;
@@ -35,8 +42,9 @@ async function main(): Promise<number> {
     instance = await requireInstance(process.cwd(), process.env);
     await ensureRuntimeDir(instance);
     if (process.argv.includes('--log-file')) {
-      log = createLogger({ service: 'supervisor', destination: openSupervisorLog(instance) });
+      log = createLogger({ ...who, destination: openSupervisorLog(instance) });
     }
+    captureOutput(log);
     return await supervise(instance, log);
   } catch (error) {
     const known = toAppError(error);
@@ -66,6 +74,8 @@ async function supervise(instance: Instance, log: Logger): Promise<number> {
     log.error({ err: error }, 'the service manager can not be told how we are');
   });
   const report = manager === undefined ? undefined : new ManagerReport(manager, instance.controlSocket, log);
+  const limits = (): LogLimits =>
+    composition.profile === undefined ? defaultLogLimits : logLimits(composition.profile.logging);
   const told = Promise.withResolvers<void>();
   const over = Promise.withResolvers<void>();
   const stop = (now: boolean): void => {
@@ -77,6 +87,8 @@ async function supervise(instance: Instance, log: Logger): Promise<number> {
     onFault: (error) => log.error({ err: error }, 'a request on the control socket failed'),
   });
   const lock = await bindControlSocket(server, instance.controlSocket);
+  keepRotated(supervisorLogFile(instance.logsDir), limits, log);
+  keepLogs(() => supervisor.services, limits, log);
   try {
     await leave(instance, 'booting');
     report?.booting();

@@ -4,9 +4,12 @@ import { isAbsolute, join } from 'node:path';
 import type { McpServerConfig } from '../../domain/mcp/index.ts';
 import type { Instance } from '../../infra/config/instance.ts';
 import type { Profile } from '../../infra/config/profile.ts';
+import { secretReference } from '../../infra/config/secret-reference.ts';
 import { resolveSecretReference, type SecretStore } from '../../infra/config/secrets.ts';
 import { mcpConnectionUrl } from '../../infra/database/connections.ts';
 import { httpHealth } from '../../infra/process/health.ts';
+import { logLimits } from '../../infra/process/log-rotation.ts';
+import { logEnvironment } from '../../infra/process/own-log.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import { ConfigInvalidError, PreconditionError } from '../../shared/errors.ts';
 
@@ -89,13 +92,14 @@ function apiSpec(source: SpecSource, dependsOn: readonly string[]): ServiceSpec 
       env: {
         ...pick(env, handedOn),
         SYSTEMPROMPT_SERVER_PORT: String(port),
-        SYSTEMPROMPT_LOG_LEVEL: profile.runtime.log_level,
+        ...logEnvironment(profile.runtime.log_level, logLimits(profile.logging)),
       },
       cwd: instance.root,
     }),
     probe: (context) => httpHealth(context, loopback.has(host) ? '127.0.0.1' : host),
     stop: { signal: 'SIGTERM', graceMs: drainMs },
     readyTimeoutMs: startMs,
+    rotatesItsLog: true,
   };
 }
 
@@ -116,7 +120,13 @@ function mcpSpec(
     port: { preferred: server.port, range: profile.ports.mcp },
     artefactHash: hashOf(readFileSync(main), readFileSync(module)),
     configHash: hashOf(
-      JSON.stringify([plainServer(server), profile.database, profile.server.external_url, profile.runtime]),
+      JSON.stringify([
+        plainServer(server),
+        profile.database,
+        profile.server.external_url,
+        profile.runtime,
+        profile.logging,
+      ]),
     ),
     command: async ({ instanceId, port }) => {
       const { deriveIdentityKey } = await import('../../infra/security/identity-header.ts');
@@ -137,7 +147,9 @@ function mcpSpec(
           DATABASE_URL: await mcpConnectionUrl(instance, profile, secrets, server.name),
           SYSTEMPROMPT_IDENTITY_KEY: Buffer.from(deriveIdentityKey(root, instanceId)).toString('base64url'),
           SYSTEMPROMPT_EXTENSION: module,
-          SYSTEMPROMPT_LOG_LEVEL: profile.runtime.log_level,
+          ...logEnvironment(profile.runtime.log_level, logLimits(profile.logging)),
+          SYSTEMPROMPT_SECRET_VARIABLES: secretVariables(server).join(','),
+          SYSTEMPROMPT_SECRET_ARGUMENTS: JSON.stringify(secretArguments(server)),
         },
         cwd: instance.root,
       };
@@ -145,7 +157,20 @@ function mcpSpec(
     probe: (context) => httpHealth(context),
     stop: { signal: 'SIGTERM', graceMs: drainMs },
     readyTimeoutMs: startMs,
+    rotatesItsLog: true,
   };
+}
+
+/** The variables whose values come from the secret store: the server keeps them out of its log. */
+function secretVariables({ env }: McpServerConfig): string[] {
+  return Object.entries(env).flatMap(([name, value]) => (secretReference(value) === undefined ? [] : [name]));
+}
+
+/** The arguments that the configuration marks secret, by tool. */
+function secretArguments({ tools }: McpServerConfig): Record<string, readonly string[]> {
+  return Object.fromEntries(
+    [...tools].flatMap(([name, { secret }]) => (secret.size === 0 ? [] : [[name, [...secret]]])),
+  );
 }
 
 /** The main of a child process in the built package; the chunks it loads are named in it by their content. */

@@ -126,6 +126,24 @@ const runtime = z
   .prefault({})
   .describe('How the processes run.');
 
+const logging = z
+  .strictObject({
+    max_file_mb: z
+      .int()
+      .min(1)
+      .max(1024)
+      .default(10)
+      .describe('Size from which on the log of a run is rotated, in MB (1,048,576 bytes).'),
+    max_files: z
+      .int()
+      .min(2)
+      .max(100)
+      .default(5)
+      .describe('How many files of one run are kept: the one that is written to and the parts before it.'),
+  })
+  .prefault({})
+  .describe('The logs of the supervisor and of each run of a service. Of each service the last ten runs are kept.');
+
 /** profile.yaml as it is written. Types, checks, JSON Schema and the reference in docs/configuration.md come from here. */
 export const profileFileSchema = z
   .strictObject({
@@ -140,6 +158,7 @@ export const profileFileSchema = z
     ports,
     limits,
     runtime,
+    logging,
   })
   .describe('The settings of one environment of an instance (profile.yaml).');
 

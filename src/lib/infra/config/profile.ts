@@ -93,6 +93,7 @@ function complete(file: ProfileFile, name: string, portOverride: number | undefi
     ports: file.ports,
     limits: file.limits,
     runtime: file.runtime,
+    logging: file.logging,
   };
 }
 

@@ -57,7 +57,7 @@ function isSecret(name: string, item: unknown): boolean {
 }
 
 /** Whether what goes under this name (a member, a variable) is a secret. */
-function isSecretName(name: string): boolean {
+export function isSecretName(name: string): boolean {
   return secretName.test(name);
 }
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,11 +9,11 @@ import type { Instance } from '../config/instance.ts';
 import { packageRoot } from '../config/package-root.ts';
 import { hasCode } from './identity.ts';
 import { tailLines } from './log-tail.ts';
+import { supervisorLogFile } from './logs.ts';
 import { markerNames } from './marker.ts';
 
 const waitMs = 20_000;
 const pollMs = 20;
-const logLimitBytes = 10 * 1024 * 1024;
 /**
  * For a process that mostly waits: a small nursery, no optimising compilers (8 MB of code that would be paged in for
  * nothing), and the means to give back what the boot needed, which V8 keeps until there is pressure. Measured after a
@@ -83,12 +83,10 @@ export async function launchSupervisor(
   }
 }
 
-/** Makes the folder of the supervisor's own log, moves a log that is full out of the way, and says where to write. */
+/** Makes the folder of the supervisor's own log and says where to write. */
 export function openSupervisorLog(instance: Pick<Instance, 'logsDir'>): string {
   mkdirSync(instance.logsDir, { recursive: true, mode: 0o700 });
-  const file = join(instance.logsDir, 'supervisor.log');
-  rotate(file);
-  return file;
+  return supervisorLogFile(instance.logsDir);
 }
 
 /** The supervisor's program. @throws PreconditionError when it is not built */
@@ -142,10 +140,4 @@ export function readSupervisorFile(instance: Pick<Instance, 'runDir'>): Supervis
     if (error instanceof SyntaxError || hasCode(error, 'ENOENT')) return undefined; // it only explains; without it the log does
     throw error;
   }
-}
-
-/** One older log is kept. */
-function rotate(file: string): void {
-  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-  if (size > logLimitBytes) renameSync(file, `${file}.1`);
 }

@@ -24,6 +24,11 @@ export interface LogLimits {
 
 export const defaultLogLimits: LogLimits = { maxBytes: 10 * 1024 * 1024, maxFiles: 5 };
 
+/** The profile's `logging`, as limits. */
+export function logLimits(logging: { readonly max_file_mb: number; readonly max_files: number }): LogLimits {
+  return { maxBytes: logging.max_file_mb * 1024 * 1024, maxFiles: logging.max_files };
+}
+
 const catchUpBytes = 64 * 1024;
 /** A rotation takes milliseconds; what is left of one that was killed in the middle is cleared away after this time. */
 const abandonedMs = 10_000;
@@ -48,7 +53,7 @@ export function isRotating(file: string): boolean {
  * Makes what was written so far the part `.1`, and the file empty, when it has reached its size. The file stays the same
  * one, so that whoever has it open for appending goes on writing to it: the process itself, what it started, and Node as
  * it crashes. Nothing that is written by the calling thread can be lost. What another process writes in the moment between
- * the last look at the end and the truncation is: two system calls, measured in test/lib/infra/process/log-rotation.
+ * the last look at the end and the truncation is: two system calls, measured in docs/supervisor.md.
  *
  * @returns whether it was rotated; false as well when another process is at it
  * @throws the operating system's error, e.g. ENOSPC; the file is as it was then
@@ -136,24 +141,4 @@ function catchUp(source: number, copy: number): void {
     while (written < read) written += writeSync(copy, buffer, written, read - written);
     position += read;
   }
-}
-
-const ownCheckMs = 1_000;
-
-/**
- * Rotates the log that this process itself writes to (standard output), as long as the process lives, whether a supervisor
- * watches or not. Does nothing when standard output is something else.
- * @param onFault hears why it was not possible, e.g. on a full disk; it is tried again
- */
-export function rotateOwnLog(file: string, limits: LogLimits, onFault: (error: unknown) => void): void {
-  const own = fstatSync(1);
-  const named = statSync(file, { throwIfNoEntry: false });
-  if (named === undefined || named.ino !== own.ino || named.dev !== own.dev) return;
-  setInterval(() => {
-    try {
-      rotateLog(file, limits);
-    } catch (error) {
-      onFault(error);
-    }
-  }, ownCheckMs).unref();
 }

@@ -23,6 +23,11 @@ export function logFolderOf(logsDir: string, service: string): string {
   return service === supervisorLog ? logsDir : join(logsDir, folderOf(service));
 }
 
+/** Where the supervisor's own output goes. */
+export function supervisorLogFile(logsDir: string): string {
+  return join(logsDir, `${supervisorLog}.log`);
+}
+
 /** The services of which there are logs, the supervisor included. */
 export function loggedServices(logsDir: string): string[] {
   return entriesOf(logsDir).flatMap((entry) => {
@@ -39,7 +44,7 @@ export interface LogFile {
 
 /** The logs of a service's runs, in no order. */
 export function logFilesOf(logsDir: string, service: string): LogFile[] {
-  if (service === supervisorLog) return [{ path: join(logsDir, `${supervisorLog}.log`), instanceId: supervisorLog }];
+  if (service === supervisorLog) return [{ path: supervisorLogFile(logsDir), instanceId: supervisorLog }];
   const folder = logFolderOf(logsDir, service);
   return entriesOf(folder)
     .filter(({ name }) => name.endsWith('.log'))

@@ -32,7 +32,7 @@ export async function spawnService(
   try {
     const child = spawn(command.file, [...command.args], {
       cwd: command.cwd,
-      env: { ...command.env, ...markers },
+      env: { ...command.env, ...markers, SYSTEMPROMPT_LOG_FILE: logFile },
       detached: true,
       stdio: ['ignore', log, log],
       ...(command.uid === undefined ? {} : { uid: command.uid }),

@@ -58,6 +58,8 @@ export interface ServiceSpec {
   };
   /** A restart raises a successor beside the run that serves, which is ended only when that one is ready. */
   readonly handOver?: boolean;
+  /** It keeps the size of its log itself; of any other the supervisor does. */
+  readonly rotatesItsLog?: boolean;
   /** Digest of what is run; another digest means the running process is outdated. */
   readonly artefactHash: string;
   /** Digest of its configuration, likewise. */

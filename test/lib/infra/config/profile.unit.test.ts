@@ -29,6 +29,7 @@ describe('loadProfile', () => {
       security: { issuer: 'http://localhost:8080', access_token_ttl_seconds: 3600 },
       ports: { mcp: [5000, 5999], agents: [9000, 9999] },
       limits: { body_bytes: 10 * 1024 * 1024, call_timeout_ms: 120_000 },
+      logging: { max_file_mb: 10, max_files: 5 },
       runtime: { log_level: 'info' },
     });
   });
