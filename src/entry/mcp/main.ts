@@ -2,10 +2,8 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { CliRunner } from '../../lib/app/cli-runner.ts';
 import { packageRoot } from '../../lib/infra/config/package-root.ts';
-
 import { openProcessLog, type ProcessLog } from '../../lib/infra/process/own-log.ts';
 import { Vitals } from '../../lib/infra/process/vitals.ts';
-
 import { RunningCalls } from './calls.ts';
 import { configurationExitCode, type McpEnvironment, readEnvironment, StartRefusedError } from './env.ts';
 import { loadServer } from './extension.ts';
