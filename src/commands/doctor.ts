@@ -17,9 +17,13 @@ export default class Doctor extends BaseCommand<typeof Doctor> {
     const results = await runChecks(this.context);
     const failed = results.filter((result) => result.state === 'fail');
     if (failed.length > 0) {
+      const shell = [...new Set(failed.flatMap((check) => check.shell ?? []))];
       this.verdict = new PreconditionError(
         `${failed.length} of ${results.length} checks failed: ${failed.map((check) => `${check.name} (${check.detail})`).join('; ')}`,
-        { next: [...new Set(failed.flatMap((check) => (check.fix === undefined ? [] : [check.fix])))] },
+        {
+          next: [...new Set(failed.flatMap(({ fix }) => fix ?? []))],
+          ...(shell.length === 0 ? {} : { hint: `Run: ${shell.join('; ')}` }),
+        },
       );
     }
     return checksTable(results, (command) => this.output.runnable(command));

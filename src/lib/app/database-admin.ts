@@ -107,3 +107,49 @@ export async function databaseStatus(
       })),
   };
 }
+
+/**
+ * How far this machine's clock is ahead of the database's, in ms, and by how much that may be wrong: half of the time that the
+ * question took. Of several the quickest counts.
+ * @throws DatabaseUnavailableError
+ */
+export async function databaseClock(
+  instance: Place,
+  profile: Settings,
+  secrets: Pick<SecretStore, 'get' | 'require' | 'set'>,
+): Promise<{ readonly skewMs: number; readonly uncertaintyMs: number }> {
+  const owner = await connectionFor(instance, profile, secrets, 'owner');
+  return await withSession(owner, { applicationName: 'systemprompt clock', ...waitFor(profile) }, async (session) => {
+    const answers: { skewMs: number; uncertaintyMs: number }[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      const since = performance.now();
+      const asked = Date.now();
+      const [row] = await session.query<{ ms: string }>(
+        'SELECT round(extract(epoch FROM clock_timestamp()) * 1000)::text AS ms',
+      );
+      const uncertaintyMs = (performance.now() - since) / 2;
+      answers.push({ skewMs: asked + uncertaintyMs - Number(row?.ms), uncertaintyMs });
+    }
+    const [best] = answers.sort((a, b) => a.uncertaintyMs - b.uncertaintyMs);
+    return best ?? { skewMs: 0, uncertaintyMs: 0 };
+  });
+}
+
+/**
+ * Who holds the newest epoch of the instance; `undefined` when nobody ever took one.
+ * @throws DatabaseUnavailableError
+ */
+export async function newestEpoch(
+  instance: Place & Pick<Instance, 'id'>,
+  profile: Settings,
+  secrets: Pick<SecretStore, 'get' | 'require' | 'set'>,
+): Promise<{ readonly epoch: number; readonly pid: number; readonly host: string } | undefined> {
+  const owner = await connectionFor(instance, profile, secrets, 'owner');
+  const rows = await withSession(owner, { applicationName: 'systemprompt status', ...waitFor(profile) }, (session) =>
+    session.query<{ epoch: number; pid: number; host: string }>(
+      'SELECT epoch::float8 AS epoch, holder_pid AS pid, host FROM supervisor_epoch WHERE installation_id = $1',
+      [instance.id],
+    ),
+  );
+  return rows[0];
+}

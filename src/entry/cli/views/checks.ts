@@ -17,7 +17,7 @@ export function checksTable(results: readonly CheckResult[], runnable: (command:
       check: result.name,
       state: result.state,
       detail: result.detail,
-      fix: result.fix === undefined ? null : runnable(result.fix),
+      fix: result.fix === undefined ? (result.shell ?? null) : runnable(result.fix),
     })),
     count: results.length,
   };

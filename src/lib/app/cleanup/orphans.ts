@@ -7,7 +7,7 @@ import type { InstanceStatus } from '../supervisor/status.ts';
 import type { CleanupItem } from './item.ts';
 
 /** A supervisor that runs may have started what is younger than this and not put it on record yet. In ms. */
-const youngMs = 120_000;
+const youngerMs = 120_000;
 /** Linux counts start times in hundredths of a second since boot, whatever the kernel's own tick (USER_HZ). */
 const ticksPerSecond = 100;
 
@@ -16,10 +16,16 @@ const ticksPerSecond = 100;
  * none, since it is just deciding on them; those that it may have just started are left out.
  *
  * @param status of the supervisor that runs, if one does
+ * @param youngMs how old a process must be to count beside a supervisor that runs
  */
-export async function orphansOf(installationId: string, status: InstanceStatus | undefined): Promise<Orphan[]> {
+export async function orphansOf(
+  installationId: string,
+  status: InstanceStatus | undefined,
+  youngMs = youngerMs,
+): Promise<Orphan[]> {
   if (status !== undefined && status.supervisor.state !== 'running') return [];
-  const known = new Set((status?.services ?? []).flatMap(({ instanceId }) => instanceId ?? []));
+  const runs = (status?.services ?? []).flatMap((service) => [service, ...(service.beside ?? [])]);
+  const known = new Set(runs.flatMap(({ instanceId }) => instanceId ?? []));
   // A command that a service of ours runs belongs to that service.
   const self = process.env['SYSTEMPROMPT_SERVICE_INSTANCE'];
   if (self !== undefined) known.add(self);

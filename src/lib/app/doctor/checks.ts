@@ -1,15 +1,12 @@
 import { AppError } from '../../shared/errors.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { Finding } from './finding.ts';
+import { checkDisk, checkPermissions } from './folder-checks.ts';
+import { checkSupervisor } from './lock-check.ts';
 import { checkConfiguration, checkInstance, checkKeys, checkManifest, checkRuntime } from './machine-checks.ts';
-import {
-  checkApi,
-  checkDatabase,
-  checkMigrations,
-  checkPort,
-  checkServices,
-  checkSupervisor,
-} from './running-checks.ts';
+import { checkMcpPorts, checkOrphans, checkPort } from './process-checks.ts';
+import { checkApi, checkDatabase, checkEpoch, checkMigrations, checkServices } from './running-checks.ts';
+import { checkClock, checkFileLimits, checkReaper } from './system-checks.ts';
 
 export interface CheckResult extends Finding {
   readonly name: string;
@@ -25,14 +22,22 @@ interface Check {
 /** All checks, in the order in which things stand on each other. */
 const checks: readonly Check[] = [
   { name: 'runtime', after: [], run: checkRuntime },
-  { name: 'commands', after: [], run: checkManifest },
+  { name: 'process 1', after: [], run: checkReaper },
   { name: 'instance', after: [], run: checkInstance },
+  { name: 'permissions', after: ['instance'], run: checkPermissions },
   { name: 'keys', after: ['instance'], run: checkKeys },
   { name: 'configuration', after: ['instance'], run: checkConfiguration },
   { name: 'supervisor', after: ['instance'], run: checkSupervisor },
   { name: 'port', after: ['configuration'], run: checkPort },
+  { name: 'mcp ports', after: ['configuration'], run: checkMcpPorts },
+  { name: 'orphans', after: ['instance'], run: checkOrphans },
   { name: 'database', after: ['keys', 'configuration', 'supervisor'], run: checkDatabase },
   { name: 'migrations', after: ['database'], run: checkMigrations },
+  { name: 'epoch', after: ['migrations'], run: checkEpoch },
+  { name: 'clock', after: ['database'], run: checkClock },
+  { name: 'disk', after: ['instance'], run: checkDisk },
+  { name: 'file limits', after: [], run: checkFileLimits },
+  { name: 'commands', after: [], run: checkManifest },
   { name: 'api', after: ['supervisor'], run: checkApi },
   { name: 'services', after: ['supervisor'], run: checkServices },
 ];
@@ -56,7 +61,16 @@ async function finding(check: Check, context: CommandContext): Promise<Finding> 
     return await check.run(context);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    const fix = error instanceof AppError ? error.next[0] : undefined;
-    return { state: 'fail', detail: message, ...(fix === undefined ? {} : { fix }) };
+    if (!(error instanceof AppError)) return { state: 'fail', detail: message };
+    const [fix] = error.next;
+    // Where a command of the system mends it, the hint ends with it.
+    const shell = /(?:^|: )((?:sudo )?(?:chmod|chown) .*)$/.exec(error.hint ?? '')?.[1];
+    const hint = shell === undefined && error.hint !== undefined ? ` ${error.hint}` : '';
+    return {
+      state: 'fail',
+      detail: `${message}${hint}`,
+      ...(fix === undefined ? {} : { fix }),
+      ...(shell === undefined ? {} : { shell }),
+    };
   }
 }

@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CommandContext } from '../command-context.ts';
 import type { Finding } from './finding.ts';
@@ -12,30 +12,21 @@ export async function checkRuntime(): Promise<Finding> {
   if (major < floor[0] || (major === floor[0] && minor < floor[1])) {
     return { state: 'fail', detail: `${detail}; ${floor.join('.')} or newer is needed` };
   }
-  // Nobody reaps what is orphaned under a process 1 that is Node.js; in a container an init must be.
-  const init = process.pid === 1 || process.ppid === 1 ? await initName() : undefined;
-  if (init === 'node') return { state: 'warn', detail: `${detail}; it is process 1, run the container with an init` };
   return { state: 'ok', detail };
-}
-
-async function initName(): Promise<string | undefined> {
-  try {
-    return (await readFile('/proc/1/comm', 'utf8')).trim();
-  } catch {
-    return undefined; // not Linux
-  }
 }
 
 /** A stale index hides commands; the built one carries the version that it was made from. */
 export async function checkManifest(): Promise<Finding> {
   const { packageRoot, packageVersion } = await import('../../infra/config/package-root.ts');
   const text = await readFile(join(packageRoot(), 'oclif.manifest.json'), 'utf8').catch(() => undefined);
-  if (text === undefined) return { state: 'warn', detail: 'not built: the index of commands is missing' };
+  if (text === undefined)
+    return { state: 'warn', detail: 'not built: the index of commands is missing', shell: 'npm run build' };
   const { version } = JSON.parse(text) as { version?: string };
   if (version !== packageVersion()) {
     return {
       state: 'fail',
-      detail: `the index of commands is of version ${version}, the package of ${packageVersion()}: build again`,
+      detail: `the index of commands is of version ${version}, the package of ${packageVersion()}: build again, or install the package again`,
+      shell: 'npm run build',
     };
   }
   return { state: 'ok', detail: `version ${version}` };
@@ -46,8 +37,6 @@ export async function checkInstance(context: CommandContext): Promise<Finding> {
   if (instance === undefined) {
     return { state: 'fail', detail: `no instance in ${context.options.cwd} or above it`, fix: 'infra services start' };
   }
-  const { mode } = await stat(instance.dir);
-  if ((mode & 0o077) !== 0) return { state: 'fail', detail: `${instance.dir} is open to other users: chmod 700 it` };
   return { state: 'ok', detail: instance.root };
 }
 

@@ -2,67 +2,36 @@ import { ApiUnavailableError } from '../../shared/errors.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { DatabaseStatus } from '../database-admin.ts';
 import { requireGenuineApi } from '../genuine-api.ts';
-import { isNotRunning } from '../supervisor/running.ts';
 import type { Finding } from './finding.ts';
+import { statusNow } from './lock-check.ts';
 
 const httpTimeoutMs = 3000;
-
-export async function checkSupervisor(context: CommandContext): Promise<Finding> {
-  try {
-    const { supervisor } = await (await context.supervisor()).status();
-    const { packageVersion } = await import('../../infra/config/package-root.ts');
-    const detail = `pid ${supervisor.pid}, version ${supervisor.version}`;
-    if (supervisor.version !== packageVersion()) {
-      return {
-        state: 'fail',
-        detail: `${detail}, and this is ${packageVersion()}: stop and start again`,
-        fix: 'infra services stop',
-      };
-    }
-    if (!supervisor.acting)
-      return { state: 'fail', detail: `${detail}; it waits for the database`, fix: 'infra services logs supervisor' };
-    return { state: 'ok', detail };
-  } catch (error) {
-    if (!isNotRunning(error)) throw error;
-    const { servicesLeftBehind } = await import('../supervisor/left-behind.ts');
-    const left = await servicesLeftBehind((await context.instance()).id);
-    if (left.length === 0) return { state: 'warn', detail: 'nothing is running', fix: 'infra services start' };
-    const detail = `it is gone; a start takes over ${left.join(', ')}`;
-    return { state: 'fail', detail, fix: 'infra services start' };
-  }
-}
-
-/** Whether the API's port is ours, or free to become so. What runs may have been given another one than the profile's. */
-export async function checkPort(context: CommandContext): Promise<Finding> {
-  const { holderOf } = await import('../../infra/process/ports.ts');
-  const running = await context.runningStatus();
-  const api = running?.services.find((service) => service.name === 'api');
-  const port = api?.port ?? (await context.profile()).server.port;
-  const holder = await holderOf(port);
-  if (holder === undefined) return { state: 'ok', detail: `${port} is free` };
-  const { pid, command } = holder;
-  if (pid !== undefined && pid === api?.pid) return { state: 'ok', detail: `${port} is served by pid ${pid}` };
-  if (pid !== undefined) {
-    const { markOf } = await import('../../infra/process/marker.ts');
-    const mark = await markOf(pid);
-    // What a killed supervisor left behind: the next start takes it over or ends it.
-    if (mark?.installationId === (await context.instance()).id)
-      return { state: 'ok', detail: `${port} is held by our own ${mark.service}, pid ${pid}` };
-  }
-  const who = [
-    pid === undefined ? 'a process of another user' : `pid ${pid}`,
-    ...(command === undefined ? [] : [command]),
-  ];
-  return {
-    state: 'fail',
-    detail: `${port} is taken by ${who.join(', ')}`,
-    fix: 'infra services start --port <number>',
-  };
-}
 
 export async function checkDatabase(context: CommandContext): Promise<Finding> {
   const { serverVersion, embedded, host, port } = await readDatabase(context);
   return { state: 'ok', detail: `PostgreSQL ${serverVersion}, ${embedded ? 'embedded' : `${host}:${port}`}` };
+}
+
+/** Whether the supervisor that runs here is the newest: one on another machine may have taken over. */
+export async function checkEpoch(context: CommandContext): Promise<Finding> {
+  const { newestEpoch } = await import('../database-admin.ts');
+  const [instance, profile, secrets] = await Promise.all([context.instance(), context.profile(), context.secrets()]);
+  const newest = await newestEpoch(instance, profile, secrets);
+  const mine = (await statusNow(context))?.supervisor.epoch ?? 0;
+  if (newest === undefined || newest.epoch === mine) return { state: 'ok', detail: `${mine}, the supervisor's own` };
+  if (newest.epoch < mine) {
+    return {
+      state: 'fail',
+      detail: `the database is older than the supervisor: it knows of ${newest.epoch}, the supervisor is at ${mine}; was it restored from a backup? Stop and start`,
+      fix: 'infra services stop',
+    };
+  }
+  const who = `supervisor ${newest.pid} on ${newest.host}`;
+  return {
+    state: 'fail',
+    detail: `${newest.epoch} belongs to ${who}, which took over; ours is at ${mine}`,
+    fix: 'infra services stop',
+  };
 }
 
 export async function checkMigrations(context: CommandContext): Promise<Finding> {
