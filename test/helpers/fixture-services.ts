@@ -1,4 +1,6 @@
 import { fileURLToPath } from 'node:url';
+import { withLimits } from '../../src/lib/app/supervisor/with-limits.ts';
+import type { ServiceLimits } from '../../src/lib/infra/config/limits-schema.ts';
 import { httpHealth } from '../../src/lib/infra/process/health.ts';
 import type { ServiceKind, ServiceSpec } from '../../src/lib/infra/process/spec.ts';
 
@@ -16,6 +18,8 @@ export interface FixtureService {
   readonly readyTimeoutMs?: number;
   readonly artefactHash?: string;
   readonly handOver?: boolean;
+  /** As in YAML. */
+  readonly limits?: ServiceLimits;
   /** Several runs may listen on its port at once; the program has to bind it so. */
   readonly shared?: boolean;
 }
@@ -23,7 +27,7 @@ export interface FixtureService {
 /** The spec of a fixture, as the composition root would make one. */
 export function fixtureSpec(service: FixtureService): ServiceSpec {
   const file = fileURLToPath(new URL(`../fixtures/services/${service.program}.mjs`, import.meta.url));
-  return {
+  const spec: ServiceSpec = {
     name: service.name,
     kind: service.kind ?? 'mcp',
     dependsOn: service.dependsOn ?? [],
@@ -45,4 +49,5 @@ export function fixtureSpec(service: FixtureService): ServiceSpec {
     stop: { signal: 'SIGTERM', graceMs: service.graceMs ?? 5_000 },
     readyTimeoutMs: service.readyTimeoutMs ?? 10_000,
   };
+  return withLimits(spec, service.limits ?? {});
 }

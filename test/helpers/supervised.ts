@@ -36,6 +36,7 @@ const quickPolicy: SupervisionPolicy = {
   backoffMaxMs: 200,
   livenessEveryMs: 100,
   readinessEveryMs: 50,
+  resourcesEveryMs: 100,
   probeTimeoutMs: 500,
   epochEveryMs: 100,
   adoptedPollMs: 50,

@@ -4,7 +4,7 @@ import type { BootSteps } from '../../lib/app/supervisor/supervisor.ts';
 import type { McpServerConfig } from '../../lib/domain/mcp/index.ts';
 import type { Instance } from '../../lib/infra/config/instance.ts';
 import { packageRoot } from '../../lib/infra/config/package-root.ts';
-import { loadProfile, type Profile } from '../../lib/infra/config/profile.ts';
+import { loadProfile, type Profile, profileFile } from '../../lib/infra/config/profile.ts';
 import type { SecretStore } from '../../lib/infra/config/secrets.ts';
 import type { Database } from '../../lib/infra/database/connection.ts';
 import type { ServiceSpec } from '../../lib/infra/process/spec.ts';
@@ -113,7 +113,13 @@ export function bootSteps(composition: Composition): BootSteps {
       let database: ServiceSpec | undefined;
       if (!usesOwnServer(profile)) {
         const { embeddedPostgres } = await import('../../lib/infra/process/postgres.ts');
-        database = await embeddedPostgres(instance, secrets);
+        const { limits } = profile.services.database;
+        const { limitIssues, withLimits } = await import('../../lib/app/supervisor/with-limits.ts');
+        const place = { file: profileFile(instance, profile.name), line: 1, column: 1 };
+        // PostgreSQL refuses to run as root, and gets a user of its own then.
+        const issues = limitIssues(limits, place, 'services.database.limits', process.getuid?.() === 0);
+        if (issues.length > 0) throw new ConfigInvalidError(issues);
+        database = withLimits(await embeddedPostgres(instance, secrets), limits);
       }
       const source = { instance, profile, secrets, servers, packageRoot: packageRoot(), env: process.env };
       return { database, services: serviceSpecs(source, database === undefined ? [] : [database.name]) };

@@ -74,6 +74,11 @@ export class HealthRecord {
     this.#take(result);
   }
 
+  /** The run has to go for a reason that no check found. */
+  blame(reason: string): void {
+    this.#failure = reason;
+  }
+
   #take({ health }: ReadyResult): void {
     this.#notReady = health?.ready === false ? (health.reason ?? '') : undefined;
     this.#tools = health?.tools;

@@ -5,6 +5,7 @@ import { HealthRecord } from './health-record.ts';
 import { launchFailureIsFinal } from './launch-failure.ts';
 import { initialState, type MachineEvent, type MachineState, transition } from './machine.ts';
 import { untilReady, watchHealth } from './probing.ts';
+import { ResourceRecord } from './resource-record.ts';
 import { configurationExitCode, Restarts } from './restarts.ts';
 import type { ProcessRecord, Run } from './run.ts';
 import type { Facts, ServiceHost, StopOptions, SupervisedService } from './service-host.ts';
@@ -25,6 +26,7 @@ export class ManagedService implements SupervisedService {
   #restartCount = 0;
   /** What its health checks find, from run to run. */
   readonly health: HealthRecord;
+  readonly resources: ResourceRecord;
   #facts: Facts = {};
   #readySince: number | undefined;
   /** Aborted when the current start is over, whatever became of it. */
@@ -38,6 +40,7 @@ export class ManagedService implements SupervisedService {
     this.#host = host;
     this.#restarts = new Restarts(host.policy);
     this.health = new HealthRecord(host.policy.eventLoopDelayMs);
+    this.resources = new ResourceRecord(spec.limits);
     this.#process = new ServiceProcess(this, host);
     this.#handOver = new HandOver(this, this.#process, host);
   }
@@ -191,6 +194,7 @@ export class ManagedService implements SupervisedService {
       this.#facts = { lastExit: this.#facts.lastExit, lastExitAt: this.#facts.lastExitAt };
       this.#readySince = undefined;
       this.health.begin();
+      this.resources.begin();
       this.#work = this.#launch(generation, this.#stage.signal);
     } else if (name === 'ready' && (from.name !== 'unhealthy' || from.generation !== generation)) {
       this.#readySince = performance.now();
@@ -240,12 +244,16 @@ export class ManagedService implements SupervisedService {
   #becameReady(run: Run, found: ReadyResult): void {
     this.#facts.detail = found.detail;
     this.health.begin(found);
+    this.resources.begin();
     this.#facts.readyAt = new Date();
     this.#facts.readyMs = Math.round(performance.now() - run.startedAt);
   }
 
-  /** A successor is wanted for the run that serves now, and for no other. */
-  #succeed(): ((run: Run, found: ReadyResult) => Run | undefined | false) | undefined {
+  /**
+   * A successor is wanted for the run that serves now, and for no other.
+   * @param reason why, when nobody asked for it: then it counts as a restart
+   */
+  #succeed(reason?: string): ((run: Run, found: ReadyResult) => Run | undefined | false) | undefined {
     if (this.state !== 'ready') return undefined;
     const { generation } = this;
     return (run, found) => {
@@ -254,10 +262,10 @@ export class ManagedService implements SupervisedService {
       this.#stage.abort();
       this.#stage = new AbortController();
       this.#restarts.reset();
-      this.#restartCount = 0;
+      this.#restartCount = reason === undefined ? 0 : this.#restartCount + 1;
       this.#facts = { lastExit: this.#facts.lastExit, lastExitAt: this.#facts.lastExitAt };
       this.#becameReady(run, found);
-      this.#apply({ type: 'replaced', generation });
+      this.#apply({ type: 'replaced', generation }, reason);
       void this.#watchExit(run, this.generation);
       return predecessor;
     };
@@ -315,7 +323,11 @@ export class ManagedService implements SupervisedService {
     if (run === undefined) return;
     const { signal } = this.#stage;
     const { spec, health } = this;
-    const { policy, timetable } = this.#host;
+    const { policy, timetable, sampler } = this.#host;
+    sampler.watch(run.record, signal, (use) => {
+      const reason = this.resources.sampled(use);
+      if (reason !== undefined) void this.#overLimit(run, generation, reason);
+    });
     const turned = (healthy: boolean, reason: string): void => {
       if (healthy) this.#apply({ type: 'healthy', generation });
       else if (this.#apply({ type: 'unhealthy', generation }, reason)) void this.#endSick(run, generation, reason);
@@ -329,6 +341,21 @@ export class ManagedService implements SupervisedService {
     watchHealth({ spec, run, policy, timetable, record: health, turned, noticed }, signal).catch(() => {
       // Only the stage's signal ends the watch early.
     });
+  }
+
+  /**
+   * Restarts a run that takes up too much: without a gap when it lasted a while, else after a pause that grows, so that one
+   * that is over its limit from the start does not go round and round.
+   */
+  async #overLimit(run: Run, generation: number, reason: string): Promise<void> {
+    this.#host.said(this, 'warn', reason);
+    const lasted = performance.now() - (this.#readySince ?? 0) >= this.#host.policy.resetAfterReadyMs;
+    if (lasted && this.spec.handOver === true && this.state === 'ready') {
+      const failure = await this.#handOver.run(() => this.#succeed(reason));
+      if (failure === undefined) return;
+    }
+    this.health.blame(reason);
+    if (this.#apply({ type: 'unhealthy', generation }, reason)) void this.#endSick(run, generation, reason);
   }
 
   /** Ends a run that no longer answers; another is started after a pause. */

@@ -10,6 +10,8 @@ export interface SupervisionPolicy {
   readonly livenessMisses: number;
   /** How often a service that tells readiness from liveness is asked. */
   readonly readinessEveryMs: number;
+  /** How often it is looked at what the services take up. */
+  readonly resourcesEveryMs: number;
   /** An event loop that is later than this is told of. */
   readonly eventLoopDelayMs: number;
   readonly backoffMinMs: number;
@@ -44,6 +46,7 @@ export const defaultPolicy: SupervisionPolicy = {
   livenessEveryMs: 10_000,
   livenessMisses: 3,
   readinessEveryMs: 2_000,
+  resourcesEveryMs: 5_000,
   eventLoopDelayMs: 1_000,
   backoffMinMs: 500,
   backoffMaxMs: 30_000,

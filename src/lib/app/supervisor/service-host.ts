@@ -1,8 +1,10 @@
+import type { ResourceSampler } from '../../infra/process/resource-sampler.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
 import type { HealthRecord } from './health-record.ts';
 import type { MachineEvent } from './machine.ts';
 import type { SupervisionPolicy } from './policy.ts';
+import type { ResourceRecord } from './resource-record.ts';
 import type { Installation, ProcessRecord } from './run.ts';
 import type { LastExit, ServiceState, ServiceStatus } from './status.ts';
 import type { Timetable } from './timetable.ts';
@@ -29,6 +31,7 @@ export interface SupervisedService {
   readonly process: ProcessRecord | undefined;
   readonly facts: Readonly<Facts> & { readonly restarts: number };
   readonly health: HealthRecord;
+  readonly resources: ResourceRecord;
   status(): ServiceStatus;
 }
 
@@ -38,6 +41,7 @@ export interface ServiceHost {
   readonly policy: SupervisionPolicy;
   /** For all that is done again and again. */
   readonly timetable: Timetable;
+  readonly sampler: ResourceSampler;
   /** Resolves when processes may be started and ended on the supervisor's own account. */
   mayAct(service: SupervisedService, signal?: AbortSignal): Promise<void>;
   /** False while {@link mayAct} would wait. */

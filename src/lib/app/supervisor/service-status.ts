@@ -36,6 +36,7 @@ export function statusOf(
     lastLog: logFile === undefined ? undefined : tailLines(logFile, 1)[0]?.slice(0, lastLogLength),
     detail: facts.detail,
     health: service.health.status(),
+    resources: service.resources.status(),
   };
   // Absent, not undefined: what is not there is not sent.
   return Object.fromEntries(

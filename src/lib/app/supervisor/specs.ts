@@ -3,7 +3,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import type { McpServerConfig } from '../../domain/mcp/index.ts';
 import type { Instance } from '../../infra/config/instance.ts';
-import type { Profile } from '../../infra/config/profile.ts';
+import { type Profile, profileFile } from '../../infra/config/profile.ts';
 import { secretReference } from '../../infra/config/secret-reference.ts';
 import { resolveSecretReference, type SecretStore } from '../../infra/config/secrets.ts';
 import { mcpConnectionUrl } from '../../infra/database/connections.ts';
@@ -11,7 +11,8 @@ import { httpHealth } from '../../infra/process/health.ts';
 import { logLimits } from '../../infra/process/log-rotation.ts';
 import { logEnvironment } from '../../infra/process/own-log.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
-import { ConfigInvalidError, PreconditionError } from '../../shared/errors.ts';
+import { ConfigInvalidError, type ConfigIssue, PreconditionError } from '../../shared/errors.ts';
+import { limitIssues, withLimits } from './with-limits.ts';
 
 /** What the processes of an installation are made from. */
 export interface SpecSource {
@@ -58,21 +59,31 @@ function mcpServiceName(server: string): string {
 /**
  * The services of an installation beside its database.
  * @param dependsOn what each of them needs first: the database, unless it is somebody else's
- * @throws ConfigInvalidError naming every module that is missing; PreconditionError when the package is not built
+ * @throws ConfigInvalidError naming every module that is missing and every limit that can't be kept; PreconditionError when the package is not built
  */
 export function serviceSpecs(source: SpecSource, dependsOn: readonly string[]): ServiceSpec[] {
   const enabled = source.servers.filter((server) => server.enabled);
   const modules = new Map(enabled.map((server) => [server.name, findModule(source, server)]));
   const issues = enabled
     .filter((server) => modules.get(server.name) === undefined)
-    .map((server) => ({
-      ...server.moduleAt,
-      message: `the module ${server.module} of ${server.name} does not exist`,
-      hint: 'write the path of its built module, relative to the project folder',
-    }));
+    .map(
+      (server): ConfigIssue => ({
+        ...server.moduleAt,
+        message: `the module ${server.module} of ${server.name} does not exist`,
+        hint: 'write the path of its built module, relative to the project folder',
+      }),
+    );
+  const { api } = source.profile.services;
+  const file = profileFile(source.instance, source.profile.name);
+  issues.push(
+    ...enabled.flatMap((server) => limitIssues(server.limits, server.moduleAt, `limits of ${server.name}`)),
+    ...limitIssues(api.limits, { file, line: 1, column: 1 }, 'services.api.limits'),
+  );
   if (issues.length > 0) throw new ConfigInvalidError(issues);
-  const mcp = enabled.map((server) => mcpSpec(source, server, modules.get(server.name) ?? '', dependsOn));
-  return [apiSpec(source, dependsOn), ...mcp];
+  const mcp = enabled.map((server) =>
+    withLimits(mcpSpec(source, server, modules.get(server.name) ?? '', dependsOn), server.limits),
+  );
+  return [withLimits(apiSpec(source, dependsOn), api.limits), ...mcp];
 }
 
 function apiSpec(source: SpecSource, dependsOn: readonly string[]): ServiceSpec {
@@ -85,7 +96,7 @@ function apiSpec(source: SpecSource, dependsOn: readonly string[]): ServiceSpec 
     dependsOn,
     port: { preferred: port },
     artefactHash: hashOf(readFileSync(main)),
-    configHash: hashOf(JSON.stringify([profile, source.servers.map(plainServer)])),
+    configHash: hashOf(JSON.stringify([{ ...profile, services: undefined }, source.servers.map(plainServer)])),
     command: async () => ({
       file: process.execPath,
       args: [...apiNodeArguments, main],
@@ -198,8 +209,8 @@ function hashOf(...parts: readonly (string | Uint8Array)[]): string {
   return hash.digest('hex');
 }
 
-/** Maps and sets as JSON shows them; without the place in the file, which changes nothing of what runs. */
-function plainServer({ tools, moduleAt: _, ...server }: McpServerConfig): object {
+/** Maps and sets as JSON shows them; without the place in the file, which changes nothing of what runs, and the limits, which count by themselves. */
+function plainServer({ tools, moduleAt: _, limits: __, ...server }: McpServerConfig): object {
   return { ...server, tools: [...tools].map(([name, tool]) => [name, { ...tool, secret: [...tool.secret] }]) };
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { ResourceSampler } from '../../infra/process/resource-sampler.ts';
 import type { ServiceInstanceId } from '../../shared/ids.ts';
 import { Bookkeeping } from './bookkeeping.ts';
 import { DatabaseRecordFile } from './database-record.ts';
@@ -29,6 +30,7 @@ export class SupervisorHost implements ServiceHost {
   readonly installation: Installation;
   readonly policy: SupervisionPolicy;
   readonly timetable: Timetable;
+  readonly sampler: ResourceSampler;
   readonly fence = new Fence();
   readonly recorder: Recorder;
   readonly records: DatabaseRecordFile;
@@ -52,6 +54,9 @@ export class SupervisorHost implements ServiceHost {
     });
     this.books = new Bookkeeping(id, this.recorder, this.records, log);
     this.ports = new PortClaims({ installationId: id, waitMs: policy.portWaitMs });
+    this.sampler = new ResourceSampler(id, policy.resourcesEveryMs, (error) => {
+      log.error({ err: error }, 'what the services take up could not be looked at');
+    });
     this.fence.onChange((state) => {
       if (state === 'held') log.info({ epoch: this.recorder.epoch }, 'the epoch is ours');
       else

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type ServiceLimits, serviceLimitsSchema } from '../../infra/config/limits-schema.ts';
 
 const scope = z
   .string()
@@ -89,6 +90,7 @@ export const mcpServerConfigSchema = z
       .default({})
       .describe('Environment variables of the server. Secrets as `${secret:NAME}`.'),
     env_vars: z.array(environmentName).default([]).describe('Names of environment variables that are handed on.'),
+    limits: serviceLimitsSchema,
     schemas: z.array(z.unknown()).optional().describe('Accepted from older files; not used.'),
     model_config: z.unknown().optional().describe('Accepted from older files; not used.'),
   })
@@ -146,6 +148,7 @@ export interface McpServerConfig {
   readonly env: Readonly<Record<string, string>>;
   /** Names of environment variables that are handed on from the instance's own. */
   readonly inheritedEnv: readonly string[];
+  readonly limits: ServiceLimits;
 }
 
 export function toServerConfig(name: string, yaml: McpServerYaml, moduleAt: ModulePlace): McpServerConfig {
@@ -175,5 +178,6 @@ export function toServerConfig(name: string, yaml: McpServerYaml, moduleAt: Modu
     ),
     env: yaml.env,
     inheritedEnv: yaml.env_vars,
+    limits: yaml.limits,
   };
 }

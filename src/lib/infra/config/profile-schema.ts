@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { serviceLimitsSchema } from './limits-schema.ts';
 import { secretReference } from './secret-reference.ts';
 
 const port = z.int().min(1).max(65_535);
@@ -117,6 +118,14 @@ const limits = z
   .prefault({})
   .describe('Bounds of what a caller can ask for.');
 
+const ownServices = z
+  .strictObject({
+    api: z.strictObject({ limits: serviceLimitsSchema }).prefault({}).describe('Each API process.'),
+    database: z.strictObject({ limits: serviceLimitsSchema }).prefault({}).describe('The embedded database.'),
+  })
+  .prefault({})
+  .describe('The processes of the system itself; those of MCP servers are in `services/mcp`.');
+
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 
 const runtime = z
@@ -157,6 +166,7 @@ export const profileFileSchema = z
     security,
     ports,
     limits,
+    services: ownServices,
     runtime,
     logging,
   })

@@ -92,6 +92,7 @@ function complete(file: ProfileFile, name: string, portOverride: number | undefi
     security: { ...file.security, issuer: file.security.issuer ?? externalUrl },
     ports: file.ports,
     limits: file.limits,
+    services: file.services,
     runtime: file.runtime,
     logging: file.logging,
   };

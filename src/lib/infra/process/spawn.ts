@@ -1,7 +1,8 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { bootId, identify, linuxInfo, type ProcessIdentity } from './identity.ts';
+import { setNiceness, underFileLimit } from './limits.ts';
 import type { Markers } from './marker.ts';
 import type { ProcessCommand } from './spec.ts';
 
@@ -19,7 +20,8 @@ export interface SpawnedProcess {
 /**
  * Starts a service as the leader of its own session and process group. Its output goes to an O_APPEND file, because a
  * pipe would die with the supervisor (and the service with the pipe). The environment is exactly what is given.
- * @throws the operating system's error when the program can't be executed (ENOENT, EACCES, EAGAIN, EMFILE).
+ * @throws the operating system's error when the program can't be executed (ENOENT, EACCES, EAGAIN, EMFILE);
+ *   PreconditionError when a limit can't be set, and then nothing is left of the process
  */
 export async function spawnService(
   command: ProcessCommand,
@@ -30,7 +32,8 @@ export async function spawnService(
   const boot = await bootId();
   const log = openSync(logFile, 'a', 0o600);
   try {
-    const child = spawn(command.file, [...command.args], {
+    const { file, args } = underFileLimit(command.file, command.args, command.openFiles);
+    const child = spawn(file, [...args], {
       cwd: command.cwd,
       env: { ...command.env, ...markers, SYSTEMPROMPT_LOG_FILE: logFile },
       detached: true,
@@ -40,6 +43,7 @@ export async function spawnService(
     });
     // Read at once: until the event loop turns, even a child that has already died is in the table with its start time.
     const info = child.pid !== undefined && process.platform === 'linux' ? linuxInfo(child.pid) : undefined;
+    if (command.nice !== undefined && child.pid !== undefined) reniceOrKill(child, child.pid, command.nice);
     const exited = new Promise<ExitStatus>((resolve) => {
       child.once('exit', (code, signal) => resolve({ code, signal }));
     });
@@ -53,5 +57,16 @@ export async function spawnService(
     return { identity: identity ?? { bootId: boot, pid, startTicks: '' }, exited };
   } finally {
     closeSync(log);
+  }
+}
+
+function reniceOrKill(child: ChildProcess, pid: number, nice: number): void {
+  try {
+    setNiceness(pid, nice);
+  } catch (error) {
+    // It has hardly begun, so there is nothing to wait for; an error of the spawn itself is not ours to report now.
+    child.once('error', () => {});
+    child.kill('SIGKILL');
+    throw error;
   }
 }

@@ -11,6 +11,17 @@ export interface ProcessCommand {
   readonly cwd: string;
   readonly uid?: number;
   readonly gid?: number;
+  /** RLIMIT_NOFILE, soft and hard; Linux only. */
+  readonly openFiles?: number;
+  /** CPU niceness, -20 to 19. */
+  readonly nice?: number;
+}
+
+/** How much a service may take up. */
+export interface ResourceLimits {
+  readonly memoryBytes?: number;
+  readonly openFiles?: number;
+  readonly nice?: number;
 }
 
 export interface ProbeContext {
@@ -73,4 +84,5 @@ export interface ServiceSpec {
   readonly stop: { readonly signal: NodeJS.Signals; readonly graceMs: number };
   /** How long a start may take before it counts as failed, in ms. */
   readonly readyTimeoutMs: number;
+  readonly limits?: ResourceLimits;
 }

@@ -86,3 +86,13 @@ function readProc(pid: number, file: 'environ' | 'cmdline' | 'comm'): string | u
     throw error;
   }
 }
+
+/** The ids of a process's threads; none when it has ended. */
+export function linuxThreads(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map(Number);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ESRCH')) return [];
+    throw error;
+  }
+}

@@ -76,6 +76,7 @@ export function serverConfig(more: Partial<McpServerConfig> = {}): McpServerConf
     tools: new Map(),
     env: {},
     inheritedEnv: [],
+    limits: {},
     ...more,
   };
 }
