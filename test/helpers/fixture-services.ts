@@ -22,6 +22,7 @@ export interface FixtureService {
   readonly limits?: ServiceLimits;
   /** Several runs may listen on its port at once; the program has to bind it so. */
   readonly shared?: boolean;
+  readonly configHash?: string;
 }
 
 /** The spec of a fixture, as the composition root would make one. */
@@ -38,7 +39,7 @@ export function fixtureSpec(service: FixtureService): ServiceSpec {
     },
     ...(service.handOver === undefined ? {} : { handOver: service.handOver }),
     artefactHash: service.artefactHash ?? '1',
-    configHash: '1',
+    configHash: service.configHash ?? '1',
     command: async ({ port }) => ({
       file: process.execPath,
       args: [file],

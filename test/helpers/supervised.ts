@@ -14,6 +14,7 @@ import { quoteIdentifier } from '../../src/lib/infra/database/identifiers.ts';
 import { type Session, withSession } from '../../src/lib/infra/database/session.ts';
 import { markedProcesses } from '../../src/lib/infra/process/marker.ts';
 import { isPortFree } from '../../src/lib/infra/process/ports.ts';
+import type { ConfigIssue } from '../../src/lib/shared/errors.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import type { FixtureService } from './fixture-services.ts';
 import { type Footprint, footprint } from './leaks.ts';
@@ -27,6 +28,8 @@ export interface SupervisorPlan {
   readonly database: ConnectionConfig;
   readonly policy: SupervisionPolicy;
   readonly services: readonly FixtureService[];
+  /** Findings that make the configuration invalid. */
+  readonly issues?: readonly ConfigIssue[] | undefined;
 }
 
 /** The product's numbers, made short where a test would have to wait. */
@@ -52,6 +55,8 @@ export class Supervised {
   readonly sql: Database;
   readonly #running = new Set<ChildProcess>();
   #policy: SupervisionPolicy = quickPolicy;
+  #planFile = '';
+  #issues: readonly ConfigIssue[] | undefined;
 
   private constructor(database: TestDatabase, folder: string, ports: readonly [number, number]) {
     this.database = database;
@@ -99,8 +104,13 @@ export class Supervised {
     return { process: child, client };
   }
 
-  /** @param under a command line that runs the supervisor's, such as unshare(1) */
-  spawn(services: readonly FixtureService[], under: readonly string[] = []): ChildProcess {
+  /**
+   * Changes the configuration, as an editor would: the supervisor that was started last finds it when it looks again.
+   * @param issues findings that make it invalid, also for supervisors that are started from now on
+   */
+  configure(services: readonly FixtureService[], issues?: readonly ConfigIssue[]): void {
+    this.#issues = issues;
+    if (this.#planFile === '') return;
     const plan: SupervisorPlan = {
       installation: this.installation,
       runDir: join(this.folder, 'run'),
@@ -108,9 +118,16 @@ export class Supervised {
       database: this.database.owner,
       policy: this.#policy,
       services,
+      issues,
     };
+    writeFileSync(this.#planFile, JSON.stringify(plan));
+  }
+
+  /** @param under a command line that runs the supervisor's, such as unshare(1) */
+  spawn(services: readonly FixtureService[], under: readonly string[] = []): ChildProcess {
     const file = join(this.folder, `plan-${randomUUID()}.json`);
-    writeFileSync(file, JSON.stringify(plan));
+    this.#planFile = file;
+    this.configure(services, this.#issues);
     const program = fileURLToPath(new URL('../fixtures/supervisor.ts', import.meta.url));
     const [command = '', ...args] = [...under, process.execPath, program, file];
     const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });

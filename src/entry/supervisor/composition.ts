@@ -1,14 +1,12 @@
 import type { Identity } from '../../lib/app/identity.ts';
+import type { BootSteps, Configured, KeptConfiguration } from '../../lib/app/supervisor/configured.ts';
 import type { ControlRoute } from '../../lib/app/supervisor/control.ts';
-import type { BootSteps } from '../../lib/app/supervisor/supervisor.ts';
 import type { McpServerConfig } from '../../lib/domain/mcp/index.ts';
 import type { Instance } from '../../lib/infra/config/instance.ts';
-import { packageRoot } from '../../lib/infra/config/package-root.ts';
-import { loadProfile, type Profile, profileFile } from '../../lib/infra/config/profile.ts';
+import type { Profile } from '../../lib/infra/config/profile.ts';
 import type { SecretStore } from '../../lib/infra/config/secrets.ts';
 import type { Database } from '../../lib/infra/database/connection.ts';
-import type { ServiceSpec } from '../../lib/infra/process/spec.ts';
-import { ConfigInvalidError, type ConfigIssue, PreconditionError } from '../../lib/shared/errors.ts';
+import { PreconditionError } from '../../lib/shared/errors.ts';
 import { lazyRoutes } from './lazy-routes.ts';
 
 /** What the supervisor is put together from; each part is made when it is first needed. */
@@ -32,21 +30,42 @@ export class Composition {
   }
 
   /**
-   * Reads profile and servers.
-   * @throws ConfigInvalidError with the findings of all files
+   * Reads all configuration; changes nothing before it is accepted.
+   * @throws ConfigInvalidError with the findings of all files; PreconditionError for what only a new start can change
    */
-  async load(): Promise<{ profile: Profile; servers: readonly McpServerConfig[] }> {
-    const { loadMcpServers } = await import('../../lib/domain/mcp/index.ts');
-    const profile = await settle(loadProfile(this.instance, this.#profileName));
-    const range = 'value' in profile ? { portRange: profile.value.ports.mcp } : {};
-    const servers = await settle(loadMcpServers(this.instance.servicesDir, range));
-    if ('value' in profile && 'value' in servers) {
-      this.profile = profile.value;
-      this.servers = servers.value;
-      return { profile: profile.value, servers: servers.value };
+  async configured(): Promise<Configured> {
+    const { keepProfile, readConfiguration, specsFor } = await import('../../lib/app/supervisor/configuration.ts');
+    const configuration = await readConfiguration(this.instance, this.#profileName);
+    const { profile, servers } = configuration;
+    if (this.profile !== undefined && this.profile.database.url !== profile.database.url) {
+      throw new PreconditionError('The profile names another database, which a running system does not change to.', {
+        hint: 'Stop the system and start it again.',
+        next: ['infra services stop', 'infra services start'],
+      });
     }
-    const issues = [profile, servers].flatMap((result) => ('issues' in result ? result.issues : []));
-    throw new ConfigInvalidError(issues);
+    const specs = await specsFor(this.instance, configuration, await this.secrets());
+    return {
+      ...specs,
+      accept: async () => {
+        const changed = JSON.stringify(this.profile) !== JSON.stringify(profile);
+        this.profile = profile;
+        this.servers = servers;
+        if (!changed) return;
+        await keepProfile(this.instance, profile);
+        await this.#closeIdentity();
+      },
+    };
+  }
+
+  /** Goes by the profile that was last valid. */
+  async kept(): Promise<KeptConfiguration | undefined> {
+    const { databaseSpec, keptProfile } = await import('../../lib/app/supervisor/configuration.ts');
+    const { probeHost } = await import('../../lib/app/supervisor/specs.ts');
+    const profile = await keptProfile(this.instance, this.#profileName);
+    if (profile === undefined) return undefined;
+    this.profile = profile;
+    const database = await databaseSpec(this.instance, profile, await this.secrets());
+    return { database, apiHost: probeHost(profile.server.host) };
   }
 
   secrets(): Promise<SecretStore> {
@@ -94,10 +113,16 @@ export class Composition {
     return openIdentity({ database: this.#app, secrets, profile });
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    return this.#closeIdentity();
+  }
+
+  async #closeIdentity(): Promise<void> {
     const identity = await this.#identity?.catch(() => undefined); // what never opened needs no closing
     await identity?.close();
     await this.#app?.close();
+    this.#identity = undefined;
+    this.#app = undefined;
   }
 }
 
@@ -105,25 +130,8 @@ export class Composition {
 export function bootSteps(composition: Composition): BootSteps {
   const { instance } = composition;
   return {
-    async validate() {
-      const { profile, servers } = await composition.load();
-      const secrets = await composition.secrets();
-      const { serviceSpecs } = await import('../../lib/app/supervisor/specs.ts');
-      const { usesOwnServer } = await import('../../lib/infra/database/connections.ts');
-      let database: ServiceSpec | undefined;
-      if (!usesOwnServer(profile)) {
-        const { embeddedPostgres } = await import('../../lib/infra/process/postgres.ts');
-        const { limits } = profile.services.database;
-        const { limitIssues, withLimits } = await import('../../lib/app/supervisor/with-limits.ts');
-        const place = { file: profileFile(instance, profile.name), line: 1, column: 1 };
-        // PostgreSQL refuses to run as root, and gets a user of its own then.
-        const issues = limitIssues(limits, place, 'services.database.limits', process.getuid?.() === 0);
-        if (issues.length > 0) throw new ConfigInvalidError(issues);
-        database = withLimits(await embeddedPostgres(instance, secrets), limits);
-      }
-      const source = { instance, profile, secrets, servers, packageRoot: packageRoot(), env: process.env };
-      return { database, services: serviceSpecs(source, database === undefined ? [] : [database.name]) };
-    },
+    validate: () => composition.configured(),
+    kept: () => composition.kept(),
     async openStore() {
       const { profile } = composition;
       if (profile === undefined) throw new PreconditionError('The profile is not read.');
@@ -136,16 +144,4 @@ export function bootSteps(composition: Composition): BootSteps {
       return openDatabase(owner, { poolSize: 2, applicationName: 'systemprompt supervisor' });
     },
   };
-}
-
-type Settled<T> = { readonly value: T } | { readonly issues: readonly ConfigIssue[] };
-
-/** Findings are gathered; every other error ends the boot by itself. */
-async function settle<T>(work: Promise<T>): Promise<Settled<T>> {
-  try {
-    return { value: await work };
-  } catch (error) {
-    if (error instanceof ConfigInvalidError) return { issues: error.issues };
-    throw error;
-  }
 }

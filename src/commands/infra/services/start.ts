@@ -167,7 +167,8 @@ export default class Start extends BaseCommand<typeof Start> {
   /** Starts again what is not ready; what runs is left alone. @throws PartialError naming what did not become ready */
   async #alreadyRunning(client: SupervisorClient): Promise<Artifact> {
     const before = await client.status();
-    if (before.services.every(({ state }) => state === 'ready'))
+    const refused = before.supervisor.configuration?.valid === false;
+    if (!refused && before.services.every(({ state }) => state === 'ready'))
       return this.#card(before, 'systemprompt is running already', []);
     if (!this.flags.wait) return await this.#order(client, []);
     const { result } = await giveOrder('start', client, [], this.flags);

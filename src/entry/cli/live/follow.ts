@@ -9,7 +9,7 @@ import {
   SupervisorUnavailableError,
   TimeoutError,
 } from '../../../lib/shared/errors.ts';
-import { errorFromWire } from '../../../lib/shared/wire.ts';
+import { errorFromWire, type WireError } from '../../../lib/shared/wire.ts';
 import type { Reporter } from './reporter.ts';
 
 const refreshMs = 300;
@@ -52,6 +52,7 @@ export async function followStart(
       if (event.type !== 'ready') continue;
       const status = await client.status();
       reporter.refresh(status.services);
+      if (event.refused !== undefined) throw refusedStart(event.refused, status.services);
       if (event.failed.length > 0)
         throw await partlyStarted(client, status.services, event.failed, options.keepPartial);
       return status;
@@ -87,6 +88,17 @@ async function lateStart(client: SupervisorClient, timeoutMs: number): Promise<T
     hint: 'Nothing was undone, it goes on; look with',
     next: ['infra services status', ...names.slice(0, 1).map((name) => `infra services logs ${name}`)],
     data: { pending: names, log: await lastLinesOf(client, names.slice(0, 1)) },
+  });
+}
+
+/** The configuration was refused while services of an earlier start were running: they go on, and nothing was started. */
+function refusedStart(refused: WireError, services: readonly ServiceStatus[]): AppError {
+  const kept = services.filter(({ pid }) => pid !== undefined).map(({ name }) => name);
+  return errorFromWire({
+    ...refused,
+    hint: `What ran goes on (${kept.join(', ') || 'nothing'}), and nothing was started. Mend the configuration, then run`,
+    next: ['infra services reconcile', 'infra services status'],
+    data: { ...refused.data, kept },
   });
 }
 

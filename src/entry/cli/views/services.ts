@@ -1,4 +1,4 @@
-import type { InstanceStatus, ServiceStatus } from '../../../lib/app/supervisor/status.ts';
+import type { ConfigurationStatus, InstanceStatus, ServiceStatus } from '../../../lib/app/supervisor/status.ts';
 import type { TableArtifact } from '../../../lib/shared/artifact.ts';
 
 const columns: TableArtifact['columns'] = [
@@ -13,7 +13,8 @@ const columns: TableArtifact['columns'] = [
 
 /** The services of a running instance; the same artifact in the terminal, as JSON and through the MCP tool. */
 export function servicesTable(status: InstanceStatus): TableArtifact {
-  return rowsTable(titleOf(status), status.services, status.supervisor.warnings);
+  const { configuration, warnings = [] } = status.supervisor;
+  return rowsTable(titleOf(status), status.services, [...refusalOf(configuration), ...warnings]);
 }
 
 /** Services with a title; `more` are sentences to be shown below, behind those about the services themselves. */
@@ -32,6 +33,15 @@ export function rowsTable(
     empty: 'No services found.',
     ...(notes.length === 0 ? {} : { notes }),
   };
+}
+
+/** Why nothing is started, for as long as that is so. */
+function refusalOf(configuration: ConfigurationStatus | undefined): string[] {
+  if (configuration === undefined || configuration.valid) return [];
+  return [
+    `Configuration invalid since ${configuration.since}: what runs is kept, nothing is started`,
+    ...(configuration.error?.message.split('\n') ?? []),
+  ];
 }
 
 /** The address only while it is one: a boot that failed before its profile was read has none, one that ends soon has not. */

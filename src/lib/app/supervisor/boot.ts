@@ -25,6 +25,8 @@ export interface Booting {
   /** Aborted when a shutdown has begun. */
   readonly closing: AbortSignal;
   service(name: string): ManagedService;
+  /** Takes a service into care. */
+  add(spec: ServiceSpec): ManagedService;
 }
 
 const orphanGraceMs = 5_000;
@@ -48,12 +50,14 @@ export async function refuseTakenPorts(
 
 /**
  * Adopts the database's process when it is ours, healthy and current; ends it when it is outdated; starts it otherwise.
+ * @param keep adopt it even when it is outdated
  * @throws DatabaseUnavailableError with the end of its log when it does not become ready
  */
 export async function reconcileDatabase(
   supervisor: Booting,
   service: ManagedService,
   records: DatabaseRecordFile,
+  keep = false,
 ): Promise<void> {
   const { host } = supervisor;
   const { generation, process: known } = await records.read();
@@ -63,7 +67,8 @@ export async function reconcileDatabase(
     recorded.map((entry) => observe(entry, service.spec, host.installation.id, host.policy)),
   );
   const [step] = planReconcile([service.spec], observed);
-  if (known !== undefined && step?.kind === 'adopt') {
+  const asItIs = keep && observed[0]?.ours === true && observed[0].healthy;
+  if (known !== undefined && (step?.kind === 'adopt' || asItIs)) {
     service.adopt(known, known);
     return;
   }
@@ -71,7 +76,7 @@ export async function reconcileDatabase(
   const orphans = await findOrphans(host.installation.id, new Set());
   const ours = orphans.filter((orphan) => orphan.service === service.name);
   for (const orphan of ours)
-    await end(supervisor, service.name, orphan, service.spec, step?.reason ?? 'it is on no record');
+    await endProcess(supervisor, service.name, orphan, service.spec, step?.reason ?? 'it is on no record');
   await service.start();
   if (service.state === 'ready' || supervisor.closing.aborted) return;
   const lines = service.logFile === undefined ? [] : tailLines(service.logFile, shownLines);
@@ -114,7 +119,7 @@ export async function adoptOrClear(
   }
   const running = supervisor.services.flatMap(({ process: known }) => (known === undefined ? [] : [known.instanceId]));
   for (const orphan of await findOrphans(host.installation.id, new Set<string>(running))) {
-    await end(supervisor, orphan.service, orphan, byName.get(orphan.service), 'it is on no record');
+    await endProcess(supervisor, orphan.service, orphan, byName.get(orphan.service), 'it is on no record');
     if (orphan.service === 'api') host.closeCalls(orphan.instanceId);
   }
   return new Set(steps.filter(({ kind }) => kind === 'start').map(({ name }) => name));
@@ -135,12 +140,13 @@ async function take(supervisor: Booting, step: Step, row: ServiceRow, spec: Serv
     host.recorder.write((db, epoch) => dropService(db, { installationId: host.installation.id, epoch }, name));
     return;
   }
-  if (kind === 'end') await end(supervisor, name, row, spec, reason);
+  if (kind === 'end') await endProcess(supervisor, name, row, spec, reason);
   // The calls of an API process that ended while nobody watched.
   if (row.kind === 'api' && row.instanceId !== undefined) host.closeCalls(row.instanceId);
 }
 
-async function end(
+/** Ends a process that no service has in its care, with all that it started. */
+export async function endProcess(
   supervisor: Booting,
   name: string,
   found: Pick<Observed, 'identity' | 'instanceId'>,
@@ -167,7 +173,7 @@ async function end(
   });
 }
 
-function recordOf(row: ServiceRow): ProcessRecord | undefined {
+export function recordOf(row: ServiceRow): ProcessRecord | undefined {
   const { instanceId, identity, port, startedAt, artefactHash, configHash } = row;
   if (instanceId === undefined || identity === undefined || artefactHash === undefined || configHash === undefined)
     return undefined;

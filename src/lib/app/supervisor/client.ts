@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { SupervisorUnavailableError } from '../../shared/errors.ts';
 import { errorFromWire, isWireError } from '../../shared/wire.ts';
-import type { InstanceStatus, ServiceLogLine, ServicesResult, SupervisorEvent } from './status.ts';
+import type { InstanceStatus, ReconcileResult, ServiceLogLine, ServicesResult, SupervisorEvent } from './status.ts';
 
 export type {
   InstanceStatus,
@@ -93,6 +93,11 @@ export class SupervisorClient {
   async #order(verb: string, names: readonly string[] | undefined, options: OrderOptions): Promise<ServicesResult> {
     const body = names === undefined ? options : { names, ...options };
     return (await this.request('POST', `/v1/${verb}`, body)) as ServicesResult;
+  }
+
+  /** Brings what runs to what is configured now, and waits for it; `dryRun` only asks what that would take. */
+  async reconcile(options: { readonly dryRun?: boolean } = {}): Promise<ReconcileResult> {
+    return (await this.request('POST', '/v1/reconcile', options)) as ReconcileResult;
   }
 
   /** Stops everything, the supervisor last; resolves when it has ended. `now` kills instead of asking. */

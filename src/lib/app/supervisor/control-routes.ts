@@ -12,6 +12,7 @@ const orderInput = z.strictObject({
   timeoutMs: z.int().min(1).max(86_400_000).optional(),
 });
 const stopInput = orderInput.extend({ now: z.boolean().optional() });
+const reconcileInput = z.strictObject({ dryRun: z.boolean().optional() });
 const shutdownInput = z.strictObject({ now: z.boolean().optional() });
 const noInput = z.strictObject({});
 const eventsInput = z.strictObject({ after: z.string().max(100).optional() });
@@ -26,6 +27,7 @@ export function supervisorRoutes(supervisor: Supervisor, shutdown: (now: boolean
     route('POST', '/v1/start', orderInput, (order) => carryOut(supervisor, 'start', order)),
     route('POST', '/v1/stop', stopInput, (order) => carryOut(supervisor, 'stop', order)),
     route('POST', '/v1/restart', orderInput, (order) => carryOut(supervisor, 'restart', order)),
+    route('POST', '/v1/reconcile', reconcileInput, (options) => supervisor.reconcile(options)),
     route('POST', '/v1/shutdown', shutdownInput, async ({ now }) => {
       shutdown(now === true);
       return { accepted: true };

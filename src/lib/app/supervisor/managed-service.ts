@@ -16,7 +16,7 @@ import type { NotRaised } from './successor.ts';
 
 /** Carries one service through its states: what the machine allows, this does. */
 export class ManagedService implements SupervisedService {
-  readonly spec: ServiceSpec;
+  #spec: ServiceSpec;
   readonly #host: ServiceHost;
   readonly #restarts: Restarts;
   readonly #process: ServiceProcess;
@@ -36,7 +36,7 @@ export class ManagedService implements SupervisedService {
   readonly #waiters = new Set<() => void>();
 
   constructor(spec: ServiceSpec, host: ServiceHost) {
-    this.spec = spec;
+    this.#spec = spec;
     this.#host = host;
     this.#restarts = new Restarts(host.policy);
     this.health = new HealthRecord(host.policy.eventLoopDelayMs);
@@ -45,6 +45,10 @@ export class ManagedService implements SupervisedService {
     this.#handOver = new HandOver(this, this.#process, host);
   }
 
+  /** What its next run is started from. */
+  get spec(): ServiceSpec {
+    return this.#spec;
+  }
   get name(): string {
     return this.spec.name;
   }
@@ -70,6 +74,11 @@ export class ManagedService implements SupervisedService {
   }
   get facts(): Readonly<Facts> & { readonly restarts: number } {
     return { ...this.#facts, restarts: this.#restartCount };
+  }
+
+  /** From the next run on it is started from this; the run of now goes on as it is. */
+  respec(spec: ServiceSpec): void {
+    this.#spec = spec;
   }
 
   /** Continues the count of starts where an earlier supervisor left it. */

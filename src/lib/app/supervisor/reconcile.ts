@@ -3,6 +3,7 @@ import { markedProcesses, markOf } from '../../infra/process/marker.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import type { ServiceInstanceId } from '../../shared/ids.ts';
 import type { SupervisionPolicy } from './policy.ts';
+import type { ReconcileStep } from './status.ts';
 
 /** A process that a former supervisor put on record, and what is found of it now. */
 export interface Recorded {
@@ -22,14 +23,8 @@ export interface Observed extends Recorded {
   readonly healthy: boolean;
 }
 
-export type StepKind = 'adopt' | 'end' | 'clear' | 'drop' | 'start';
-
-/** One step of a plan; `reason` is for people. */
-export interface Step {
-  readonly kind: StepKind;
-  readonly name: string;
-  readonly reason: string;
-}
+/** One step of a plan. */
+export type Step = ReconcileStep;
 
 type Current = Pick<ServiceSpec, 'name' | 'artefactHash' | 'configHash'>;
 

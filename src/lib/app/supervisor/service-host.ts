@@ -1,6 +1,7 @@
 import type { ResourceSampler } from '../../infra/process/resource-sampler.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
+import type { ServiceInstanceId } from '../../shared/ids.ts';
 import type { HealthRecord } from './health-record.ts';
 import type { MachineEvent } from './machine.ts';
 import type { SupervisionPolicy } from './policy.ts';
@@ -59,6 +60,8 @@ export interface ServiceHost {
   announced(service: SupervisedService, signal: AbortSignal): Promise<void>;
   /** Something worth telling that changes no state. */
   said(service: SupervisedService, level: 'info' | 'warn' | 'error', message: string): void;
+  /** A run is about to be executed, or was taken over. */
+  begun(instanceId: ServiceInstanceId): void;
   /** A run is over: its process and all that it left behind are gone. */
   ended(service: SupervisedService, run: ProcessRecord): Promise<void>;
 }

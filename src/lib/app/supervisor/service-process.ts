@@ -43,6 +43,7 @@ export class ServiceProcess {
   /** Takes over the process of an earlier supervisor. */
   adopt(record: ProcessRecord): Run {
     const { installation, policy } = this.#host;
+    this.#host.begun(record.instanceId);
     return this.#hold(Run.adopt(installation, this.#service.name, record, policy.adoptedPollMs));
   }
 
@@ -118,6 +119,7 @@ export class ServiceProcess {
     signal.throwIfAborted();
     const { artefactHash, configHash } = spec;
     const facts = { instanceId, port, artefactHash, configHash };
+    this.#host.begun(instanceId);
     return await Run.spawn(this.#host.installation, name, command, facts);
   }
 

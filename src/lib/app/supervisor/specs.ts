@@ -51,6 +51,11 @@ const drainMs = 10_000;
 const startMs = 30_000;
 const loopback = new Set(['localhost', '127.0.0.1', '::1', '0.0.0.0', '::']);
 
+/** Where an API that listens on a host of the profile is asked for its health. */
+export function probeHost(host: string): string {
+  return loopback.has(host) ? '127.0.0.1' : host;
+}
+
 /** Name of the service that runs an MCP server. */
 function mcpServiceName(server: string): string {
   return `mcp:${server}`;
@@ -107,7 +112,7 @@ function apiSpec(source: SpecSource, dependsOn: readonly string[]): ServiceSpec 
       },
       cwd: instance.root,
     }),
-    probe: (context) => httpHealth(context, loopback.has(host) ? '127.0.0.1' : host),
+    probe: (context) => httpHealth(context, probeHost(host)),
     stop: { signal: 'SIGTERM', graceMs: drainMs },
     readyTimeoutMs: startMs,
     rotatesItsLog: true,

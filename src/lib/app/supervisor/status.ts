@@ -1,5 +1,5 @@
 import type { ServiceKind } from '../../infra/process/spec.ts';
-import type { ErrorCode } from '../../shared/errors.ts';
+import type { ConfigIssue, ErrorCode } from '../../shared/errors.ts';
 import type { WireError } from '../../shared/wire.ts';
 
 // What travels over the control socket. Types only, so that the client stays light.
@@ -87,6 +87,39 @@ export interface ServiceStatus {
 /** How far the boot is; `failed` means that the supervisor is about to end. */
 export type BootState = 'booting' | 'running' | 'failed' | 'stopping';
 
+/** The configuration that the supervisor goes by. */
+export interface ConfigurationStatus {
+  readonly valid: boolean;
+  /** Since when it is so, ISO 8601. */
+  readonly since: string;
+  /** Why it is invalid: what runs is watched, nothing is started until a reconcile or a start finds it mended. */
+  readonly error?: WireError;
+  readonly issues?: readonly ConfigIssue[];
+}
+
+/**
+ * One step of a reconcile. `adopt`: taken over as it runs (at boot); `keep`: left as it is; `start`; `replace`: another run is
+ * put in its place; `end`: its process is ended; `clear`: its row is about a process that is gone; `drop`: it is forgotten.
+ */
+export interface ReconcileStep {
+  readonly kind: 'adopt' | 'keep' | 'start' | 'replace' | 'end' | 'clear' | 'drop';
+  readonly name: string;
+  /** For people. */
+  readonly reason: string;
+}
+
+/** What a reconcile found and did, or with `dryRun` would do. */
+export interface ReconcileResult {
+  /** False: nothing was changed. */
+  readonly valid: boolean;
+  readonly issues?: readonly ConfigIssue[];
+  readonly steps: readonly ReconcileStep[];
+  /** How they are now. */
+  readonly services: readonly ServiceStatus[];
+  /** Names of those that are to run and are not ready, or go on in their old form since their successor failed. */
+  readonly failed: readonly string[];
+}
+
 export interface InstanceStatus {
   /** Id of the installation. */
   readonly instanceId: string;
@@ -105,6 +138,8 @@ export interface InstanceStatus {
     readonly acting: boolean;
     /** How far the system's clock was moved since the supervisor began, in ms: negative when it was set back. */
     readonly clockShiftMs?: number;
+    /** Whether the configuration that was last read for good is in force. */
+    readonly configuration?: ConfigurationStatus;
     /** What the operator should know of where it runs. */
     readonly warnings?: readonly string[];
   };
@@ -138,7 +173,13 @@ export type SupervisorEvent = EventBase &
       }
     | { readonly type: 'phase'; readonly name: string; readonly ms: number }
     /** The boot is over and every service has come to rest; `failed` names those that are not ready. */
-    | { readonly type: 'ready'; readonly ms: number; readonly failed: readonly string[] }
+    | {
+        readonly type: 'ready';
+        readonly ms: number;
+        readonly failed: readonly string[];
+        /** Why the configuration was refused: what ran was taken over, and nothing was started. */
+        readonly refused?: WireError;
+      }
     /** Nothing was started, or what was started is being stopped again; the supervisor ends. */
     | { readonly type: 'boot_failed'; readonly error: WireError }
     | { readonly type: 'stopping'; readonly now: boolean }

@@ -36,6 +36,8 @@ export class SupervisorHost implements ServiceHost {
   readonly records: DatabaseRecordFile;
   readonly books: Bookkeeping;
   readonly ports: PortClaims;
+  /** Ids of all runs that this supervisor has begun or taken over and not seen the end of. */
+  readonly runs = new Set<string>();
   readonly #journal: Journal;
   readonly #log: SupervisorLog;
   /** Fired when a stop must go ahead although the database is away. */
@@ -113,6 +115,10 @@ export class SupervisorHost implements ServiceHost {
     this.books.record(service, change);
   }
 
+  begun(instanceId: ServiceInstanceId): void {
+    this.runs.add(instanceId);
+  }
+
   async verifyPort({ spec }: SupervisedService): Promise<void> {
     if (spec.port?.shared === undefined) return;
     const stranger = await strangerOn(spec.port.preferred, machinePorts(this.installation.id, spec.port.shared));
@@ -131,6 +137,7 @@ export class SupervisorHost implements ServiceHost {
   }
 
   async ended({ name, spec }: SupervisedService, { instanceId, port }: ProcessRecord): Promise<void> {
+    this.runs.delete(instanceId);
     this.ports.release(name, port);
     if (spec.kind === 'api') this.closeCalls(instanceId);
     try {

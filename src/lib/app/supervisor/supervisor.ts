@@ -1,20 +1,29 @@
 import { hostname } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Database } from '../../infra/database/connection.ts';
 import { bootId } from '../../infra/process/identity.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
-import { CancelledError, ConflictError, NotFoundError } from '../../shared/errors.ts';
+import {
+  type AppError,
+  CancelledError,
+  ConfigInvalidError,
+  ConflictError,
+  NotFoundError,
+} from '../../shared/errors.ts';
 import { nearest } from '../../shared/nearest.ts';
 import { errorToWire } from '../../shared/wire.ts';
-import { adoptOrClear, type Booting, reconcileDatabase, refuseTakenPorts } from './boot.ts';
+import { adoptOrClear, reconcileDatabase } from './boot.ts';
+import { type BootSteps, type Configured, type KeptConfiguration, specsOf } from './configured.ts';
 import type { Fence } from './fence.ts';
 import type { Journal } from './journal.ts';
+import { anythingRuns, isRefusal, keepRunning, notStartedBecause } from './keep-running.ts';
+import { endStore, forceWhenAway } from './last-words.ts';
+import { checked, type Reconciling, reconcileLive } from './live-reconcile.ts';
 import { ManagedService } from './managed-service.ts';
-import { checkDependencies, inOrder } from './order.ts';
+import { inOrder } from './order.ts';
 import { takeEpoch } from './repository.ts';
 import { RollingTurns } from './rolling.ts';
 import type { SupervisorLog } from './service-host.ts';
-import type { BootState, InstanceStatus, ServicesResult } from './status.ts';
+import type { BootState, ConfigurationStatus, InstanceStatus, ReconcileResult, ServicesResult } from './status.ts';
 import { SupervisorHost, type SupervisorHostOptions } from './supervisor-host.ts';
 
 export interface SupervisorOptions extends SupervisorHostOptions {
@@ -25,31 +34,24 @@ export interface SupervisorOptions extends SupervisorHostOptions {
   readonly warnings?: readonly string[];
 }
 
-/** What the composition root knows how to do, in the order in which it is called. */
-export interface BootSteps {
-  /** Checks all configuration before anything is started. @throws every finding at once */
-  validate(): Promise<{ readonly database: ServiceSpec | undefined; readonly services: readonly ServiceSpec[] }>;
-  /** Provisions and migrates once the database answers, and opens it as the owner. */
-  openStore(signal: AbortSignal): Promise<Database>;
-}
-
-/** How long a stop waits for a database that is away before it goes ahead without. */
-const fenceWaitMs = 2_000;
-
 /** One per installation: starts, watches and stops its services. The composition root holds the local lock meanwhile. */
-export class Supervisor implements Booting {
+export class Supervisor implements Reconciling {
   readonly host: SupervisorHost;
   readonly journal: Journal;
   readonly log: SupervisorLog;
   readonly #options: SupervisorOptions;
   readonly #startedAt = new Date();
   readonly #phases: { name: string; ms: number }[] = [];
-  readonly #services = new Map<string, ManagedService>();
+  #services = new Map<string, ManagedService>();
   readonly #closing = new AbortController();
   readonly #now = new AbortController();
   #store: Database | undefined;
   #state: BootState = 'booting';
   #booting: Promise<void> = Promise.resolve();
+  #steps: BootSteps | undefined;
+  #reconciling: Promise<unknown> = Promise.resolve();
+  #configuration: ConfigurationStatus = { valid: true, since: this.#startedAt.toISOString() };
+  readonly standIns = new Set<string>();
   #shutdown: Promise<void> | undefined;
 
   constructor(options: SupervisorOptions) {
@@ -71,8 +73,15 @@ export class Supervisor implements Booting {
     return [...this.#services.values()];
   }
 
+  get state(): BootState {
+    return this.#state;
+  }
+  get store(): Database | undefined {
+    return this.#store;
+  }
+
   /**
-   * Brings everything up. Services that fail are reported, not thrown; what is thrown means that the supervisor can't go on.
+   * Brings everything up; under an invalid configuration only takes over what runs. Services that fail are reported, not thrown; what is thrown means that the supervisor can't go on.
    * @throws ConfigInvalidError, PortTakenError before anything is started; DatabaseUnavailableError; CancelledError
    */
   boot(steps: BootSteps): Promise<void> {
@@ -90,16 +99,14 @@ export class Supervisor implements Booting {
       this.log.warn({}, message);
       this.journal.add({ type: 'log', level: 'warn', message });
     }
-    const { database, services } = await this.#phase('validate', async () => {
-      const found = await steps.validate();
-      const specs = [...(found.database === undefined ? [] : [found.database]), ...found.services];
-      checkDependencies(specs);
-      for (const spec of specs) this.#services.set(spec.name, new ManagedService(spec, this.host));
-      await refuseTakenPorts(found.services, this.host.installation.id);
-      return found;
-    });
+    this.#steps = steps;
+    const found = await this.#phase('validate', () => this.#validate(steps));
+    const refused = 'refused' in found ? found.refused : undefined;
+    const { database } = found;
     if (database !== undefined) {
-      await this.#phase('database', () => reconcileDatabase(this, this.service('database'), this.host.records));
+      await this.#phase('database', () =>
+        reconcileDatabase(this, this.service('database'), this.host.records, refused !== undefined),
+      );
     }
     const store = await this.#phase('migrate', () => steps.openStore(this.#closing.signal));
     this.#store = store;
@@ -107,7 +114,10 @@ export class Supervisor implements Booting {
     const remaining = await this.#phase('reconcile', async () => {
       const holder = { pid: process.pid, host: hostname(), bootId: await bootId(), version: this.#options.version };
       this.host.recorder.begin(store, await takeEpoch(store, this.host.installation.id, holder));
-      const names = await adoptOrClear(this, store, services, this.host.books.stoppedOnPurpose);
+      const names =
+        'refused' in found
+          ? await this.#keepRunning(store, found)
+          : await adoptOrClear(this, store, found.services, this.host.books.stoppedOnPurpose);
       // What happened before there were rows: the database's own.
       for (const service of this.services) this.host.books.record(service);
       return names;
@@ -118,7 +128,35 @@ export class Supervisor implements Booting {
     const failed = this.services
       .filter(({ state, desired }) => desired === 'running' && state === 'failed')
       .map(({ name }) => name);
-    this.journal.add({ type: 'ready', ms: Math.round(performance.now() - since), failed });
+    const why = refused === undefined ? {} : { refused: errorToWire(refused) };
+    this.journal.add({ type: 'ready', ms: Math.round(performance.now() - since), failed, ...why });
+  }
+
+  /** @throws what refuses the configuration, when nothing runs that could be kept */
+  async #validate(steps: BootSteps): Promise<Configured | (KeptConfiguration & { readonly refused: AppError })> {
+    try {
+      const configured = await checked(steps, this.host.installation.id);
+      await configured.accept?.();
+      for (const spec of specsOf(configured)) this.add(spec);
+      return configured;
+    } catch (error) {
+      if (!isRefusal(error) || !(await anythingRuns(this.host.installation.id))) throw error;
+      const kept = await steps.kept?.();
+      if (kept === undefined) throw error;
+      if (kept.database !== undefined) this.add(kept.database);
+      return { ...kept, refused: error };
+    }
+  }
+
+  /** @returns no names: nothing is to be started */
+  async #keepRunning(store: Database, kept: KeptConfiguration & { readonly refused: AppError }): Promise<Set<string>> {
+    const { refused } = kept;
+    const issues = refused instanceof ConfigInvalidError ? { issues: refused.issues } : {};
+    this.#configuration = { valid: false, since: new Date().toISOString(), error: errorToWire(refused), ...issues };
+    this.log.error({ err: refused }, 'the configuration is invalid: what runs is kept, and nothing is started');
+    await keepRunning(this, store, kept, notStartedBecause(refused));
+    for (const { name, spec } of this.services) if (spec.kind !== 'database') this.standIns.add(name);
+    return new Set();
   }
 
   async #phase<T>(name: string, work: () => Promise<T>): Promise<T> {
@@ -137,6 +175,7 @@ export class Supervisor implements Booting {
 
   /** Starts services and what they depend on; all when none is named. */
   async start(names?: readonly string[]): Promise<ServicesResult> {
+    await this.#heal();
     const wanted = this.#select(names, (service) => service.dependsOn);
     for (const name of wanted) this.host.books.stoppedOnPurpose.delete(name);
     await this.#startInOrder(wanted);
@@ -159,6 +198,7 @@ export class Supervisor implements Booting {
 
   /** Restarts exactly the named services (all but the database when none is named), those that others depend on first. */
   async restart(names?: readonly string[]): Promise<ServicesResult> {
+    await this.#heal();
     const all = names ?? this.services.filter(({ spec }) => spec.kind !== 'database').map(({ name }) => name);
     const wanted = this.#select(all, () => []);
     for (const name of wanted) this.host.books.stoppedOnPurpose.delete(name);
@@ -170,6 +210,61 @@ export class Supervisor implements Booting {
       (service) => turns.restart(service),
     );
     return turns.report(this.#result(wanted, ['ready']));
+  }
+
+  /**
+   * Brings what runs to what is configured now; with `dryRun` only says what that would take. One at a time.
+   * @throws see {@link reconcileLive}; an invalid configuration is a result, not an error
+   */
+  reconcile(options: { readonly dryRun?: boolean | undefined } = {}): Promise<ReconcileResult> {
+    const turn = this.#reconciling.then(() => {
+      if (this.#steps === undefined) throw new ConflictError('The system is still starting.');
+      return reconcileLive(this, this.#steps, options);
+    });
+    this.#reconciling = turn.catch(() => undefined); // told to whoever asked; the next one has its own turn
+    return turn;
+  }
+
+  /** Under a configuration that was invalid at the boot nothing can be started: it is looked at again first. */
+  async #heal(): Promise<void> {
+    if (this.#configuration.valid) return;
+    const { valid, issues = [] } = await this.reconcile();
+    if (!valid) throw new ConfigInvalidError(issues, { hint: 'Nothing was started.' });
+  }
+
+  add(spec: ServiceSpec): ManagedService {
+    const service = new ManagedService(spec, this.host);
+    this.#services.set(spec.name, service);
+    return service;
+  }
+
+  remove(name: string): void {
+    this.#services.delete(name);
+    this.standIns.delete(name);
+  }
+
+  accepted(specs: readonly ServiceSpec[]): void {
+    const before = this.#services;
+    this.#services = new Map();
+    for (const spec of specs) {
+      const known = before.get(spec.name);
+      if (known === undefined) this.add(spec);
+      else this.#services.set(spec.name, known);
+      // The database's spec knows the process it started: it stays while nothing about it has changed.
+      if (known !== undefined && (spec.kind !== 'database' || differs(known.spec, spec))) known.respec(spec);
+    }
+    // What is no longer wanted and could not be ended stays in sight.
+    for (const [name, service] of before) if (!this.#services.has(name)) this.#services.set(name, service);
+    this.standIns.clear();
+    if (!this.#configuration.valid) this.#configuration = { valid: true, since: new Date().toISOString() };
+  }
+
+  async bringUp(start: ReadonlySet<string>, replace: ReadonlySet<string>): Promise<readonly string[]> {
+    const turns = new RollingTurns();
+    await this.#startInOrder(new Set([...start, ...replace]), (service) =>
+      replace.has(service.name) ? turns.restart(service) : undefined,
+    );
+    return turns.report(this.#result(replace, ['ready'])).failed;
   }
 
   /** Stops everything, in reverse order; resolves when it is done. Called again with `now`, it kills what is left. */
@@ -186,10 +281,10 @@ export class Supervisor implements Booting {
     // After a takeover the services are somebody else's.
     if (this.fence.state !== 'lost') {
       const quickly = AbortSignal.any([this.#now.signal, AbortSignal.timeout(this.host.policy.stopAllMs)]);
-      await this.#forceWhenAway(quickly);
+      await forceWhenAway(this.host, this.#store, quickly);
       const rows = this.services.filter(({ spec }) => spec.kind !== 'database');
       await this.#stopInOrder(rows, quickly);
-      await this.#endStore();
+      await endStore(this.host, this.services, this.#store);
       const database = this.services.find(({ spec }) => spec.kind === 'database');
       if (database !== undefined) await this.#stopInOrder([database], quickly);
       await this.#booting.catch(() => undefined); // its error has been reported by whoever booted
@@ -198,29 +293,6 @@ export class Supervisor implements Booting {
     this.host.recorder.close();
     await this.host.records.settled();
     this.journal.add({ type: 'stopped' });
-  }
-
-  /**
-   * A stop that a person ordered is carried out even if the database stays away: the local lock is still ours, so nobody
-   * else on this machine acts on these processes.
-   */
-  async #forceWhenAway(now: AbortSignal): Promise<void> {
-    if (this.fence.state === 'held' || this.#store === undefined) return this.host.force();
-    const bound = AbortSignal.any([now, AbortSignal.timeout(fenceWaitMs)]);
-    await this.fence.held(bound).catch(() => this.host.force());
-  }
-
-  /** The last words to the database, before it is stopped itself. */
-  async #endStore(): Promise<void> {
-    const purposely = [...this.host.books.stoppedOnPurpose];
-    this.host.books.stoppedOnPurpose.clear();
-    for (const name of purposely) this.host.books.record(this.service(name));
-    const database = this.services.find(({ spec }) => spec.kind === 'database');
-    if (database !== undefined) this.host.books.recordStopped(database);
-    await this.host.recorder.flush(fenceWaitMs);
-    this.host.force();
-    this.host.recorder.close();
-    await Promise.race([this.#store?.close(), delay(fenceWaitMs, undefined, { ref: false })]);
   }
 
   status(): InstanceStatus {
@@ -236,6 +308,7 @@ export class Supervisor implements Booting {
         state: this.#state,
         rss: process.memoryUsage.rss(),
         acting: this.fence.state === 'held',
+        configuration: this.#configuration,
         clockShiftMs: Math.round(Date.now() - performance.timeOrigin - performance.now()),
         warnings: this.#options.warnings ?? [],
       },
@@ -275,10 +348,17 @@ export class Supervisor implements Booting {
     return { services, failed: services.filter(({ state }) => !good.includes(state)).map(({ name }) => name) };
   }
 
-  async #startInOrder(names: ReadonlySet<string>): Promise<void> {
+  /** @param other what is done to a service instead of a start; `undefined` for what is started */
+  async #startInOrder(
+    names: ReadonlySet<string>,
+    other: (service: ManagedService) => Promise<void> | undefined = () => undefined,
+  ): Promise<void> {
     const nodes = this.services.filter(({ name }) => names.has(name));
     await inOrder(nodes, { parallel: this.host.policy.parallelStarts }, async (service) => {
-      if (this.#closing.signal.aborted || service.state === 'ready') return;
+      if (this.#closing.signal.aborted) return;
+      const done = other(service);
+      if (done !== undefined) return await done;
+      if (service.state === 'ready') return;
       const missing = service.dependsOn.find((name) => !['ready', 'unhealthy'].includes(this.service(name).state));
       if (missing === undefined) await service.start();
       else service.refuse(`${missing} is not ready`);
@@ -291,4 +371,10 @@ export class Supervisor implements Booting {
       await service.quiet();
     });
   }
+}
+
+type Digests = Pick<ServiceSpec, 'artefactHash' | 'configHash'>;
+
+function differs(one: Digests, other: Digests): boolean {
+  return one.artefactHash !== other.artefactHash || one.configHash !== other.configHash;
 }
