@@ -6,7 +6,7 @@ import { launchFailureIsFinal } from './launch-failure.ts';
 import { initialState, type MachineEvent, type MachineState, transition } from './machine.ts';
 import { untilReady, watchHealth } from './probing.ts';
 import { ResourceRecord } from './resource-record.ts';
-import { configurationExitCode, Restarts } from './restarts.ts';
+import { configurationExitCode, Restarts, type Verdict } from './restarts.ts';
 import type { ProcessRecord, Run } from './run.ts';
 import type { Facts, ServiceHost, StopOptions, SupervisedService } from './service-host.ts';
 import { ServiceProcess } from './service-process.ts';
@@ -284,7 +284,7 @@ export class ManagedService implements SupervisedService {
     const code = error instanceof AppError ? error.code : undefined;
     const reason = error instanceof Error ? error.message : String(error);
     if (launchFailureIsFinal(error)) this.#giveUp(reason, generation, code);
-    else this.#retryLater(reason, generation, code);
+    else this.#retryLater(reason, generation, code, this.#restarts.notStarted());
   }
 
   #giveUp(reason: string, generation: number, code?: ErrorCode): void {
@@ -293,9 +293,9 @@ export class ManagedService implements SupervisedService {
     this.#apply({ type: 'gave_up', generation }, reason);
   }
 
-  #retryLater(reason: string, generation: number, code?: ErrorCode): void {
+  #retryLater(reason: string, generation: number, code?: ErrorCode, known?: Verdict): void {
     if (this.state === 'stopping' || generation !== this.generation) return;
-    const verdict = this.#restarts.died(performance.now(), this.#readySince);
+    const verdict = known ?? this.#restarts.died(performance.now(), this.#readySince);
     if ('giveUp' in verdict) {
       this.#giveUp(`${reason}; ${verdict.giveUp}`, generation, code);
       return;

@@ -1,17 +1,29 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { isShortage, pastShortage } from '../../infra/process/shortage.ts';
 import type { ProbeResult, ServiceSpec } from '../../infra/process/spec.ts';
 import type { HealthRecord } from './health-record.ts';
 import type { SupervisionPolicy } from './policy.ts';
 import type { Run } from './run.ts';
 import type { Timetable } from './timetable.ts';
 
-/** One health check, bounded in time. A check that throws is a check that failed. */
-async function probeOnce(
+/** One health check, bounded in time. One that can't be made for want of a descriptor of ours says nothing: it is made later. */
+function probeOnce(
   spec: ServiceSpec,
   run: Run,
   policy: SupervisionPolicy,
   signal: AbortSignal,
   keptConnection = false,
+): Promise<ProbeResult> {
+  return pastShortage(() => check(spec, run, policy, signal, keptConnection), signal);
+}
+
+/** A check that throws is a check that failed. */
+async function check(
+  spec: ServiceSpec,
+  run: Run,
+  policy: SupervisionPolicy,
+  signal: AbortSignal,
+  keptConnection: boolean,
 ): Promise<ProbeResult> {
   const { instanceId, port } = run.record;
   const bound = AbortSignal.any([signal, AbortSignal.timeout(policy.probeTimeoutMs)]);
@@ -21,6 +33,7 @@ async function probeOnce(
     return result.ready && !(await run.alive()) ? { ready: false, reason: 'its process has ended' } : result;
   } catch (error) {
     if (bound.aborted) return { ready: false, reason: 'no answer in time' };
+    if (isShortage(error)) throw error;
     return { ready: false, reason: error instanceof Error ? error.message : String(error) };
   }
 }

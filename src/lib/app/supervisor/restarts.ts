@@ -48,6 +48,11 @@ export class Restarts {
     return { retryInMs: readySince !== undefined && this.#deaths === 1 ? 0 : this.#pause() };
   }
 
+  /** It could not even be started, for something that may pass: no crash of its own, and so no end to the tries. */
+  notStarted(): Verdict {
+    return { retryInMs: this.#pause() };
+  }
+
   #pause(): number {
     const { backoffMinMs, backoffMaxMs, backoffJitter } = this.#policy;
     const pause = Math.min(backoffMaxMs, backoffMinMs * 2 ** Math.min(this.#pauses, 30));

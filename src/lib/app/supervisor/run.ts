@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isAlive, type ProcessIdentity } from '../../infra/process/identity.ts';
 import { logFileOf, pruneLogs } from '../../infra/process/logs.ts';
 import type { Markers } from '../../infra/process/marker.ts';
+import { pastShortage } from '../../infra/process/shortage.ts';
 import { type ExitStatus, spawnService } from '../../infra/process/spawn.ts';
 import type { ProcessCommand } from '../../infra/process/spec.ts';
 import { type Termination, type TerminationResult, terminate } from '../../infra/process/terminate.ts';
@@ -91,12 +92,12 @@ export class Run {
   /** Ends the process, its group and whatever carries its marker. Also for the leftovers of a leader that has died. */
   end(how: Termination): Promise<TerminationResult> {
     const { identity, instanceId } = this.record;
-    return terminate({ identity, instanceId, installationId: this.#installation.id }, how);
+    return pastShortage(() => terminate({ identity, instanceId, installationId: this.#installation.id }, how));
   }
 }
 
 async function endOf(identity: ProcessIdentity, pollMs: number): Promise<null> {
   // Unreferenced: looking must not keep a supervisor alive that has nothing else to do.
-  while (await isAlive(identity)) await delay(pollMs, undefined, { ref: false });
+  while (await pastShortage(() => isAlive(identity))) await delay(pollMs, undefined, { ref: false });
   return null;
 }

@@ -1,4 +1,5 @@
 import { Agent, type RequestOptions, request } from 'node:http';
+import { isShortage } from './shortage.ts';
 import type { ProbeContext, ProbeResult, ReportedHealth } from './spec.ts';
 
 const bodyLimit = 64 * 1024;
@@ -13,6 +14,7 @@ const kept = new Agent({ keepAlive: true, maxFreeSockets: 1 });
  * Asks `GET /healthz`. Ready only when the answer carries the id of the very run that was started: another
  * process on that port must not pass for it.
  * @param host where it listens, loopback unless told
+ * @throws the operating system's error when we are too short of something to ask ({@link isShortage})
  */
 export async function httpHealth(context: ProbeContext, host = '127.0.0.1'): Promise<ProbeResult> {
   const { port, instanceId, pid } = context;
@@ -21,6 +23,7 @@ export async function httpHealth(context: ProbeContext, host = '127.0.0.1'): Pro
   try {
     answer = await ask(host, context, port);
   } catch (error) {
+    if (isShortage(error)) throw error;
     return { ready: false, reason: context.signal.aborted ? 'no answer in time' : `no answer (${messageOf(error)})` };
   }
   if (answer.status !== 200) return { ready: false, reason: `/healthz answered ${answer.status}` };

@@ -3,6 +3,7 @@ import { LineRedactor, redactionContext } from '../logging/line-redactor.ts';
 import { hasCode } from './identity.ts';
 import { type LogPosition, newestPartOf } from './log-cursor.ts';
 import { isRotating, partsOf } from './log-rotation.ts';
+import { isShortage } from './shortage.ts';
 
 const chunkBytes = 64 * 1024;
 /** So much is read from the end backwards at most, in bytes. */
@@ -24,15 +25,22 @@ export interface RawTail {
 }
 
 /**
- * The last lines of a log, its rotated parts included; none when there is no such file.
+ * The last lines of a log, its rotated parts included; none when there is no such file, or no descriptor to read it with:
+ * they explain, and whoever asks goes on without.
  * @param count how many; what stands before them may matter to the redaction and comes along, at most 250 lines
  */
 export function tailLines(file: string, count: number): string[] {
   if (count <= 0) return [];
-  const tail = readTail(file, () => {
-    let seen = 0;
-    return () => ++seen >= count + redactionContext;
-  });
+  let tail: RawTail;
+  try {
+    tail = readTail(file, () => {
+      let seen = 0;
+      return () => ++seen >= count + redactionContext;
+    });
+  } catch (error) {
+    if (isShortage(error)) return [];
+    throw error;
+  }
   const lines = tail.unfinished === undefined ? tail.lines : [...tail.lines, tail.unfinished];
   const redactor = new LineRedactor();
   // Only a key that is printed over several lines needs to be seen from its first line on.

@@ -54,6 +54,14 @@ describe('restarts', () => {
     expect(restarts.died(119_999, undefined)).toHaveProperty('giveUp');
   });
 
+  it('go on, with longer and longer pauses, when it could not even be started', () => {
+    const restarts = new Restarts(defaultPolicy, middle);
+    const pauses = Array.from({ length: 8 }, () => restarts.notStarted());
+    expect(pauses.slice(0, 3)).toEqual([{ retryInMs: 500 }, { retryInMs: 1000 }, { retryInMs: 2000 }]);
+    expect(pauses.at(-1)).toEqual({ retryInMs: 30_000 });
+    expect(restarts.died(1_000, undefined)).toHaveProperty('retryInMs');
+  });
+
   it('go on when the deaths are further apart, or come after ready', () => {
     const slow = new Restarts(defaultPolicy, middle);
     for (let at = 0; at < 600_000; at += 30_001) expect(slow.died(at, undefined)).toHaveProperty('retryInMs');
