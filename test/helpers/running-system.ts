@@ -20,13 +20,15 @@ export interface RunningSystem extends AsyncDisposable {
   stop(): Promise<Footprint>;
 }
 
-export async function startSystem(): Promise<RunningSystem> {
+/** @param prepare puts into the instance what it needs beside the defaults, before it starts */
+export async function startSystem(prepare?: (instance: Instance) => Promise<void>): Promise<RunningSystem> {
   const root = await mkdtemp(join(tmpdir(), 'systemprompt-system-'));
   const instance = await createLocalInstance(root);
   const apiPort = await freePort();
   const profile = join(instance.dir, 'profiles', 'local', 'profile.yaml');
   const text = await readFile(profile, 'utf8');
   await writeFile(profile, text.replace('port: 8080', `port: ${apiPort}`));
+  await prepare?.(instance);
   const url = `http://localhost:${apiPort}`;
   const run = (...argv: string[]) => runCli(argv, { cwd: root });
   const artifact = async <T>(...argv: string[]): Promise<T> => {

@@ -13,7 +13,7 @@ import type { McpServerDefinition, ToolDefinition } from '../../lib/shared/mcp-s
 import type { RunningCalls } from './calls.ts';
 import { type Caller, contextFor } from './context.ts';
 import type { McpEnvironment } from './env.ts';
-import { failureOf, failureResult, isRaisedOnPurpose, successResult } from './result.ts';
+import { failureOf, failureResult, isRaisedOnPurpose, successResult, withoutSecrets } from './result.ts';
 import { guardArguments } from './secret-arguments.ts';
 
 export interface ProtocolDeps {
@@ -89,7 +89,8 @@ async function callTool(tool: ToolDefinition, input: unknown, protocol: ServerCo
       return successResult(await checkedOutput(tool, output), executionId);
     } catch (error) {
       logFailure(deps.logger.child({ tool: tool.name, execution: executionId }), error, signal.aborted);
-      return failureResult(failureOf(error, signal.aborted, executionId), executionId);
+      const failure = failureOf(error, signal.aborted, executionId);
+      return failureResult(withoutSecrets(failure, deps.secrets), executionId);
     } finally {
       forget();
     }

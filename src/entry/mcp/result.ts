@@ -1,4 +1,5 @@
 import type { CallToolResult } from '@modelcontextprotocol/server';
+import type { KnownSecrets } from '../../lib/infra/logging/known-secrets.ts';
 import { artifactSchema } from '../../lib/shared/artifact.ts';
 import { artifactText } from '../../lib/shared/artifact-text.ts';
 import type { ErrorCode } from '../../lib/shared/errors.ts';
@@ -58,6 +59,13 @@ export function failureOf(thrown: unknown, cancelled: boolean, executionId: stri
     hint: `The server's log says why, under execution ${executionId}`,
     next: [],
   };
+}
+
+/** The same without the server's own secrets: it goes to the caller and into the audit. */
+export function withoutSecrets(failure: ToolFailure, secrets: KnownSecrets): ToolFailure {
+  const blank = (text: string): string => secrets.blank(text);
+  const { code, message, hint, next } = failure;
+  return { code, message: blank(message), hint: hint === undefined ? undefined : blank(hint), next: next.map(blank) };
 }
 
 interface RaisedError extends Error {
