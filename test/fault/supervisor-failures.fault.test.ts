@@ -134,7 +134,11 @@ describe('restart with sense', () => {
       { name: 'v', program: 'invalid', port: system.port(0), env: { LAST_WORDS: `refused: ${token}` } },
     ]);
     const status = await system.state(client, 'v', failed);
-    expect(status).toMatchObject({ lastLog: 'refused: [redacted]', lastError: expect.stringContaining('[redacted]') });
+    expect(status).toMatchObject({
+      log: ['refused: [redacted]'],
+      lastLog: 'refused: [redacted]',
+      lastError: expect.stringContaining('[redacted]'),
+    });
     const lines: unknown[] = [];
     for await (const line of client.logs({ service: 'v', lines: 9 })) lines.push(line);
     expect(lines).toMatchObject([{ service: 'v', line: 'refused: [redacted]' }]);

@@ -23,7 +23,11 @@ export default class Status extends BaseCommand<typeof Status> {
 
   protected async execute(): Promise<Artifact> {
     const status = await this.context.runningStatus();
-    if (status !== undefined) return servicesTable({ ...status, services: await this.#chosen(status.services) });
+    if (status !== undefined) {
+      // Logs are for admins; a status is for everybody.
+      const withLogs = !this.output.session.delegated;
+      return servicesTable({ ...status, services: await this.#chosen(status.services) }, { withLogs });
+    }
     const servers = await this.context.mcpServers();
     const names = servers.filter((server) => server.enabled).map((server) => `mcp:${server.name}`);
     const database = (await this.context.profile()).database.url === undefined ? ['database'] : [];

@@ -1,5 +1,7 @@
 import type { ConfigurationStatus, InstanceStatus, ServiceStatus } from '../../../lib/app/supervisor/status.ts';
 import type { TableArtifact } from '../../../lib/shared/artifact.ts';
+import { readableLogLine } from '../../../lib/shared/text/log-line.ts';
+import { harmless } from '../../../lib/shared/text/width.ts';
 
 const columns: TableArtifact['columns'] = [
   { name: 'name', label: 'SERVICE', column_type: 'string' },
@@ -11,10 +13,17 @@ const columns: TableArtifact['columns'] = [
   { name: 'restarts', column_type: 'integer' },
 ];
 
-/** The services of a running instance; the same artifact in the terminal, as JSON and through the MCP tool. */
-export function servicesTable(status: InstanceStatus): TableArtifact {
+/**
+ * The services of a running instance; the same artifact in the terminal, as JSON and through the MCP tool.
+ * @param withLogs the last lines of what has failed, for those who may read logs
+ */
+export function servicesTable(
+  status: InstanceStatus,
+  { withLogs = false }: { readonly withLogs?: boolean } = {},
+): TableArtifact {
+  const lastWords = withLogs ? status.services.flatMap(lastWordsOf) : [];
   const { configuration, warnings = [] } = status.supervisor;
-  return rowsTable(titleOf(status), status.services, [...refusalOf(configuration), ...warnings]);
+  return rowsTable(titleOf(status), status.services, [...lastWords, ...refusalOf(configuration), ...warnings]);
 }
 
 /** Services with a title; `more` are sentences to be shown below, behind those about the services themselves. */
@@ -85,6 +94,11 @@ export function stoppedTable(names: readonly string[], title: string, left: read
 /** Reasons are sentences: a column of them would leave no room for the rest, so each has a line below the table. */
 function noteOf({ name, lastError }: ServiceStatus): string[] {
   return lastError === undefined ? [] : [`${name}: ${lastError}`];
+}
+
+/** What a service that has failed printed last. */
+function lastWordsOf({ name, log = [] }: ServiceStatus): string[] {
+  return log.map((line) => `${name} printed: ${harmless(readableLogLine(line))}`);
 }
 
 function serviceRow(service: ServiceStatus): TableArtifact['items'][number] {

@@ -34,6 +34,7 @@ export function statusOf(
     lastError: facts.lastError,
     lastErrorCode: facts.lastErrorCode,
     lastLog: logFile === undefined ? undefined : tailLines(logFile, 1)[0]?.slice(0, lastLogLength),
+    log: service.state === 'failed' && logFile !== undefined ? tailLines(logFile, lastWordLines) : undefined,
     detail: facts.detail,
     health: service.health.status(),
     resources: service.resources.status(),

@@ -78,6 +78,8 @@ export interface ServiceStatus {
   /** The code of the last error, when it has one. */
   readonly lastErrorCode?: ErrorCode;
   readonly lastLog?: string;
+  /** The last lines of a service that has failed; each as it stands in the file, secrets blanked. */
+  readonly log?: readonly string[];
   /** What its health check has to say to people. */
   readonly detail?: string;
   readonly health?: ServiceHealth;

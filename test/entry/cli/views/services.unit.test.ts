@@ -75,3 +75,18 @@ it('stays a table of 80 columns when a service has failed, its reason below; tim
   expect(lines[5]).toMatch(/^mcp:systemprompt: it ended at once/);
   expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
 });
+
+it('a service that has failed is shown with its last words, to those who may read logs', () => {
+  const running = status('running', 'http://localhost:8080', 8080);
+  const [service] = running.services;
+  if (service === undefined) throw new Error('no service');
+  const log = ['{"level":"error","msg":"no licence"}', 'goodbye'];
+  const failed = { ...running, services: [{ ...service, state: 'failed' as const, lastError: 'it ended', log }] };
+  const { name } = service;
+  expect(servicesTable(failed, { withLogs: true }).notes).toEqual([
+    `${name}: it ended`,
+    `${name} printed: error: no licence`,
+    `${name} printed: goodbye`,
+  ]);
+  expect(servicesTable(failed).notes).toEqual([`${name}: it ended`]);
+});
