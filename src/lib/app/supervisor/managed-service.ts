@@ -333,7 +333,8 @@ export class ManagedService implements SupervisedService {
     const { signal } = this.#stage;
     const { spec, health } = this;
     const { policy, timetable, sampler } = this.#host;
-    sampler.watch(run.record, signal, (use) => {
+    const limited = spec.limits?.memoryBytes !== undefined;
+    sampler.watch({ ...run.record, limited }, signal, (use) => {
       const reason = this.resources.sampled(use);
       if (reason !== undefined) void this.#overLimit(run, generation, reason);
     });

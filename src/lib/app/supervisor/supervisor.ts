@@ -296,6 +296,7 @@ export class Supervisor implements Reconciling {
   }
 
   status(): InstanceStatus {
+    this.host.sampler.refresh();
     return {
       instanceId: this.host.installation.id,
       root: this.host.installation.root,

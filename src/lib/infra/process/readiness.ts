@@ -46,18 +46,27 @@ export class ReadinessCheck {
     const late = delay(boundMs, 'late' as const, { signal: timer.signal, ref: false }).catch(() => undefined);
     const first = await Promise.race([this.#looking, late]);
     timer.abort();
-    return first === 'late' ? { ready: false, reason: `no answer within ${boundMs} ms` } : this.#answer;
+    return first === 'late' ? tooLate(boundMs) : this.#answer;
   }
 
   async #make(): Promise<void> {
+    const { boundMs } = this.#options;
+    const bound = AbortSignal.timeout(boundMs);
     try {
-      this.#answer = await this.#look(AbortSignal.timeout(this.#options.boundMs));
+      this.#answer = await this.#look(bound);
       this.#failing = false;
     } catch (error) {
-      if (!this.#failing) this.#onError(error);
-      this.#failing = true;
-      this.#answer = { ready: false, reason: 'the look at it failed, the log says why' };
+      // What ends because it is told to has not failed, it was late.
+      if (!this.#failing && !bound.aborted) this.#onError(error);
+      this.#failing = !bound.aborted;
+      this.#answer = bound.aborted
+        ? tooLate(boundMs)
+        : { ready: false, reason: 'the look at it failed, the log says why' };
     }
     this.#answeredAt = performance.now();
   }
+}
+
+function tooLate(boundMs: number): Readiness {
+  return { ready: false, reason: `no answer within ${boundMs} ms` };
 }

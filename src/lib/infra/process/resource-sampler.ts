@@ -15,9 +15,14 @@ export interface ResourceUse {
 interface Watched {
   readonly identity: ProcessIdentity;
   readonly instanceId: ServiceInstanceId;
+  /** It has a limit that is to be kept. */
+  readonly limited: boolean;
   readonly hear: (use: ResourceUse) => void;
   cpu: ReadonlyMap<string, number>;
 }
+
+/** Without a limit to keep, it is enough to know now and then; whoever asks gets a fresh look. */
+const leisure = 6;
 
 /** Looks at all runs in one pass over the process table, again and again while there are any. It keeps no process alive. */
 export class ResourceSampler {
@@ -28,8 +33,12 @@ export class ResourceSampler {
   /** Runs by process, so that an environment is read once; nothing for strangers. */
   #marks = new Map<string, ServiceInstanceId | undefined>();
   #timer: NodeJS.Timeout | undefined;
+  #sampling: Promise<void> | undefined;
   #sampledAt: number | undefined;
+  /** When the last look began, or the wait for the first. */
+  #lookedAt = performance.now();
 
+  /** @param everyMs how often runs with a limit are looked at; others six times less often */
   constructor(installationId: string, everyMs: number, onError: (error: unknown) => void) {
     this.#installationId = installationId;
     this.#everyMs = everyMs;
@@ -37,26 +46,41 @@ export class ResourceSampler {
   }
 
   /** @param hear gets each sample until the signal fires */
-  watch(run: Pick<Watched, 'identity' | 'instanceId'>, signal: AbortSignal, hear: (use: ResourceUse) => void): void {
+  watch(run: Omit<Watched, 'hear' | 'cpu'>, signal: AbortSignal, hear: (use: ResourceUse) => void): void {
     if (signal.aborted) return;
-    const watched: Watched = { identity: run.identity, instanceId: run.instanceId, hear, cpu: new Map() };
+    const { identity, instanceId, limited } = run;
+    const watched: Watched = { identity, instanceId, limited, hear, cpu: new Map() };
     this.#watched.add(watched);
     signal.addEventListener('abort', () => this.#watched.delete(watched), { once: true });
     this.#wind();
   }
 
+  /** Somebody looks: what is older than a sample's interval is looked at anew, for their next look. */
+  refresh(): void {
+    const age = performance.now() - (this.#sampledAt ?? Number.NEGATIVE_INFINITY);
+    if (this.#watched.size > 0 && age >= this.#everyMs) void this.#take();
+  }
+
   #wind(): void {
-    if (this.#timer !== undefined || this.#watched.size === 0) return;
-    this.#timer = setTimeout(async () => {
-      try {
-        await this.#sample();
-      } catch (error) {
-        this.#onError(error);
-      }
-      this.#timer = undefined;
-      this.#wind();
-    }, this.#everyMs);
+    clearTimeout(this.#timer);
+    if (this.#watched.size === 0) return;
+    const limited = [...this.#watched].some((one) => one.limited);
+    const interval = limited ? this.#everyMs : this.#everyMs * leisure;
+    // From the last look on, not from now: runs that come and go must not put it off.
+    const pause = Math.max(0, this.#lookedAt + interval - performance.now());
+    this.#timer = setTimeout(() => void this.#take(), pause);
     this.#timer.unref();
+  }
+
+  #take(): Promise<void> {
+    this.#lookedAt = performance.now();
+    this.#sampling ??= this.#sample()
+      .catch(this.#onError)
+      .finally(() => {
+        this.#sampling = undefined;
+        this.#wind();
+      });
+    return this.#sampling;
   }
 
   async #sample(): Promise<void> {
