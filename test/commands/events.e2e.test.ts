@@ -76,3 +76,31 @@ it('follows live, as lines and as JSON lines with the envelope last; the API tel
   expect((await system.run('infra', 'services', 'restart', 'api')).code).toBe(0);
   await source.ended;
 });
+
+it('watch without a terminal prints lines, says when the supervisor is gone, and goes on with the next one', async () => {
+  const child = startCli(['infra', 'services', 'watch', '--json'], { cwd: system.instance.root });
+  let stdout = '';
+  child.stdout?.on('data', (text) => {
+    stdout += text;
+  });
+  const lines = () =>
+    stdout
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line));
+  await until('the first picture', () => lines().length === 1, 30_000);
+  const [first] = lines();
+  expect(first).toMatchObject({ type: 'connected', services: expect.any(Array) });
+  process.kill(first.supervisor.pid, 'SIGKILL');
+  await until('the loss', () => lines().some(({ type }) => type === 'lost'), 30_000);
+  expect((await system.run('infra', 'services', 'start')).code).toBe(0);
+  await until('the next', () => lines().some(({ type }) => type === 'ready'), 30_000);
+  child.kill('SIGINT');
+  await once(child, 'close');
+  expect(child.exitCode).toBe(130);
+  const types = lines().map(({ type }) => type);
+  expect(types.indexOf('lost')).toBeLessThan(types.lastIndexOf('connected'));
+  // It was found running: nobody started it again.
+  expect(lines().filter(({ type, event }) => type === 'transition' && event === 'adopt').length).toBeGreaterThan(1);
+  expect(lines().at(-1)).toMatchObject({ ok: true, artifact: { type: 'text', data: { count: expect.any(Number) } } });
+});

@@ -5,6 +5,7 @@ import { invocationPrefix, isDelegated, shellWord } from './invocation.ts';
 export interface OutputStream extends Writable {
   readonly isTTY?: boolean;
   readonly columns?: number;
+  readonly rows?: number;
 }
 
 /** The world that one run of the CLI sees; tests bring their own. */

@@ -38,7 +38,12 @@ export async function giveOrder(
       verb === 'stop'
         ? await client.stop(chosen, { ...options, ...(now === true ? { now } : {}) })
         : await client[verb](chosen, options);
-    const log = await lastLinesOf(client, result.failed);
+    // The table shows the last words of those whose status has them.
+    const silent = result.services.filter(({ name, log }) => result.failed.includes(name) && (log ?? []).length === 0);
+    const log = await lastLinesOf(
+      client,
+      silent.map(({ name }) => name),
+    );
     return { result, table: changedTable(verb, result), failure: orderFailure(verb, result, log) };
   } catch (error) {
     const { pending } = error instanceof TimeoutError ? error.data : {};

@@ -1,5 +1,6 @@
 import type { ServiceStatus, SupervisorEvent } from '../../../lib/app/supervisor/status.ts';
 import type { Output } from '../output/output.ts';
+import type { CliSession } from '../session.ts';
 import { eventLine } from './plain.ts';
 import { advance, emptyView, type Phase, refreshed, type StartupView } from './startup.ts';
 import type { LiveView } from './view.ts';
@@ -14,13 +15,18 @@ export interface Reporter {
 }
 
 /**
- * A reporter for this run. In JSON mode there is none to be seen. Drawing needs both standard input and output to be
- * terminals: without the former ink throws, and without the latter somebody else reads the result.
+ * Whether a picture can be drawn: both standard input and output must be terminals. Without the former ink throws, and
+ * without the latter somebody else reads the result.
  */
+export function canDraw({ stdin, stdout, stderr, json, env }: CliSession): boolean {
+  const terminals = stdin.isTTY === true && stdout.isTTY === true && stderr.isTTY === true;
+  return terminals && !json && env['TERM'] !== 'dumb' && !env['CI'];
+}
+
+/** A reporter for this run. In JSON mode there is none to be seen. */
 export async function openReporter(output: Output, phases: readonly Phase[]): Promise<Reporter> {
   const { session } = output;
-  const drawable = session.stdin.isTTY === true && session.stdout.isTTY === true && session.stderr.isTTY === true;
-  if (!drawable || session.json || session.env['TERM'] === 'dumb' || session.env['CI']) return plainReporter(output);
+  if (!canDraw(session)) return plainReporter(output);
   const { LiveView } = await import('./view.ts');
   const first = emptyView(phases);
   return drawnReporter(new LiveView(session.stderr, first), first, output);

@@ -1,4 +1,9 @@
-import type { ConfigurationStatus, InstanceStatus, ServiceStatus } from '../../../lib/app/supervisor/status.ts';
+import type {
+  ConfigurationStatus,
+  InstanceStatus,
+  ServiceHealth,
+  ServiceStatus,
+} from '../../../lib/app/supervisor/status.ts';
 import type { TableArtifact } from '../../../lib/shared/artifact.ts';
 import { readableLogLine } from '../../../lib/shared/text/log-line.ts';
 import { harmless } from '../../../lib/shared/text/width.ts';
@@ -92,8 +97,28 @@ export function stoppedTable(names: readonly string[], title: string, left: read
 }
 
 /** Reasons are sentences: a column of them would leave no room for the rest, so each has a line below the table. */
-function noteOf({ name, lastError }: ServiceStatus): string[] {
-  return lastError === undefined ? [] : [`${name}: ${lastError}`];
+function noteOf(service: ServiceStatus): string[] {
+  const { name, lastError } = service;
+  const health = isUp(service) ? healthNote(service.health) : undefined;
+  const sentences = [lastError, health].filter((sentence) => sentence !== undefined);
+  return sentences.length === 0 ? [] : [`${name}: ${sentences.join('; ')}`];
+}
+
+/** What the checks of a service that is up have against it. */
+function healthNote(health: ServiceHealth | undefined): string | undefined {
+  if (health === undefined || (health.serving && health.consecutive === 0 && health.reason === undefined))
+    return undefined;
+  const { serving, reason, consecutive, firstFailureAt } = health;
+  const row = `${consecutive} ${consecutive === 1 ? 'check' : 'checks in a row'} failed`;
+  return [
+    ...(serving ? [] : ['no requests are routed to it']),
+    ...(consecutive === 0 ? [] : [firstFailureAt === undefined ? row : `${row} since ${firstFailureAt}`]),
+    ...(reason === undefined ? [] : [reason]),
+  ].join(', ');
+}
+
+function isUp({ state }: ServiceStatus): boolean {
+  return state === 'ready' || state === 'unhealthy';
 }
 
 /** What a service that has failed printed last. */
@@ -103,7 +128,8 @@ function lastWordsOf({ name, log = [] }: ServiceStatus): string[] {
 
 function serviceRow(service: ServiceStatus): TableArtifact['items'][number] {
   // What a service that is down or not up yet did in its last run says nothing of now.
-  const up = service.state === 'ready' || service.state === 'unhealthy';
+  const up = isUp(service);
+  const { health, resources } = service;
   return {
     name: service.name,
     state: service.state,
@@ -113,5 +139,17 @@ function serviceRow(service: ServiceStatus): TableArtifact['items'][number] {
     since: (up ? (service.readyAt ?? service.startedAt) : undefined) ?? null,
     restarts: service.restarts,
     error: service.lastError ?? null,
+    serving: health?.serving ?? null,
+    checks: health?.checks ?? null,
+    checks_failed: health?.failures ?? null,
+    checks_failed_in_a_row: health?.consecutive ?? null,
+    first_failure_at: health?.firstFailureAt ?? null,
+    downtime_ms: health?.downtimeMs ?? null,
+    latency_ms: health?.latencyMs ?? null,
+    event_loop_delay_ms: health?.eventLoopDelayMs ?? null,
+    tools: health?.tools ?? null,
+    memory_bytes: resources?.rssBytes ?? null,
+    cpu_percent: resources?.cpuPercent ?? null,
+    open_files: resources?.openFiles ?? null,
   };
 }

@@ -1,38 +1,8 @@
-import { once } from 'node:events';
-import { Writable } from 'node:stream';
-import { stripVTControlCharacters } from 'node:util';
 import { expect, it } from 'vitest';
 import { emptyView, refreshed } from '../../../../src/entry/cli/live/startup.ts';
 import { LiveView } from '../../../../src/entry/cli/live/view.ts';
 import type { ServiceStatus } from '../../../../src/lib/app/supervisor/status.ts';
-
-/** A terminal that remembers what was drawn on it. */
-class FakeTerminal extends Writable {
-  readonly isTTY = true;
-  readonly columns: number;
-  text = '';
-
-  constructor(columns: number) {
-    super();
-    this.columns = columns;
-  }
-
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.text += chunk.toString();
-    this.emit('drawn');
-    done();
-  }
-
-  async until(expected: string): Promise<string[]> {
-    while (!this.lines().join('\n').includes(expected))
-      await once(this, 'drawn', { signal: AbortSignal.timeout(5000) });
-    return this.lines();
-  }
-
-  lines(): string[] {
-    return stripVTControlCharacters(this.text).split('\n');
-  }
-}
+import { FakeTerminal } from '../../../helpers/fake-terminal.ts';
 
 const services: ServiceStatus[] = [
   {
