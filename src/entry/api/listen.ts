@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { chmodSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
-import { Server as NetServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type DrainOptions, GracefulServers } from '../../lib/infra/http/graceful-servers.ts';
 import { PortTakenError, PreconditionError, TimeoutError, TooLargeError, UsageError } from '../../lib/shared/errors.ts';
 import { problemContentType, toProblem } from './problem.ts';
 
@@ -11,42 +12,29 @@ export interface ListenOptions {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
+  /** Others of our user may listen on the port too (SO_REUSEPORT, socket(7)); the kernel spreads connections over them. */
+  readonly shared?: boolean;
+  /** Path of a unix socket on which this process alone answers, by the same handler. */
+  readonly probeSocket?: string;
   /** How long a request may take to arrive in full, in ms. */
   readonly requestTimeoutMs?: number;
   /** How long its headers may take, in ms. */
   readonly headersTimeoutMs?: number;
 }
 
-export interface DrainOptions {
-  /** After this many ms whatever is still open is cut. */
-  readonly deadlineMs: number;
-}
-
 const maxHeaderBytes = 16 * 1024;
 /** Longer than the 60 s after which proxies usually drop their side, so that they never reuse one we just closed. */
 const keepAliveMs = 72_000;
 const checkEveryMs = 500;
-/** How long connections that wait to be accepted may hold up the closing of the listener. */
-const acceptMs = 50;
-/** Between closing the listener and closing idle connections: a request may be on its way on a just-accepted one. */
-const idleGraceMs = 250;
-const idleSweepMs = 100;
-/** A connection that never said a word by then is one that a client opened ahead of need. */
-const silentGraceMs = 1000;
-
 /** The listening sockets of the API, one for each address, answering as one. */
 export class HttpEndpoint {
-  readonly #servers: Server[] = [];
-  readonly #open = new Set<ServerResponse>();
-  readonly #sockets = new Set<Socket>();
-  #draining: Promise<number> | undefined;
+  readonly #servers = new GracefulServers();
   #port = 0;
-  #accepted = 0;
 
   private constructor() {}
 
   /**
-   * Binds every address of the host to one port.
+   * Binds every address of the host to one port, and the socket beside it.
    * @throws PortTakenError when somebody else has the port; PreconditionError when the address can't be bound
    */
   static async listen(
@@ -54,19 +42,25 @@ export class HttpEndpoint {
     options: ListenOptions,
   ): Promise<HttpEndpoint> {
     const endpoint = new HttpEndpoint();
+    const bound: Server[] = [];
+    const open = async (listen: (server: Server) => Promise<void>): Promise<void> => {
+      const server = createHttpServer(options, handler);
+      endpoint.#servers.add(server);
+      server.on('clientError', (error, socket) => endpoint.#onBrokenRequest(error, socket as Socket));
+      await listen(server);
+      bound.push(server);
+    };
     try {
       for (const host of addressesOf(options.host)) {
-        const server = createHttpServer(options, (request, response) => {
-          endpoint.#track(response);
-          handler(request, response);
+        await open(async (server) => {
+          endpoint.#port = await bind(server, host, endpoint.#port || options.port, options.shared === true);
         });
-        server.on('connection', (socket) => endpoint.#trackSocket(socket));
-        server.on('clientError', (error, socket) => endpoint.#onBrokenRequest(error, socket as Socket));
-        endpoint.#port = await bind(server, host, endpoint.#port || options.port);
-        endpoint.#servers.push(server);
       }
+      // Last: whoever is answered there may rely on the port.
+      const { probeSocket } = options;
+      if (probeSocket !== undefined) await open((server) => bindProbeSocket(server, probeSocket));
     } catch (error) {
-      for (const bound of endpoint.#servers) bound.close();
+      for (const server of bound) server.close();
       throw error;
     }
     return endpoint;
@@ -78,91 +72,22 @@ export class HttpEndpoint {
 
   /** How many connections are open. */
   get connections(): number {
-    return this.#sockets.size;
+    return this.#servers.connections;
   }
 
   get draining(): boolean {
-    return this.#draining !== undefined;
+    return this.#servers.draining;
   }
 
-  /** Remembers an answer that is under way. While draining each asks its client to go elsewhere next. */
-  #track(response: ServerResponse): void {
-    if (this.draining) response.setHeader('connection', 'close');
-    this.#open.add(response);
-    response.once('close', () => this.#open.delete(response));
-  }
-
-  #trackSocket(socket: Socket): void {
-    this.#accepted += 1;
-    this.#sockets.add(socket);
-    socket.once('close', () => this.#sockets.delete(socket));
-  }
-
-  /**
-   * Stops without losing a request: the listener closes first, every answer says `Connection: close`, idle connections
-   * are closed a moment later and then whenever there are some. Done when none is open, at the deadline at the latest.
-   * @returns how many connections had to be cut
-   */
-  drain({ deadlineMs }: DrainOptions): Promise<number> {
-    this.#draining ??= this.#drain(deadlineMs);
-    return this.#draining;
-  }
-
-  async #drain(deadlineMs: number): Promise<number> {
-    let cut = 0;
-    await this.#acceptWaiting();
-    // http.Server.close() would close idle connections at once, just-accepted ones with an unread request among them,
-    // and the client would see a reset: net.Server's own close stops listening and nothing else.
-    const closed = this.#servers.map(
-      (server) => new Promise<void>((done) => NetServer.prototype.close.call(server, () => done())),
-    );
-    for (const response of this.#open) if (!response.headersSent) response.setHeader('connection', 'close');
-    const startedAt = performance.now();
-    let sweep: NodeJS.Timeout | undefined;
-    const begin = setTimeout(() => {
-      this.#closeIdle(startedAt);
-      sweep = setInterval(() => this.#closeIdle(startedAt), idleSweepMs);
-    }, idleGraceMs);
-    const deadline = setTimeout(() => {
-      cut = this.#sockets.size;
-      for (const server of this.#servers) server.closeAllConnections();
-    }, deadlineMs);
-    try {
-      await Promise.all(closed);
-    } finally {
-      clearTimeout(begin);
-      clearInterval(sweep);
-      clearTimeout(deadline);
-      // What net.Server's close leaves to http.Server's: the timer that looks for slow requests.
-      for (const server of this.#servers) server.close();
-    }
-    return cut;
+  /** Stops without losing a request. @returns how many connections had to be cut */
+  drain(options: DrainOptions): Promise<number> {
+    return this.#servers.drain(options);
   }
 
   #onBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
     // In the middle of an answer there is no place for another.
-    const answering = [...this.#open].some((response) => response.socket === socket && response.headersSent);
-    if (answering || error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+    if (this.#servers.isAnswering(socket) || error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
     else answerBrokenRequest(error.code, socket);
-  }
-
-  /**
-   * Waits for a turn of the event loop in which nobody connected: the kernel resets connections that wait to be accepted
-   * when the listener closes. What still comes in between would be refused a moment later anyway.
-   */
-  async #acceptWaiting(): Promise<void> {
-    const deadline = performance.now() + acceptMs;
-    let before: number;
-    do {
-      before = this.#accepted;
-      await nextTurn();
-    } while (this.#accepted !== before && performance.now() < deadline);
-  }
-
-  #closeIdle(drainingSince: number): void {
-    for (const server of this.#servers) server.closeIdleConnections();
-    if (performance.now() - drainingSince < silentGraceMs) return;
-    for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
   }
 }
 
@@ -213,7 +138,7 @@ function addressesOf(host: string): string[] {
   return addresses.some((entry) => entry.address === '::1') ? ['127.0.0.1', '::1'] : ['127.0.0.1'];
 }
 
-function bind(server: Server, host: string, port: number): Promise<number> {
+function bind(server: Server, host: string, port: number, shared: boolean): Promise<number> {
   return new Promise((done, fail) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EADDRINUSE') {
@@ -233,9 +158,22 @@ function bind(server: Server, host: string, port: number): Promise<number> {
         }),
       );
     });
-    server.listen({ host, port, exclusive: true }, () => {
+    server.listen({ host, port, exclusive: true, reusePort: shared }, () => {
       const address = server.address();
       done(typeof address === 'object' && address !== null ? address.port : port);
+    });
+  });
+}
+
+/** The folder is 0700 already; the socket says so once more. */
+function bindProbeSocket(server: Server, path: string): Promise<void> {
+  return new Promise((done, fail) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      fail(new PreconditionError(`The API can't listen on ${path} (${cause.code})`, { cause }));
+    });
+    server.listen({ path, exclusive: true }, () => {
+      chmodSync(path, 0o600);
+      done();
     });
   });
 }

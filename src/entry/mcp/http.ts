@@ -23,8 +23,6 @@ export interface HttpDeps {
   readonly vitals: Vitals;
   /** Absent when the server is ready whenever it runs. */
   readonly readiness: ReadinessCheck | undefined;
-  /** Whether new requests are turned away because the process is about to end. */
-  readonly stopping: () => boolean;
 }
 
 /** How long a request may take to arrive in full, in ms: a body that never ends holds nothing for longer. */
@@ -66,7 +64,6 @@ async function answer(req: IncomingMessage, res: ServerResponse, deps: HttpDeps,
     return problem(res, 401, error.message, error.hint);
   }
   if (path !== '/mcp') return problem(res, 404, 'There is nothing here', 'The MCP endpoint is /mcp');
-  if (deps.stopping()) return problem(res, 503, 'The server is about to stop');
   const token = req.headers[tokenHeaderName];
   const caller: Caller = {
     identity,

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
-import type { Server } from 'node:http';
 import { CliRunner } from '../../lib/app/cli-runner.ts';
 import { packageRoot } from '../../lib/infra/config/package-root.ts';
+import { GracefulServers } from '../../lib/infra/http/graceful-servers.ts';
 import { openProcessLog, type ProcessLog } from '../../lib/infra/process/own-log.ts';
 import { Vitals } from '../../lib/infra/process/vitals.ts';
 import { RunningCalls } from './calls.ts';
@@ -55,15 +55,20 @@ async function serve(environment: McpEnvironment, { logger, secrets }: ProcessLo
     tools: definition.tools.length,
     vitals: new Vitals(),
     readiness: readinessOf(definition, environment, logger),
-    stopping: () => stopping,
   });
+  const servers = new GracefulServers();
+  servers.add(server);
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
     if (stopping) return;
     stopping = true;
     logger.info({ signal, calls: calls.size }, 'stopping');
-    const closed = closeServer(server);
-    await calls.drain(drainMs, endMs);
-    await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, flushMs))]);
+    // Requests on their way are still served: whoever sent them may not know yet that another process takes over.
+    const closed = servers.drain({ deadlineMs: drainMs + endMs });
+    const until = performance.now() + drainMs;
+    do {
+      await calls.drain(Math.max(0, until - performance.now()), endMs);
+      await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, flushMs))]);
+    } while (calls.size > 0 && performance.now() < until);
     // What is still open now are subscriptions and idle connections.
     await handler.close();
     logger.info('stopped');
@@ -74,13 +79,6 @@ async function serve(environment: McpEnvironment, { logger, secrets }: ProcessLo
   server.listen(environment.port, '127.0.0.1');
   await once(server, 'listening');
   logger.info({ port: environment.port, tools: definition.tools.length }, 'listening');
-}
-
-function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeIdleConnections();
-  });
 }
 
 await main();

@@ -12,7 +12,7 @@ import { InFlight } from './in-flight.ts';
 import type { Malformed, Message, RequestId } from './jsonrpc.ts';
 import type { Passage } from './passage.ts';
 import { refuse, shuttingDown } from './refusals.ts';
-import type { Upstream, Upstreams } from './upstreams.ts';
+import type { RequestFor, Upstreams } from './upstreams.ts';
 
 type CallMessage = Message & { readonly kind: 'call' };
 
@@ -94,11 +94,10 @@ export class Calls {
 
   async #execute(exchange: Exchange, call: ToolCall, id: RequestId, body: Buffer): Promise<Executed<HeldAnswer>> {
     const { executor, upstreams, passage, answerBytes } = this.#deps;
-    let upstream: Upstream;
     let on: OnBehalf;
     try {
       if (this.#closing) throw shuttingDown();
-      upstream = upstreams.to(call.server.name);
+      upstreams.to(call.server.name);
       on = await passage.onBehalf(exchange);
     } catch (thrown) {
       const error = toAppError(thrown);
@@ -110,8 +109,11 @@ export class Calls {
     };
     return executor.execute(call, (executionId) => {
       const running = new CallUpstream(id, client, answerBytes);
-      const headers = upstreamHeaders(exchange.req, upstream, on, executionId);
-      upstream.pool.dispatch({ path: '/mcp', method: 'POST', headers, body }, running);
+      const request: RequestFor = (upstream) => {
+        const headers = upstreamHeaders(exchange.req, upstream, on, executionId);
+        return { path: '/mcp', method: 'POST', headers, body };
+      };
+      upstreams.send(call.server.name, request, running);
       return running;
     });
   }

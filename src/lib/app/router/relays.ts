@@ -7,7 +7,7 @@ import type { RequestId } from './jsonrpc.ts';
 import type { Passage } from './passage.ts';
 import { refuse, shuttingDown } from './refusals.ts';
 import { Relay } from './relay.ts';
-import type { Upstream, Upstreams } from './upstreams.ts';
+import type { Upstreams } from './upstreams.ts';
 
 export interface RelaysDeps {
   readonly upstreams: Upstreams;
@@ -30,7 +30,6 @@ export class Relays {
   async handle(exchange: Exchange, body: Buffer | null, id: RequestId | null): Promise<void> {
     const { req, res, route } = exchange;
     const onError = (error: AppError) => refuse(exchange, { error, id });
-    let upstream: Upstream;
     let on: OnBehalf;
     try {
       const refusal = refusalOf(
@@ -39,7 +38,7 @@ export class Relays {
       );
       if (refusal !== undefined) throw refusal;
       if (this.#closing) throw shuttingDown();
-      upstream = this.#deps.upstreams.to(route.config.name);
+      this.#deps.upstreams.to(route.config.name);
       on = await this.#deps.passage.onBehalf(exchange);
     } catch (thrown) {
       onError(toAppError(thrown));
@@ -55,7 +54,11 @@ export class Relays {
     });
     this.#open.add(relay);
     const method = req.method as 'GET' | 'POST' | 'DELETE';
-    upstream.pool.dispatch({ path: '/mcp', method, headers: upstreamHeaders(req, upstream, on), body }, relay);
+    this.#deps.upstreams.send(
+      route.config.name,
+      (upstream) => ({ path: '/mcp', method, headers: upstreamHeaders(req, upstream, on), body }),
+      relay,
+    );
     await relay.done;
     this.#open.delete(relay);
   }

@@ -1,4 +1,4 @@
-import { type AppError, toAppError, UpstreamFailedError } from '../../shared/errors.ts';
+import { AppError, toAppError, UpstreamFailedError } from '../../shared/errors.ts';
 
 const notConnected: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
@@ -13,6 +13,7 @@ const notConnected: ReadonlySet<string> = new Set([
 
 /** What went wrong on the way to a server, told without its address. */
 export function toUpstreamError(error: unknown): AppError {
+  if (error instanceof AppError) return error;
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
   if (code === undefined) return toAppError(error);
   if (notConnected.has(code)) {

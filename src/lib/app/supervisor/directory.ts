@@ -46,7 +46,7 @@ export class ServiceDirectory {
   ): Promise<ServiceDirectory> {
     const directory = new ServiceDirectory(database, installationId);
     // Listening first: a change between the read and the subscription would be missed.
-    directory.#unlisten = await database.listen('services', () => directory.#refresh());
+    directory.#unlisten = await database.listen('services', () => directory.#reread());
     try {
       await directory.#read();
     } catch (error) {
@@ -79,11 +79,18 @@ export class ServiceDirectory {
     await this.#reading;
   }
 
+  /** Reads again now; resolves when that is done. While the database is away the last known picture stays. */
+  async refresh(): Promise<void> {
+    this.#reread();
+    while (this.#reading !== undefined) await this.#reading;
+  }
+
   /** One read at a time; an announcement during a read asks for one more. */
-  #refresh(): void {
+  #reread(): void {
     this.#stale = true;
     this.#reading ??= this.#drain().finally(() => {
       this.#reading = undefined;
+      if (this.#stale && !this.#closed) this.#reread();
     });
   }
 
@@ -94,7 +101,7 @@ export class ServiceDirectory {
         await this.#read();
       } catch {
         // The listener's own reconnect announces itself, but this read may have failed on a pool that is worse off.
-        if (!this.#closed) this.#retry = setTimeout(() => this.#refresh(), retryMs);
+        if (!this.#closed) this.#retry = setTimeout(() => this.#reread(), retryMs);
         return;
       }
       for (const listener of this.#listeners) listener();

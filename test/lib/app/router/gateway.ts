@@ -96,6 +96,7 @@ export async function openTestGateway(
     const instanceId = randomUUID() as ServiceInstanceId;
     endpoints.set(`mcp:${name}`, { name: `mcp:${name}`, port: backendPort, instanceId, state: 'ready', serving: true });
   }
+  const refresh = { now: (): void => {} };
   const folder = await temporaryFolder();
   const logFile = join(folder.path, 'api.log');
   const apiInstance = randomUUID();
@@ -103,7 +104,11 @@ export async function openTestGateway(
   const gateway = openMcpGateway({
     servers,
     identity: test.identity,
-    directory: { endpoint: (name) => endpoints.get(name) },
+    directory: {
+      endpoint: (name) => endpoints.get(name),
+      refresh: async () => refresh.now(),
+      onChange: () => () => {},
+    },
     audit: test.testDatabase.audit,
     identityRoot,
     apiInstance,
@@ -199,6 +204,8 @@ export async function openTestGateway(
     token,
     send,
     endpoints,
+    /** `now` is called when the router reads the directory again. */
+    refresh,
     backend,
     backendPort,
     apiInstance,

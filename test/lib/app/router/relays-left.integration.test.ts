@@ -32,7 +32,11 @@ it('a client that leaves while its token is made leaves no stream open at the se
     verifier: {
       verify: async () => ({ sub: 's', name: 'n', sid: 'i', scopes: ['user'], client: 'c' }) as unknown as Claims,
     },
-    directory: { endpoint: (name) => ({ name, port, instanceId, state: 'ready', serving: true }) },
+    directory: {
+      endpoint: (name) => ({ name, port, instanceId, state: 'ready', serving: true }),
+      refresh: async () => {},
+      onChange: () => () => {},
+    },
     executor: undefined as never, // no call is made
     identityRoot: randomBytes(32),
     delegation: {
