@@ -41,13 +41,13 @@ export class SoakSystem {
   }
 
   /** Makes the instance and its configuration; nothing runs yet. */
-  static async create(): Promise<SoakSystem> {
+  static async create({ workers = 1 } = {}): Promise<SoakSystem> {
     const root = await mkdtemp(join(tmpdir(), 'systemprompt-soak-'));
     const instance = await createLocalInstance(root);
     const ports = await freeBlock();
     const system = new SoakSystem({ ...instance, servicesDir: join(root, 'services') }, ports);
     const profile = join(instance.dir, 'profiles', 'local', 'profile.yaml');
-    const text = (await readFile(profile, 'utf8')).replace('port: 8080', `port: ${ports[0]}`);
+    const text = (await readFile(profile, 'utf8')).replace('port: 8080', `port: ${ports[0]}\n  workers: ${workers}`);
     await writeFile(profile, `${text}\nports:\n  mcp: [${ports[0] + 1}, ${ports[1]}]\n`);
     await mkdir(join(root, 'services', 'mcp'), { recursive: true });
     const module = fileURLToPath(new URL('server.mjs', import.meta.url));
@@ -130,6 +130,15 @@ export class SoakSystem {
     return found;
   }
 
+  /** Memory of all processes of the API that live now. */
+  async residentBytes(): Promise<number> {
+    let bytes = 0;
+    for (const { identity, service } of await markedProcesses(this.instance.id)) {
+      if (service.split(':')[0] === 'api') bytes += residentBytesOf(identity.pid);
+    }
+    return bytes;
+  }
+
   footprint(): Promise<Footprint> {
     const { id, runtimeDir, dir } = this.instance;
     return footprint({ installationId: id, ports: this.ports, runtimeDir, dir });
@@ -168,6 +177,15 @@ function commandLine(pid: number): string | undefined {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
   } catch {
     return undefined; // it has ended
+  }
+}
+
+/** `/proc/<pid>/status`: VmRSS in kB. */
+function residentBytesOf(pid: number): number {
+  try {
+    return Number(/^VmRSS:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
+  } catch {
+    return 0; // it has ended
   }
 }
 

@@ -50,7 +50,13 @@ async function main(log: Logger): Promise<void> {
     draining: () => endpoint?.draining ?? false,
   };
   const app = await createApi(deps);
-  const listening = await HttpEndpoint.listen(requestHandler(app, deps), profile.server);
+  const probeSocket = process.env.SYSTEMPROMPT_PROBE_SOCKET;
+  const listening = await HttpEndpoint.listen(requestHandler(app, deps), {
+    ...profile.server,
+    // The supervisor says so: it looks after who else listens there.
+    shared: process.env.SYSTEMPROMPT_SHARED_PORT === 'yes',
+    ...(probeSocket === undefined ? {} : { probeSocket }),
+  });
   endpoint = listening;
   log.info({ host: profile.server.host, port: listening.port, url: profile.server.external_url }, 'Listening');
 

@@ -23,6 +23,8 @@ export interface HttpDeps {
   readonly vitals: Vitals;
   /** Absent when the server is ready whenever it runs. */
   readonly readiness: ReadinessCheck | undefined;
+  /** Whether the process is about to end. */
+  readonly stopping: () => boolean;
 }
 
 /** How long a request may take to arrive in full, in ms: a body that never ends holds nothing for longer. */

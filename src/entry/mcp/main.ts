@@ -55,6 +55,7 @@ async function serve(environment: McpEnvironment, { logger, secrets }: ProcessLo
     tools: definition.tools.length,
     vitals: new Vitals(),
     readiness: readinessOf(definition, environment, logger),
+    stopping: () => stopping,
   });
   const servers = new GracefulServers();
   servers.add(server);

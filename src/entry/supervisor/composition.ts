@@ -60,12 +60,12 @@ export class Composition {
   /** Goes by the profile that was last valid. */
   async kept(): Promise<KeptConfiguration | undefined> {
     const { databaseSpec, keptProfile } = await import('../../lib/app/supervisor/configuration.ts');
-    const { probeHost } = await import('../../lib/app/supervisor/specs.ts');
+    const { apiProbe } = await import('../../lib/app/supervisor/specs.ts');
     const profile = await keptProfile(this.instance, this.#profileName);
     if (profile === undefined) return undefined;
     this.profile = profile;
     const database = await databaseSpec(this.instance, profile, await this.secrets());
-    return { database, apiHost: probeHost(profile.server.host) };
+    return { database, api: apiProbe(this.instance.runtimeDir) };
   }
 
   secrets(): Promise<SecretStore> {

@@ -9,19 +9,32 @@ const answerLimit = 64 * 1024;
  * while the API was away would get it. By https the server has proved itself by its certificate.
  *
  * @param signal ends the wait
+ * @param again gives the status anew: the API may have been restarted since
  * @throws ApiUnavailableError when the API is not ready, or something else answers in its place
  */
-export async function requireGenuineApi(status: InstanceStatus, signal: AbortSignal): Promise<void> {
-  const api = status.services.find(({ kind }) => kind === 'api');
-  if (api?.state !== 'ready') throw notReady(api);
+export async function requireGenuineApi(
+  status: InstanceStatus,
+  signal: AbortSignal,
+  again?: () => Promise<InstanceStatus | undefined>,
+): Promise<void> {
+  const apis = status.services.filter(({ kind }) => kind === 'api');
+  if (!apis.some(({ state }) => state === 'ready')) throw notReady(apis[0]);
   const url = new URL(`${status.url}/healthz`);
   if (url.protocol === 'https:') return;
+  // Any worker may answer, and during a hand-over the next or the last process of each.
   const answered = await instanceAt(url, signal);
-  if (answered === api.instanceId) return;
+  if (answered !== undefined && idsOf(apis).includes(answered)) return;
+  const later = await again?.();
+  if (answered !== undefined && later !== undefined && idsOf(later.services).includes(answered)) return;
   throw new ApiUnavailableError(`Another process answers at ${status.url} in place of the API; it was sent no token`, {
     hint: 'Find out what listens on that port, and end it',
     next: ['doctor', 'infra services status'],
   });
+}
+
+function idsOf(services: readonly ServiceStatus[]): (string | undefined)[] {
+  const apis = services.filter(({ kind }) => kind === 'api');
+  return apis.flatMap(({ instanceId, beside = [] }) => [instanceId, ...beside.map((run) => run.instanceId)]);
 }
 
 /** The id that whoever answers gives itself; `undefined` for an answer that is not one of ours. */

@@ -67,7 +67,7 @@ async function connected<T>(
   const status = await (await context.supervisor()).status();
   const missing = await notServed(context, status, server);
   if (missing !== undefined) throw missing;
-  await requireGenuineApi(status, options.signal);
+  await requireGenuineApi(status, options.signal, () => context.runningStatus());
   const { token, audience } = await signIn(context, { server, ttlSeconds: tokenSeconds });
   return await withMcpServer({ url: audience, token, version: packageVersion(), ...options }, use);
 }

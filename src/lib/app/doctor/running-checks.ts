@@ -56,7 +56,7 @@ export async function checkApi(context: CommandContext): Promise<Finding> {
     if (!(error instanceof ApiUnavailableError)) throw error;
     return { state: 'fail', detail: error.message, fix: 'infra services logs api' };
   }
-  const port = services.find((service) => service.name === 'api')?.port;
+  const port = services.find(({ kind, state }) => kind === 'api' && state === 'ready')?.port;
   if (port === undefined) return { state: 'fail', detail: 'it has no port', fix: 'infra services logs api' };
   const local = `http://localhost:${port}`;
   try {

@@ -3,6 +3,7 @@ import { tailLines } from '../../infra/process/log-tail.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import { terminate } from '../../infra/process/terminate.ts';
 import { DatabaseUnavailableError } from '../../shared/errors.ts';
+import { isApiService } from './api-names.ts';
 import type { DatabaseRecordFile } from './database-record.ts';
 import type { Journal } from './journal.ts';
 import type { ManagedService } from './managed-service.ts';
@@ -120,8 +121,9 @@ export async function adoptOrClear(
   const running = supervisor.services.flatMap(({ process: known }) => (known === undefined ? [] : [known.instanceId]));
   for (const orphan of await findOrphans(host.installation.id, new Set<string>(running))) {
     await endProcess(supervisor, orphan.service, orphan, byName.get(orphan.service), 'it is on no record');
-    if (orphan.service === 'api') host.closeCalls(orphan.instanceId);
+    if (isApiService(orphan.service)) host.closeCalls(orphan.instanceId);
   }
+  for (const { spec } of supervisor.services) await spec.sweep?.();
   return new Set(steps.filter(({ kind }) => kind === 'start').map(({ name }) => name));
 }
 

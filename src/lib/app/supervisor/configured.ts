@@ -13,8 +13,8 @@ export interface Configured {
 /** What is still known of the last valid configuration when that of today is invalid: how to reach what runs. */
 export interface KeptConfiguration {
   readonly database: ServiceSpec | undefined;
-  /** Where the API is asked for its health. */
-  readonly apiHost: string;
+  /** How the API is asked for its health. */
+  readonly api: Pick<ServiceSpec, 'probe' | 'cleanUp' | 'sweep'>;
 }
 
 /** What the composition root knows how to do. */

@@ -80,7 +80,7 @@ function standIn(row: ServiceRow, kept: KeptConfiguration, because: string): Ser
     configHash: row.configHash ?? '',
     prepare: refuse,
     command: refuse,
-    probe: (context) => httpHealth(context, row.kind === 'api' ? kept.apiHost : undefined),
+    ...(row.kind === 'api' ? kept.api : { probe: (context) => httpHealth(context) }),
     stop: { signal: 'SIGTERM', graceMs: 10_000 },
     readyTimeoutMs: 30_000,
     rotatesItsLog: true,

@@ -10,8 +10,10 @@ import { mcpConnectionUrl } from '../../infra/database/connections.ts';
 import { httpHealth } from '../../infra/process/health.ts';
 import { logLimits } from '../../infra/process/log-rotation.ts';
 import { logEnvironment } from '../../infra/process/own-log.ts';
+import { probeSocketOf, removeProbeSocket, sweepProbeSockets } from '../../infra/process/probe-socket.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import { ConfigInvalidError, type ConfigIssue, PreconditionError } from '../../shared/errors.ts';
+import { apiServiceNames, apiSharesPort } from './api-names.ts';
 import { limitIssues, withLimits } from './with-limits.ts';
 
 /** What the processes of an installation are made from. */
@@ -49,12 +51,7 @@ export const apiNodeArguments: readonly string[] = ['--max-semi-space-size=8'];
 
 const drainMs = 10_000;
 const startMs = 30_000;
-const loopback = new Set(['localhost', '127.0.0.1', '::1', '0.0.0.0', '::']);
-
-/** Where an API that listens on a host of the profile is asked for its health. */
-export function probeHost(host: string): string {
-  return loopback.has(host) ? '127.0.0.1' : host;
-}
+const loopback = new Set(['localhost', '127.0.0.1', '::1']);
 
 /** Name of the service that runs an MCP server. */
 function mcpServiceName(server: string): string {
@@ -88,35 +85,52 @@ export function serviceSpecs(source: SpecSource, dependsOn: readonly string[]): 
   const mcp = enabled.map((server) =>
     withLimits(mcpSpec(source, server, modules.get(server.name) ?? '', dependsOn), server.limits),
   );
-  return [withLimits(apiSpec(source, dependsOn), api.limits), ...mcp];
+  return [...apiSpecs(source, dependsOn).map((spec) => withLimits(spec, api.limits)), ...mcp];
 }
 
-function apiSpec(source: SpecSource, dependsOn: readonly string[]): ServiceSpec {
+/** How a process of the API is asked for its health: by its own socket, since by the port any worker could answer. */
+export function apiProbe(runtimeDir: string): Pick<ServiceSpec, 'probe' | 'cleanUp' | 'sweep'> {
+  return {
+    probe: (context) => httpHealth(context, { socketPath: probeSocketOf(runtimeDir, context.instanceId) }),
+    cleanUp: async (instanceId) => removeProbeSocket(runtimeDir, instanceId),
+    sweep: () => sweepProbeSockets(runtimeDir),
+  };
+}
+
+function apiSpecs(source: SpecSource, dependsOn: readonly string[]): ServiceSpec[] {
   const { profile, instance, packageRoot, env } = source;
   const main = builtMain(packageRoot, 'api');
-  const { host, port } = profile.server;
-  return {
-    name: 'api',
+  const { host, port, workers } = profile.server;
+  const { runtimeDir } = instance;
+  const artefactHash = hashOf(readFileSync(main));
+  const configHash = hashOf(
+    JSON.stringify([{ ...profile, services: undefined }, source.servers.map(plainServer)]),
+  );
+  return apiServiceNames(workers).map((name) => ({
+    name,
     kind: 'api',
     dependsOn,
-    port: { preferred: port },
-    artefactHash: hashOf(readFileSync(main)),
-    configHash: hashOf(JSON.stringify([{ ...profile, services: undefined }, source.servers.map(plainServer)])),
-    command: async () => ({
+    port: { preferred: port, ...(apiSharesPort ? { shared: { loopback: loopback.has(host) } } : {}) },
+    handOver: apiSharesPort,
+    artefactHash,
+    configHash,
+    command: async ({ instanceId }) => ({
       file: process.execPath,
       args: [...apiNodeArguments, main],
       env: {
         ...pick(env, handedOn),
         SYSTEMPROMPT_SERVER_PORT: String(port),
         ...logEnvironment(profile.runtime.log_level, logLimits(profile.logging)),
+        SYSTEMPROMPT_PROBE_SOCKET: probeSocketOf(runtimeDir, instanceId),
+        ...(apiSharesPort ? { SYSTEMPROMPT_SHARED_PORT: 'yes' } : {}),
       },
       cwd: instance.root,
     }),
-    probe: (context) => httpHealth(context, probeHost(host)),
+    ...apiProbe(runtimeDir),
     stop: { signal: 'SIGTERM', graceMs: drainMs },
     readyTimeoutMs: startMs,
     rotatesItsLog: true,
-  };
+  }));
 }
 
 function mcpSpec(
@@ -134,6 +148,7 @@ function mcpSpec(
     dependsOn,
     // A declared port is a preference: a stranger there is stepped around, the row says where the server went.
     port: { preferred: server.port, range: profile.ports.mcp },
+    handOver: true,
     artefactHash: hashOf(readFileSync(main), readFileSync(module)),
     configHash: hashOf(
       JSON.stringify([

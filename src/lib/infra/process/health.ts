@@ -13,15 +13,18 @@ const kept = new Agent({ keepAlive: true, maxFreeSockets: 1 });
 /**
  * Asks `GET /healthz`. Ready only when the answer carries the id of the very run that was started: another
  * process on that port must not pass for it.
- * @param host where it listens, loopback unless told
+ * @param at a host where it listens on its port, loopback unless told, or a socket on which it alone answers
  * @throws the operating system's error when we are too short of something to ask ({@link isShortage})
  */
-export async function httpHealth(context: ProbeContext, host = '127.0.0.1'): Promise<ProbeResult> {
+export async function httpHealth(
+  context: ProbeContext,
+  at: string | { readonly socketPath: string } = '127.0.0.1',
+): Promise<ProbeResult> {
   const { port, instanceId, pid } = context;
   if (port === undefined) return { ready: false, reason: 'it has no port' };
   let answer: Answer;
   try {
-    answer = await ask(host, context, port);
+    answer = await ask(typeof at === 'string' ? { host: at, port } : at, context);
   } catch (error) {
     if (isShortage(error)) throw error;
     return { ready: false, reason: context.signal.aborted ? 'no answer in time' : `no answer (${messageOf(error)})` };
@@ -37,8 +40,10 @@ export async function httpHealth(context: ProbeContext, host = '127.0.0.1'): Pro
   return { ready: true, health: reported(health) };
 }
 
-async function ask(host: string, { signal, instanceId, keptConnection }: ProbeContext, port: number): Promise<Answer> {
-  const target = { host, port, signal, headers: { [probeHeader]: instanceId } };
+type Address = { readonly host: string; readonly port: number } | { readonly socketPath: string };
+
+async function ask(address: Address, { signal, instanceId, keptConnection }: ProbeContext): Promise<Answer> {
+  const target = { ...address, signal, headers: { [probeHeader]: instanceId } };
   if (keptConnection === true) {
     try {
       return await get({ ...target, agent: kept });

@@ -80,6 +80,8 @@ export interface ServiceSpec {
   probe(context: ProbeContext): Promise<ProbeResult>;
   /** Removes what a run that is over may have left outside of its process. */
   cleanUp?(instanceId: ServiceInstanceId): Promise<void>;
+  /** Removes what runs that are on no record have left so, once at a boot. */
+  sweep?(): Promise<void>;
   /** First signal of a stop (PostgreSQL takes SIGINT for a fast shutdown) and how long to wait before SIGKILL, in ms. */
   readonly stop: { readonly signal: NodeJS.Signals; readonly graceMs: number };
   /** How long a start may take before it counts as failed, in ms. */
