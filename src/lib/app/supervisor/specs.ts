@@ -103,9 +103,7 @@ function apiSpecs(source: SpecSource, dependsOn: readonly string[]): ServiceSpec
   const { host, port, workers } = profile.server;
   const { runtimeDir } = instance;
   const artefactHash = hashOf(readFileSync(main));
-  const configHash = hashOf(
-    JSON.stringify([{ ...profile, services: undefined }, source.servers.map(plainServer)]),
-  );
+  const configHash = hashOf(JSON.stringify([{ ...profile, services: undefined }, source.servers.map(plainServer)]));
   return apiServiceNames(workers).map((name) => ({
     name,
     kind: 'api',
