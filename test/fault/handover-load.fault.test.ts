@@ -102,6 +102,7 @@ describe('change without downtime', () => {
 
   it('stops without a trace', async () => {
     expect((await system.cli('infra', 'services', 'stop')).code).toBe(0);
+    await until('the supervisor is gone', async () => (await system.footprint()).sockets.length === 0);
     expect(await system.footprint()).toEqual(noFootprint);
     expect(probeSockets()).toEqual([]);
   });

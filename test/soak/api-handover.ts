@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { SupervisorClient } from '../../src/lib/app/supervisor/client.ts';
 import { noFootprint } from '../helpers/leaks.ts';
+import { until } from '../helpers/until.ts';
 import { HttpLoad } from './http-load.ts';
 import { SoakSystem } from './system.ts';
 
@@ -51,6 +52,7 @@ try {
   clearInterval(watch);
   client.close();
   const stopped = await system.cli('infra', 'services', 'stop');
+  await until('the supervisor is gone', async () => (await system.footprint()).sockets.length === 0);
   const left = await system.footprint();
   const clean = stopped.code === 0 && JSON.stringify(left) === JSON.stringify(noFootprint);
   const failures = [...told.failures.values()].reduce((sum, count) => sum + count, 0);
