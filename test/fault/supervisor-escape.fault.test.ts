@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { identify, isAlive, type ProcessIdentity } from '../../src/lib/infra/process/identity.ts';
@@ -81,6 +83,55 @@ describe('nothing escapes', () => {
     await system.stop(client);
     expect(await system.footprint()).toEqual(noFootprint);
   });
+
+  it('finds by its port what carries another run’s id: the process that really listens', async () => {
+    const { client } = await system.start([{ name: 'heir', program: 'hands-on', port: system.port(0) }]);
+    const { instanceId } = await system.state(client, 'heir', ({ state }) => state === 'ready');
+    const listener = await announced('heir', instanceId);
+    expect(await isAlive(listener)).toBe(true);
+    expect(await client.stop(['heir'])).toMatchObject({ failed: [] });
+    expect(await isAlive(listener)).toBe(false);
+    expect(system.log()).toContain(`process ${listener.pid} still listened on port ${system.port(0)}`);
+    await system.stop(client);
+    expect(await system.footprint()).toEqual(noFootprint);
+  });
+
+  it('names a stranger on the port of what it stopped, and leaves him alone', async () => {
+    const { client } = await system.start([
+      { name: 'late', program: 'late', port: system.port(0), env: { GATE: system.gate } },
+    ]);
+    await system.state(client, 'late', ({ state, pid }) => state === 'starting' && pid !== undefined);
+    const stranger = createServer((_, response) => response.end('mine')).listen(system.port(0), '127.0.0.1');
+    await once(stranger, 'listening');
+    expect(await client.stop(['late'])).toMatchObject({ failed: [] });
+    expect(system.log()).toContain(`port ${system.port(0)} is held by process ${process.pid} (`);
+    expect(await (await fetch(`http://127.0.0.1:${system.port(0)}`)).text()).toBe('mine');
+    stranger.closeAllConnections();
+    await new Promise((resolve) => stranger.close(resolve));
+    await system.stop(client);
+    expect(await system.footprint()).toEqual(noFootprint);
+  });
+
+  it.each(['by name', 'as a whole'])(
+    'bounds a stop over everything, whatever grace each service has: %s',
+    async (how) => {
+      system.policy({ stopAllMs: 300 });
+      const deaf = { program: 'ignores-term', graceMs: 60_000 };
+      const { client } = await system.start([
+        { name: 'a', ...deaf, port: system.port(0) },
+        { name: 'b', ...deaf, port: system.port(1), dependsOn: ['a'] },
+      ]);
+      await system.state(client, 'b', ({ state }) => state === 'ready');
+      const since = performance.now();
+      if (how === 'by name') await client.stop();
+      else await client.shutdown();
+      expect(performance.now() - since).toBeLessThan(20_000);
+      if (how === 'by name') await client.shutdown();
+      client.close();
+      await system.ended();
+      expect(await system.footprint()).toEqual(noFootprint);
+    },
+  );
 
   it('ends at once on the second order to stop', async () => {
     const { client } = await system.start([

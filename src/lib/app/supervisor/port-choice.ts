@@ -41,15 +41,17 @@ async function choosePort(
   throw portTaken(spec, held.holder);
 }
 
+/** A holder of a port, to be named to people. */
+export function holderInWords({ pid, uid, command }: PortHolder): string {
+  if (pid !== undefined) return `process ${pid}${command === undefined ? '' : ` (${command})`}`;
+  return `a process of another user${uid === undefined ? '' : ` (uid ${uid})`}, which can't be named from here`;
+}
+
 /** The error for a port that a stranger holds. */
 export function portTaken(spec: Pick<ServiceSpec, 'name' | 'kind'>, holder: PortHolder): PortTakenError {
-  const who =
-    holder.pid === undefined
-      ? `a process of another user${holder.uid === undefined ? '' : ` (uid ${holder.uid})`}, which can't be named from here`
-      : `process ${holder.pid}${holder.command === undefined ? '' : ` (${holder.command})`}`;
   const end =
     holder.pid === undefined ? 'Have that user (or the administrator) end the process' : 'End that process yourself';
-  return new PortTakenError(`Port ${holder.port} of ${spec.name} is taken by ${who}.`, {
+  return new PortTakenError(`Port ${holder.port} of ${spec.name} is taken by ${holderInWords(holder)}.`, {
     hint: spec.kind === 'api' ? `${end}, or choose another port with --port.` : `${end}, or configure another port.`,
     ...(spec.kind === 'api' ? { next: [`infra services start --port ${holder.port + 1}`] } : {}),
     data: {

@@ -18,6 +18,8 @@ export interface HeldPort {
 }
 
 const pollMs = 50;
+/** Looks at a port that a process of ours is to leave grow further apart up to this, in ms. */
+const pollMaxMs = 400;
 /** A holder without a process may be one that ends just now; for that long another look is worth it, in ms. */
 const unseenMs = 300;
 
@@ -49,13 +51,14 @@ export async function whoHolds(
   options: { readonly waitMs: number; readonly signal?: AbortSignal },
 ): Promise<HeldPort | undefined> {
   const since = performance.now();
-  for (;;) {
+  for (let pause = pollMs; ; pause = Math.min(pollMaxMs, pause * 1.5)) {
     if (await lookup.isFree(port)) return undefined;
     const holder = (await lookup.holder(port)) ?? { port };
     const ours = holder.pid !== undefined && (await lookup.isOurs(holder.pid));
     const patience = ours ? options.waitMs : isStranger(holder) ? 0 : unseenMs;
     if (performance.now() - since >= patience) return { holder, ours };
-    await delay(pollMs, undefined, options.signal === undefined ? {} : { signal: options.signal });
+    const rest = Math.max(1, patience - (performance.now() - since));
+    await delay(Math.min(pause, rest), undefined, options.signal === undefined ? {} : { signal: options.signal });
   }
 }
 

@@ -1,5 +1,6 @@
 import type { ResourceSampler } from '../../infra/process/resource-sampler.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
+import type { Termination } from '../../infra/process/terminate.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
 import type { ServiceInstanceId } from '../../shared/ids.ts';
 import type { HealthRecord } from './health-record.ts';
@@ -62,6 +63,11 @@ export interface ServiceHost {
   said(service: SupervisedService, level: 'info' | 'warn' | 'error', message: string): void;
   /** A run is about to be executed, or was taken over. */
   begun(instanceId: ServiceInstanceId): void;
+  /**
+   * Ends what of the service still listens on the port of a run that was ended; names a stranger and leaves him alone.
+   * @returns the pids that even SIGKILL did not end
+   */
+  clearPort(service: SupervisedService, run: ProcessRecord, how: Termination): Promise<readonly number[]>;
   /** A run is over: its process and all that it left behind are gone. */
   ended(service: SupervisedService, run: ProcessRecord): Promise<void>;
 }

@@ -103,6 +103,8 @@ export class ServiceProcess {
     if (outcome === 'unkillable') return survivors;
     // The exit is reported a moment after the process is gone from the table.
     await Promise.race([run.exited, delay(200, undefined, { ref: false })]);
+    const stuck = await this.#host.clearPort(this.#service, run.record, how);
+    if (stuck.length > 0) return stuck;
     const known = this.#run === run || this.#beside.delete(run);
     if (this.#run === run) this.#run = undefined;
     if (known) await this.#host.ended(this.#service, run.record);

@@ -112,6 +112,7 @@ function apiSpecs(source: SpecSource, dependsOn: readonly string[]): ServiceSpec
     handOver: apiSharesPort,
     artefactHash,
     configHash,
+    prepare: presenceOf(main),
     command: async ({ instanceId }) => ({
       file: process.execPath,
       args: [...apiNodeArguments, main],
@@ -157,6 +158,7 @@ function mcpSpec(
         profile.logging,
       ]),
     ),
+    prepare: presenceOf(main, module),
     command: async ({ instanceId, port }) => {
       const { deriveIdentityKey } = await import('../../infra/security/identity-header.ts');
       const root = Buffer.from(await secrets.require('identity.root'), 'base64url');
@@ -215,6 +217,15 @@ function findModule({ instance, packageRoot }: SpecSource, server: McpServerConf
   const inRoots = roots.flatMap((root) => [join(root, 'dist', server.module), join(root, server.module)]);
   const bases = isAbsolute(server.module) ? [server.module] : inRoots;
   return bases.flatMap((base) => [base, join(base, 'index.js'), join(base, 'dist', 'index.js')]).find(isFile);
+}
+
+/** Looks before each start: what was there when the configuration was read may be gone since. */
+function presenceOf(...files: readonly string[]): () => Promise<void> {
+  return async () => {
+    const missing = files.find((file) => !isFile(file));
+    if (missing === undefined) return;
+    throw new PreconditionError(`what it runs, ${missing}, does not exist`, { hint: 'Build it again, then start it.' });
+  };
 }
 
 function isFile(path: string): boolean {

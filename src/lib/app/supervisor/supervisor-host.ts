@@ -1,12 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ResourceSampler } from '../../infra/process/resource-sampler.ts';
+import type { Termination } from '../../infra/process/terminate.ts';
 import type { ServiceInstanceId } from '../../shared/ids.ts';
 import { Bookkeeping } from './bookkeeping.ts';
 import { DatabaseRecordFile } from './database-record.ts';
 import { Fence } from './fence.ts';
 import type { Journal } from './journal.ts';
 import type { SupervisionPolicy } from './policy.ts';
-import { PortClaims, portTaken } from './port-choice.ts';
+import { holderInWords, PortClaims, portTaken } from './port-choice.ts';
+import { clearPort } from './port-clearing.ts';
 import { machinePorts, strangerOn } from './port-holder.ts';
 import { Recorder } from './recorder.ts';
 import { closeInterrupted } from './repository.ts';
@@ -134,6 +136,27 @@ export class SupervisorHost implements ServiceHost {
   said({ name }: SupervisedService, level: 'info' | 'warn' | 'error', message: string): void {
     this.#journal.add({ type: 'log', level, service: name, message });
     this.#log[level]({ target: name }, `${name}: ${message}`);
+  }
+
+  async clearPort(
+    service: SupervisedService,
+    { port, instanceId }: ProcessRecord,
+    how: Termination,
+  ): Promise<readonly number[]> {
+    if (port === undefined) return [];
+    const known = new Set([...this.runs].filter((id) => id !== instanceId));
+    const of = { port, service: service.name, installationId: this.installation.id, known };
+    const { ended, survivors, strangers } = await clearPort(of, how);
+    if (ended.length > 0)
+      this.said(service, 'warn', `process ${ended.join(', ')} still listened on port ${port} and was ended`);
+    for (const stranger of strangers) {
+      this.said(
+        service,
+        'warn',
+        `port ${port} is held by ${holderInWords(stranger)}, which is none of ours and is left alone`,
+      );
+    }
+    return survivors;
   }
 
   async ended({ name, spec }: SupervisedService, { instanceId, port }: ProcessRecord): Promise<void> {

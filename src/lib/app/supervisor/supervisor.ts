@@ -191,7 +191,7 @@ export class Supervisor implements Reconciling {
     for (const name of wanted) this.host.books.stoppedOnPurpose.add(name);
     await this.#stopInOrder(
       this.services.filter(({ name }) => wanted.has(name)),
-      now === undefined ? this.#now.signal : AbortSignal.any([this.#now.signal, now]),
+      AbortSignal.any([this.#now.signal, AbortSignal.timeout(this.host.policy.stopAllMs), ...(now ? [now] : [])]),
     );
     return this.#result(wanted, ['stopped']);
   }
@@ -250,8 +250,7 @@ export class Supervisor implements Reconciling {
       const known = before.get(spec.name);
       if (known === undefined) this.add(spec);
       else this.#services.set(spec.name, known);
-      // The database's spec knows the process it started: it stays while nothing about it has changed.
-      if (known !== undefined && (spec.kind !== 'database' || differs(known.spec, spec))) known.respec(spec);
+      known?.respec(spec);
     }
     // What is no longer wanted and could not be ended stays in sight.
     for (const [name, service] of before) if (!this.#services.has(name)) this.#services.set(name, service);
@@ -372,10 +371,4 @@ export class Supervisor implements Reconciling {
       await service.quiet();
     });
   }
-}
-
-type Digests = Pick<ServiceSpec, 'artefactHash' | 'configHash'>;
-
-function differs(one: Digests, other: Digests): boolean {
-  return one.artefactHash !== other.artefactHash || one.configHash !== other.configHash;
 }
