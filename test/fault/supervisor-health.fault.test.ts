@@ -63,6 +63,24 @@ describe('promise 5, health without doubt', () => {
     expect(await system.footprint()).toEqual(noFootprint);
   });
 
+  it('a process that was stopped by SIGSTOP is replaced soon after its first miss: it is no busy one', async () => {
+    system.policy({ livenessEveryMs: 4_000, haltedRetryMs: 50, probeTimeoutMs: 200 });
+    const { client } = await system.start([{ name: 'h', program: 'good', port: system.port(0), graceMs: 200 }]);
+    const first = await system.state(client, 'h', ready);
+    process.kill(first.pid ?? 0, 'SIGSTOP');
+    const missed = await system.state(client, 'h', ({ health }) => health?.firstFailureAt !== undefined);
+    const [event] = await until('it is unhealthy', async () => {
+      const rows = await system.sql.query<{ at: Date }>("SELECT at FROM service_events WHERE to_state = 'unhealthy'");
+      return rows.length > 0 ? rows : undefined;
+    });
+    // Two more misses of a busy one would be 4 s apart.
+    const since = Date.parse(missed.health?.firstFailureAt ?? '');
+    expect((event?.at.getTime() ?? 0) - since).toBeLessThan(4_000);
+    await system.state(client, 'h', ({ generation, state }) => generation === 2 && state === 'ready');
+    await system.stop(client);
+    expect(await system.footprint()).toEqual(noFootprint);
+  });
+
   it('not ready by its own word: out of routing, never restarted, and back by itself', async () => {
     const { client } = await system.start([
       { name: 'mcp:a', program: 'flaps', port: system.port(0), env: { GATE: system.gate } },

@@ -8,6 +8,8 @@ export interface SupervisionPolicy {
   /** Health checks of a ready service, and how many may be missed in a row. */
   readonly livenessEveryMs: number;
   readonly livenessMisses: number;
+  /** How soon after a miss a process is asked again that does not run at all (SIGSTOP): it is no busy one that needs time. */
+  readonly haltedRetryMs: number;
   /** How often a service that tells readiness from liveness is asked. */
   readonly readinessEveryMs: number;
   /** How often it is looked at what the services take up. */
@@ -43,8 +45,9 @@ export const defaultPolicy: SupervisionPolicy = {
   probeMinMs: 50,
   probeMaxMs: 250,
   probeTimeoutMs: 2_000,
-  livenessEveryMs: 10_000,
+  livenessEveryMs: 5_000,
   livenessMisses: 3,
+  haltedRetryMs: 1_000,
   readinessEveryMs: 2_000,
   resourcesEveryMs: 5_000,
   eventLoopDelayMs: 1_000,

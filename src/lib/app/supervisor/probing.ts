@@ -105,7 +105,8 @@ export interface HealthWatch {
 
 /**
  * Checks a ready service for as long as it runs. One question serves both for liveness and for readiness: a service that
- * tells the two apart is asked more often, and misses always lie a liveness interval apart.
+ * tells the two apart is asked more often, and misses lie a liveness
+ * interval apart, less only where the process does not run at all.
  * @throws the signal's reason
  */
 export async function watchHealth(watch: HealthWatch, signal: AbortSignal): Promise<void> {
@@ -124,6 +125,7 @@ export async function watchHealth(watch: HealthWatch, signal: AbortSignal): Prom
     record.checked(result, performance.now() - since);
     const tellsReadiness = result.ready && result.health?.ready !== undefined;
     pause = tellsReadiness ? policy.readinessEveryMs : policy.livenessEveryMs;
+    if (!result.ready && (await run.halted())) pause = Math.min(pause, policy.haltedRetryMs);
     if (result.ready && consecutive >= policy.livenessMisses) watch.turned(true, '');
     else if (!result.ready && record.consecutive === policy.livenessMisses) {
       watch.turned(false, `unhealthy, ${inWords(policy.livenessMisses)} checks in a row: ${result.reason}`);

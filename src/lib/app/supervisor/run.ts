@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isAlive, type ProcessIdentity } from '../../infra/process/identity.ts';
+import { isAlive, type ProcessIdentity, processInfo } from '../../infra/process/identity.ts';
 import { logFileOf, pruneLogs } from '../../infra/process/logs.ts';
 import type { Markers } from '../../infra/process/marker.ts';
 import { pastShortage } from '../../infra/process/shortage.ts';
@@ -87,6 +87,11 @@ export class Run {
 
   alive(): Promise<boolean> {
     return isAlive(this.record.identity);
+  }
+
+  /** Whether it was stopped by a signal and does not run, other than one that is merely busy. Told on Linux and macOS alike by `T`. */
+  async halted(): Promise<boolean> {
+    return (await processInfo(this.pid))?.state === 'T';
   }
 
   /** Ends the process, its group and whatever carries its marker. Also for the leftovers of a leader that has died. */
