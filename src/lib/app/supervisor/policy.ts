@@ -42,7 +42,7 @@ export interface SupervisionPolicy {
 }
 
 export const defaultPolicy: SupervisionPolicy = {
-  probeMinMs: 50,
+  probeMinMs: 15,
   probeMaxMs: 250,
   probeTimeoutMs: 2_000,
   livenessEveryMs: 5_000,

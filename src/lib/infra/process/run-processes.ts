@@ -36,6 +36,8 @@ type Seen = readonly [info: ProcessInfo, whose: Whose];
 
 /** Rounds in which a look follows what was forked during the round before. */
 const followRounds = 5;
+/** How long a stranger is remembered, in ms: no pid comes round again so soon. */
+const strangerMs = 1_000;
 
 /**
  * Finds the processes of one run, without ever taking a stranger for one. Whoever was proven ours once is known from then
@@ -44,6 +46,9 @@ const followRounds = 5;
 export class RunProcesses {
   readonly #target: TerminationTarget;
   readonly #known = new Map<number, string>();
+  /** Who was found to be nobody of ours: a stranger never becomes one, so the next look need not read it again. */
+  #strangers = new Map<number, Seen>();
+  #strangersSince = 0;
 
   constructor(target: TerminationTarget) {
     this.#target = target;
@@ -69,7 +74,13 @@ export class RunProcesses {
 
   /** Processes of the run wherever they are: daemons that called setsid(2). By their group where no stranger is in it. */
   async escaped(): Promise<Sight> {
-    const seen = await this.#look(async (info) => (this.#isStranger(info) ? 'other' : this.#whose(info)));
+    if (performance.now() - this.#strangersSince > strangerMs) {
+      this.#strangers = new Map();
+      this.#strangersSince = performance.now();
+    }
+    const judge = async (info: ProcessInfo) => (this.#isStranger(info) ? 'other' : this.#whose(info));
+    const seen = await this.#look(judge, this.#strangers);
+    for (const one of seen) if (one[1] === 'other') this.#strangers.set(one[0].pid, one);
     const ours = seen.filter(([, whose]) => whose === 'ours');
     this.#remember(ours);
     const shared = new Set(seen.filter(([, whose]) => whose === 'other').map(([{ group }]) => group));
@@ -105,8 +116,12 @@ export class RunProcesses {
   /**
    * Every living process, each judged as soon as it is seen, and then those that were forked meanwhile: a list of /proc is
    * no snapshot, and what lives on in a child of its own again and again could be missed by any number of them.
+   * @param before judged already, and not looked at again
    */
-  async #look(judge: (info: ProcessInfo) => Promise<Whose>): Promise<Seen[]> {
+  async #look(
+    judge: (info: ProcessInfo) => Promise<Whose>,
+    before: ReadonlyMap<number, Seen> = new Map(),
+  ): Promise<Seen[]> {
     const seen: Seen[] = [];
     if (process.platform !== 'linux') {
       for (const info of await listProcesses()) seen.push([info, await judge(info)]);
@@ -118,6 +133,11 @@ export class RunProcesses {
       if (fresh.length === 0) break;
       for (const pid of fresh) {
         looked.add(pid);
+        const judged = before.get(pid);
+        if (judged !== undefined) {
+          seen.push(judged);
+          continue;
+        }
         const info = linuxInfo(pid);
         if (info !== undefined && isLiving(info)) seen.push([info, await judge(info)]);
       }
