@@ -9,6 +9,7 @@ for (const script of [
   'bench/cold-start.ts',
   'bench/footprint.ts',
   'bench/mcp-router/run.ts',
+  'bench/supervisor/run.ts',
   'scripts/generate-performance-docs.mjs',
 ]) {
   const { status } = spawnSync(process.execPath, [script], { cwd: root, stdio: 'inherit' });

@@ -90,7 +90,77 @@ function router() {
   ].join('\n\n');
 }
 
-const parts = { 'cold-start': coldStart, footprint, 'mcp-router': router };
+function supervisor() {
+  const {
+    starts,
+    idle,
+    recovery,
+    underLoad,
+    product,
+    pm2,
+    rounds,
+    kills,
+    idleSeconds,
+    machine: of,
+  } = result('supervisor');
+  const ratio = (own, other) => Math.round((own / other) * 100) / 100;
+  const bar = (own, other) => met(own < other);
+  const compared = (what, unit, own, other) => [
+    what,
+    `${own} ${unit}`,
+    `${other} ${unit}`,
+    other === 0 ? '' : ratio(own, other),
+    bar(own, other),
+  ];
+  const services = (count) => `${count} ${count === 1 ? 'service' : 'services'}`;
+  const rows = [
+    ...starts.map(({ services: count, own, pm2: peer }) =>
+      compared(`start, ${services(count)}: command to all ready`, 'ms', own.readyMs, peer.readyMs),
+    ),
+    compared('supervisor with 50 services, resident', 'MB', idle.own.rss, idle.pm2.rss),
+    compared('the same, shared pages divided (PSS)', 'MB', idle.own.pss, idle.pm2.pss),
+    compared('its CPU while they idle', '%', idle.own.cpuPercent, idle.pm2.cpuPercent),
+    compared('the same, not asking services how they are', '%', idle.ownWithoutChecks.cpuPercent, idle.pm2.cpuPercent),
+    compared('SIGKILL of a service to its next answer, median', 'ms', recovery.own.medianMs, recovery.pm2.medianMs),
+  ];
+  const orders = Object.entries({ ...underLoad, ...prefixed('whole product: ', product.restarts) });
+  return [
+    table(['what', 'systemprompt', `pm2 ${pm2}`, 'ratio', 'ahead'], rows),
+    'Restarts under load, one after another:',
+    table(
+      ['order', 'restarts', 'requests', 'failed', 'order takes'],
+      orders.map(([name, { restarts, requests, calls, failed, orderMs }]) => [
+        name,
+        restarts,
+        requests ?? calls,
+        failed,
+        `${orderMs} ms`,
+      ]),
+    ),
+    'For comparison, what pm2 has no part in:',
+    table(
+      ['what', 'figure'],
+      [
+        ...starts.map(({ services: count, ownWithDatabase }) => [
+          `start, ${services(count)}, PostgreSQL's own start included`,
+          `${ownWithDatabase.readyMs} ms`,
+        ]),
+        [
+          'start of the whole product: PostgreSQL, API, two MCP servers, by `infra services start`',
+          `${product.startMs} ms`,
+        ],
+        ["PostgreSQL's CPU while all idle", `${idle.own.postgresCpuPercent} %`],
+      ],
+    ),
+    `Method: both run the same program (bench/supervisor/service.mjs), in turn, on one machine. Starts: median of ${rounds} (of 50 services: ${Math.min(3, rounds)}), from spawning the command, nothing of the supervisor running, until every port has answered /healthz with 200; systemprompt's PostgreSQL runs already and is not counted, its rows are written. Idle: ${idleSeconds} s, CPU by the scheduler's own count, the supervisor's processes only. Recovery: ${kills} kills. Load: 16 clients over kept connections, 5 ms a request. pm2: installed from the registry for the run, wait_ready as its documentation says, without its instrumentation (pmx: false), whose cost is not compared. Machine: ${machine(of)}; its load average before: ${of.loadAverageBefore}.`,
+  ].join('\n\n');
+}
+
+function prefixed(prefix, figures) {
+  return Object.fromEntries(Object.entries(figures).map(([name, value]) => [`${prefix}${name}`, value]));
+}
+
+const parts = { 'cold-start': coldStart, footprint, 'mcp-router': router, supervisor };
 const page = readFileSync(path, 'utf8');
 const written = Object.entries(parts).reduce(
   (text, [name, make]) =>

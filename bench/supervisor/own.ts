@@ -17,6 +17,8 @@ export interface OwnPlan {
   readonly root: string;
   readonly program: string;
   readonly services: readonly { readonly name: string; readonly port: number; readonly kind: 'mcp' | 'api' }[];
+  /** Whether ready services are asked how they are. */
+  readonly checks: boolean;
   /** Whether it starts PostgreSQL too. */
   readonly embedded: boolean;
   readonly database?: ConnectionConfig;
@@ -29,6 +31,8 @@ export class Own implements Peer {
   embedded = false;
   /** What the services are: an API's port is shared at a hand-over. */
   kind: 'mcp' | 'api' = 'mcp';
+  /** Whether it asks its services how they are, as it always does but to be compared with who never asks. */
+  checks = true;
   readonly #fixture: EmbeddedFixture;
   readonly #folder: string;
   readonly #program: string;
@@ -94,12 +98,13 @@ export class Own implements Peer {
       root: instance.root,
       program: this.#program,
       services: this.#ports.slice(0, count).map((port, index) => ({ name: `s${index}`, port, kind: this.kind })),
+      checks: this.checks,
       embedded: this.embedded,
       ...(this.embedded ? {} : { database: this.#owner }),
     };
     const file = join(this.#folder, 'plan.json');
     writeFileSync(file, JSON.stringify(plan), { mode: 0o600 });
-    const log = join(instance.logsDir, 'supervisor.log');
+    const log = this.logFile;
     const program = join(this.#folder, 'supervisor.mjs');
     return run([join(this.#folder, 'start.mjs'), program, file, instance.controlSocket, log]);
   }
@@ -114,6 +119,10 @@ export class Own implements Peer {
     if (pid === undefined) return [];
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
     return [pid, ...children];
+  }
+
+  get logFile(): string {
+    return join(this.#fixture.instance.logsDir, 'supervisor.log');
   }
 
   status() {

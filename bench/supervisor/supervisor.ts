@@ -1,6 +1,5 @@
 // The product's supervisor, as it is, over the benchmark's services: `node supervisor.js <plan.json>`.
 import { readFileSync } from 'node:fs';
-import { migrateInstance } from '../../src/lib/app/database-admin.ts';
 import { createControlServer } from '../../src/lib/app/supervisor/control.ts';
 import { supervisorRoutes, supervisorStreams } from '../../src/lib/app/supervisor/control-routes.ts';
 import { Journal } from '../../src/lib/app/supervisor/journal.ts';
@@ -8,17 +7,14 @@ import { bindControlSocket } from '../../src/lib/app/supervisor/lock.ts';
 import { defaultPolicy } from '../../src/lib/app/supervisor/policy.ts';
 import { Supervisor } from '../../src/lib/app/supervisor/supervisor.ts';
 import { requireInstance } from '../../src/lib/infra/config/instance.ts';
-import { loadProfile } from '../../src/lib/infra/config/profile.ts';
 import { ensureRuntimeDir } from '../../src/lib/infra/config/runtime-dir.ts';
-import { openSecretStore } from '../../src/lib/infra/config/secrets.ts';
-import { openDatabase } from '../../src/lib/infra/database/connection.ts';
-import { connectionFor } from '../../src/lib/infra/database/connections.ts';
+import type { ConnectionConfig } from '../../src/lib/infra/database/connection.ts';
 import { createLogger } from '../../src/lib/infra/logging/logger.ts';
 import { httpHealth } from '../../src/lib/infra/process/health.ts';
-import { embeddedPostgres } from '../../src/lib/infra/process/postgres.ts';
 import type { ServiceSpec } from '../../src/lib/infra/process/spec.ts';
 import type { OwnPlan } from './own.ts';
 
+const never = 2 ** 31 - 1;
 const plan = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as OwnPlan;
 const instance = await requireInstance(plan.root, { SYSTEMPROMPT_ROOT: plan.root });
 await ensureRuntimeDir(instance);
@@ -28,7 +24,7 @@ const supervisor = new Supervisor({
   runDir: instance.runDir,
   version: 'bench',
   url: () => '',
-  policy: defaultPolicy,
+  policy: plan.checks ? defaultPolicy : { ...defaultPolicy, livenessEveryMs: never, readinessEveryMs: never },
   journal: new Journal(),
   log,
 });
@@ -66,16 +62,15 @@ function spec({ name, port, kind }: OwnPlan['services'][number], dependsOn: read
 
 await supervisor.boot({
   async validate() {
-    const database = plan.embedded ? await embeddedPostgres(instance, await openSecretStore(instance)) : undefined;
-    const needs = database === undefined ? [] : [database.name];
-    return { database, services: plan.services.map((service) => spec(service, needs)) };
+    if (!plan.embedded) return { database: undefined, services: plan.services.map((service) => spec(service, [])) };
+    const { embeddedPostgres } = await import('../../src/lib/infra/process/postgres.ts');
+    const { openSecretStore } = await import('../../src/lib/infra/config/secrets.ts');
+    const database = await embeddedPostgres(instance, await openSecretStore(instance));
+    return { database, services: plan.services.map((service) => spec(service, [database.name])) };
   },
   async openStore() {
-    const secrets = await openSecretStore(instance);
-    const profile = await loadProfile(instance, 'local', {});
-    if (plan.embedded) await migrateInstance(instance, profile, secrets);
-    const owner = plan.database ?? (await connectionFor(instance, profile, secrets, 'owner'));
-    return openDatabase(owner, { poolSize: 2 });
+    const { openDatabase } = await import('../../src/lib/infra/database/connection.ts');
+    return openDatabase(plan.database ?? (await prepareDatabase()), { poolSize: 2 });
   },
 });
 // As the product's own main does after the boot.
@@ -83,3 +78,17 @@ globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 await over.promise;
 await lock.release();
 process.exit(0);
+
+/** As the product does after it has started PostgreSQL. */
+async function prepareDatabase(): Promise<ConnectionConfig> {
+  const [{ openSecretStore }, { loadProfile }, { migrateInstance }, { connectionFor }] = await Promise.all([
+    import('../../src/lib/infra/config/secrets.ts'),
+    import('../../src/lib/infra/config/profile.ts'),
+    import('../../src/lib/app/database-admin.ts'),
+    import('../../src/lib/infra/database/connections.ts'),
+  ]);
+  const secrets = await openSecretStore(instance);
+  const profile = await loadProfile(instance, 'local', {});
+  await migrateInstance(instance, profile, secrets);
+  return connectionFor(instance, profile, secrets, 'owner');
+}
