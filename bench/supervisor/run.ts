@@ -127,14 +127,17 @@ async function idles(own: Own, pm2: Pm2) {
   return { own: asked, ownWithoutChecks: unasked, pm2: await idle(pm2) };
 }
 
-/** From the SIGKILL of a service to the first answer of the next process. */
+/**
+ * From the SIGKILL of a service to the first answer of the next process; a service each time, since systemprompt pauses
+ * before it starts one again that falls twice within a minute.
+ */
 async function recovery(peer: Peer): Promise<{ medianMs: number; maxMs: number; all: number[] }> {
-  await startMs(peer, 10);
+  await startMs(peer, kills);
   const all: number[] = [];
   for (let count = 0; count < kills; count += 1) {
     // Longer than pm2's min_uptime, so that it counts no restart as unstable.
     await delay(1_500, undefined, { signal: gone.signal });
-    const port = ports[count % 10] ?? 0;
+    const port = ports[count] ?? 0;
     const pid = (await health(port))?.pid ?? 0;
     const since = performance.now();
     process.kill(pid, 'SIGKILL');
