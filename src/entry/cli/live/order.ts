@@ -6,6 +6,8 @@ import { errorFromWire, errorToWire } from '../../../lib/shared/wire.ts';
 import { changedTable, type OrderVerb, orderFailure } from '../views/changed.ts';
 import { lastLinesOf } from './follow.ts';
 
+const shownLines = 20;
+
 export interface OrderRequest {
   readonly wait: boolean;
   /** In seconds. */
@@ -38,12 +40,13 @@ export async function giveOrder(
       verb === 'stop'
         ? await client.stop(chosen, { ...options, ...(now === true ? { now } : {}) })
         : await client[verb](chosen, options);
-    // The table shows the last words of those whose status has them.
-    const silent = result.services.filter(({ name, log }) => result.failed.includes(name) && (log ?? []).length === 0);
-    const log = await lastLinesOf(
-      client,
-      silent.map(({ name }) => name),
+    // The table shows the last words of those whose status has them; a successor that was given up has left its own.
+    const { lines = {} } = result;
+    const silent = result.services.filter(
+      ({ name, log }) => result.failed.includes(name) && lines[name] === undefined && (log ?? []).length === 0,
     );
+    const mute = silent.map(({ name }) => name);
+    const log = [...Object.values(lines).flat(), ...(await lastLinesOf(client, mute))].slice(-shownLines);
     return { result, table: changedTable(verb, result), failure: orderFailure(verb, result, log) };
   } catch (error) {
     const { pending } = error instanceof TimeoutError ? error.data : {};
