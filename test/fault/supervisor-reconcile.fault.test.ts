@@ -161,6 +161,26 @@ describe('reconcile of a running system', () => {
     expect(await system.footprint()).toEqual(noFootprint);
   });
 
+  it('replaces by hand-over: a successor that does not become ready leaves the old one serving', async () => {
+    const a = { name: 'a', program: 'good', port: system.port(0), range: system.ports, handOver: true };
+    const { client } = await system.start([a]);
+    await booted(client);
+    const [before] = (await client.status()).services;
+    system.configure([{ ...a, program: 'crashes', configHash: '2' }]);
+    const broken = await client.reconcile();
+    expect([planOf(broken), broken.failed]).toEqual([['replace a'], ['a']]);
+    expect(broken.services).toMatchObject([{ state: 'ready', instanceId: before?.instanceId }]);
+    // It still runs what is no longer configured: the next plan says so, and going back changes nothing.
+    expect(planOf(await client.reconcile({ dryRun: true }))).toEqual(['replace a']);
+    system.configure([a]);
+    expect(planOf(await client.reconcile())).toEqual(['keep a']);
+    system.configure([{ ...a, configHash: '3' }]);
+    expect(await client.reconcile()).toMatchObject({ failed: [] });
+    expect((await client.status()).services).toMatchObject([{ state: 'ready', generation: 2 }]);
+    await system.stop(client);
+    expect(await system.footprint()).toEqual(noFootprint);
+  });
+
   it('does nothing while the database is away', async () => {
     const a = { name: 'a', program: 'good', port: system.port(0) };
     const { client } = await system.start([a]);
