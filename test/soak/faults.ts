@@ -52,13 +52,20 @@ async function steal(system: SoakSystem, name: string, holdMs: number): Promise<
   signal(service.pid, 'SIGKILL');
   const killedAt = performance.now();
   const got = await Promise.race([held, delay(3_000, false)]);
-  if (got) await delay(holdMs);
-  thief.stdin.end();
-  await ended;
+  const leave = async (): Promise<void> => {
+    if (got) await delay(holdMs);
+    thief.stdin.end();
+    await ended;
+  };
   const how = got ? ` held for ${holdMs} ms` : ': the service was faster';
-  // A fixed port has to be waited for; a service that may move can begin at once.
-  const since = name === 'api' ? performance.now() : killedAt;
-  return { what: `${name}, port ${service.port}${how}`, since, victim: service.pid };
+  const done = { what: `${name}, port ${service.port}${how}`, victim: service.pid };
+  // A service that may move recovers beside the thief; a fixed port has to be waited for.
+  if (name !== 'api') {
+    void leave();
+    return { ...done, since: killedAt };
+  }
+  await leave();
+  return { ...done, since: performance.now() };
 }
 
 const orderOnly =

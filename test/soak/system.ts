@@ -25,6 +25,7 @@ export type ServerName = (typeof servers)[number];
 
 const cliLimitMs = 120_000;
 const statusLimitMs = 4_000;
+const footprintLimitMs = 4_000;
 
 /** The product on an instance of its own, driven from outside only: by the CLI, the control socket and signals. */
 export class SoakSystem {
@@ -139,9 +140,13 @@ export class SoakSystem {
     return bytes;
   }
 
-  footprint(): Promise<Footprint> {
+  /** What is left in the system, given a few seconds: the supervisor's last act is to let go of its socket. */
+  async footprint(): Promise<Footprint> {
     const { id, runtimeDir, dir } = this.instance;
-    return footprint({ installationId: id, ports: this.ports, runtimeDir, dir });
+    const look = () => footprint({ installationId: id, ports: this.ports, runtimeDir, dir });
+    const nothing = async () => Object.values(await look()).every((found) => found.length === 0);
+    await until('nothing is left', nothing, footprintLimitMs).catch(() => undefined); // what is left is told
+    return look();
   }
 
   /** Ends whatever is left of it, by pid. */
