@@ -4,16 +4,22 @@
 export function fieldReference(schema) {
   const groups = Object.entries(schema.properties).filter(([, field]) => field.properties !== undefined);
   const plain = Object.entries(schema.properties).filter(([, field]) => field.properties === undefined);
-  const sections = [
-    ['', '', plain],
-    ...groups.map(([name, group]) => [name, group.description, Object.entries(group.properties)]),
-  ];
+  const sections = [['', '', plain], ...groups.map(([name, group]) => [name, group.description, leaves(group)])];
   return sections.flatMap(([name, description, fields]) => [
     ...(name === '' ? [] : ['', `### \`${name}\``, '', description, '']),
     '| field | type | default | meaning |',
     '| --- | --- | --- | --- |',
     ...fields.map(([key, field]) => row(name === '' ? key : `${name}.${key}`, field)),
   ]);
+}
+
+/** The fields of a group by their path within it; what has fields of its own is no field. */
+function leaves(group) {
+  return Object.entries(group.properties).flatMap(([key, field]) =>
+    field.properties === undefined
+      ? [[key, field]]
+      : leaves(field).map(([inner, innermost]) => [`${key}.${inner}`, innermost]),
+  );
 }
 
 function row(path, field) {

@@ -61,6 +61,7 @@ describe('loadMcpServers', () => {
       tools: new Map([['wipe', { scopes: ['admin', 'tools:wipe'], timeoutMs: 1000, secret: new Set(['note']) }]]),
       env: { LEVEL: '3' },
       inheritedEnv: [],
+      limits: {},
     });
   });
 

@@ -31,6 +31,7 @@ describe('loadProfile', () => {
       limits: { body_bytes: 10 * 1024 * 1024, call_timeout_ms: 120_000 },
       logging: { max_file_mb: 10, max_files: 5 },
       runtime: { log_level: 'info' },
+      services: { api: { limits: {} }, database: { limits: {} } },
     });
   });
 

@@ -64,7 +64,7 @@ describe('spawnService', () => {
     await until('all is written', () => run.output().includes('err'));
     const [, names] = run.output().split('\n');
     expect(names).toBe(
-      'SYSTEMPROMPT_INSTANCE,SYSTEMPROMPT_PROFILE,SYSTEMPROMPT_ROOT,SYSTEMPROMPT_SERVICE,SYSTEMPROMPT_SERVICE_INSTANCE',
+      'SYSTEMPROMPT_INSTANCE,SYSTEMPROMPT_LOG_FILE,SYSTEMPROMPT_PROFILE,SYSTEMPROMPT_ROOT,SYSTEMPROMPT_SERVICE,SYSTEMPROMPT_SERVICE_INSTANCE',
     );
     const [marked] = await markedProcesses(installationId);
     expect(marked).toMatchObject({ identity: run.identity, group: run.identity.pid, instanceId: run.instanceId });
