@@ -18,24 +18,29 @@ export function durationFlag(seconds: number): string {
   return `${seconds}s`;
 }
 
-/** A length of time; its value is in seconds. */
-export const duration = custom<number>({
+/** The longest wait that can be asked for, in seconds: the control API takes no more, and timers end at 24.8 days. */
+export const longestWait = 86_400;
+
+/** A length of time; its value is in seconds. `max` is the longest, in seconds. */
+export const duration = custom<number, { readonly max?: number }>({
   helpValue: '<duration>',
-  parse: async (text) => {
+  parse: async (text, _context, { max = Number.POSITIVE_INFINITY }) => {
     const seconds = parseDuration(text);
     if (seconds === undefined || seconds === 0)
       throw new Error(`Expected a duration such as 90s, 15m or 1h, got ${text.slice(0, 80)}`);
+    if (seconds > max) throw new Error(`Expected at most ${durationFlag(max)}, got ${text.slice(0, 80)}`);
     return seconds;
   },
 });
 
 /**
  * @param now in ms since the epoch
- * @returns ms since the epoch for an ISO 8601 date or time, or for how long ago; undefined for anything else
+ * @returns ms since the epoch for an ISO 8601 date or time, or for how long ago (never before the epoch, since longer ago
+ *   than dates reach means everything); undefined for anything else
  */
 export function parseMoment(text: string, now: number): number | undefined {
   const ago = parseDuration(text);
-  if (ago !== undefined) return now - ago * 1000;
+  if (ago !== undefined) return Math.max(0, now - ago * 1000);
   // Date.parse alone takes nearly everything for a date: "-1" is one in 2001.
   if (!/^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$/.test(text)) return undefined;
   const time = Date.parse(text);

@@ -1,6 +1,6 @@
 import { boolean } from '@oclif/core/flags';
 import { UsageError } from '../../lib/shared/errors.ts';
-import { duration } from './flags.ts';
+import { duration, longestWait } from './flags.ts';
 
 /** What start, stop and restart have in common. */
 export const orderFlags = {
@@ -13,6 +13,7 @@ export const orderFlags = {
   timeout: duration({
     summary: 'How long to wait; after that it goes on, and the exit code is 7',
     default: 120,
+    max: longestWait,
     defaultHelp: async () => '120s',
   }),
 };

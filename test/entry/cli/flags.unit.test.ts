@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { durationFlag, parseDuration, parseMoment } from '../../../src/entry/cli/flags.ts';
+import { orderFlags } from '../../../src/entry/cli/order-flags.ts';
 
 it.each([
   ['90', 90],
@@ -21,7 +22,8 @@ it.each(['90s', '15m', '1h', '25h', '7d'])('writes the duration %s as it is read
 });
 
 it.each([
-  ['1h', 1_000_000 - 3_600_000],
+  ['10m', 400_000],
+  ['999999999d', 0],
   ['2026-01-31', Date.UTC(2026, 0, 31)],
   ['2026-01-31T12:00Z', Date.UTC(2026, 0, 31, 12)],
   ['2026-01-31T12:00:05.5+02:00', Date.UTC(2026, 0, 31, 10, 0, 5, 500)],
@@ -32,3 +34,13 @@ it.each([
 ])('reads the moment %j', (text, time) => {
   expect(parseMoment(text, 1_000_000)).toBe(time);
 });
+
+it.each(['25h', '30d', '999999999d'])(
+  'refuses to wait longer than timers and the control API can: %s',
+  async (text) => {
+    const { timeout } = orderFlags;
+    const parse = (given: string) => timeout.parse(given, {} as never, timeout as never);
+    await expect(parse(text)).rejects.toThrow(`Expected at most 1d, got ${text}`);
+    expect(await parse('1d')).toBe(86_400);
+  },
+);

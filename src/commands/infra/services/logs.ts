@@ -2,6 +2,7 @@ import { string } from '@oclif/core/args';
 import { boolean, integer, option, string as text } from '@oclif/core/flags';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
 import { Interrupts } from '../../../entry/cli/interrupt.ts';
+import { shellWord } from '../../../entry/cli/invocation.ts';
 import { logText, sinceTime } from '../../../entry/cli/views/logs.ts';
 import type { LogQuery } from '../../../lib/app/supervisor/client.ts';
 import { logLevels } from '../../../lib/app/supervisor/log-lines.ts';
@@ -51,7 +52,7 @@ export default class Logs extends BaseCommand<typeof Logs> {
     if (this.flags.follow && this.output.session.delegated) {
       throw new UsageError("--follow never ends, so it can't be answered here", {
         hint: 'Ask for the last lines with --lines, and again later for newer ones',
-        next: [['infra services logs', ...asked, '--lines 50'].join(' ')],
+        next: [`infra services logs${asked.map((name) => ` ${shellWord(name)}`).join('')} --lines 50`],
       });
     }
     const wanted = this.#query();

@@ -25,7 +25,7 @@ export default class Reconcile extends BaseCommand<typeof Reconcile> {
     const dryRun = this.flags['dry-run'];
     if (!dryRun && this.output.session.delegated) {
       throw new ForbiddenError(
-        'infra services reconcile runs on the machine itself only: it may end its own way back',
+        'Only on the machine itself can infra services reconcile be run: it may end its own way back',
         {
           hint: 'Ask for the plan',
           next: ['infra services reconcile --dry-run'],

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { string } from '@oclif/core/args';
 import { string as option } from '@oclif/core/flags';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
-import { duration } from '../../../entry/cli/flags.ts';
+import { duration, longestWait } from '../../../entry/cli/flags.ts';
 import { Interrupts } from '../../../entry/cli/interrupt.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
@@ -35,7 +35,12 @@ export default class McpCall extends BaseCommand<typeof McpCall> {
       helpValue: '<name=value>',
       summary: 'One argument, by the type that the tool asks for; may be repeated',
     }),
-    timeout: duration({ default: 60, defaultHelp: async () => '60s', summary: 'How long the call may take' }),
+    timeout: duration({
+      default: 60,
+      max: longestWait,
+      defaultHelp: async () => '60s',
+      summary: 'How long the call may take',
+    }),
   };
 
   protected async execute(): Promise<Artifact> {

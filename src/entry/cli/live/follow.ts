@@ -14,6 +14,8 @@ import type { Reporter } from './reporter.ts';
 
 const refreshMs = 300;
 const logLines = 20;
+/** Where more have failed, they mostly have it in common. */
+const shownServices = 10;
 
 export interface FollowOptions {
   /** Ends the wait, not the start. */
@@ -148,13 +150,21 @@ export async function partlyStarted(
   );
 }
 
-/** The end of the logs of the first few services, together at most twenty lines. */
+/** The end of the logs of services, twenty lines each. */
 export async function lastLinesOf(client: SupervisorClient, services: readonly string[]): Promise<string[]> {
-  const lines = (await Promise.all(services.slice(0, 3).map((name) => lastLines(client, name)))).flat();
-  return lines.slice(-logLines);
+  const shown = services.slice(0, shownServices);
+  const entries = await Promise.all(shown.map(async (name) => [name, await lastLines(client, name)] as const));
+  return namedLines(Object.fromEntries(entries));
 }
 
-async function lastLines(client: SupervisorClient, service: string): Promise<string[]> {
+/** The last lines of each service, under its name where there are several. */
+export function namedLines(byService: Readonly<Record<string, readonly string[]>>): string[] {
+  const entries = Object.entries(byService).filter(([, lines]) => lines.length > 0);
+  return entries.flatMap(([name, lines]) => [...(entries.length > 1 ? [`${name}:`] : []), ...lines.slice(-logLines)]);
+}
+
+/** The end of the log of one service; none when the supervisor can't tell any more. */
+export async function lastLines(client: SupervisorClient, service: string): Promise<string[]> {
   const lines: string[] = [];
   try {
     for await (const entry of client.logs({ service, lines: logLines })) lines.push(entry.line);

@@ -4,9 +4,7 @@ import type { TableArtifact } from '../../../lib/shared/artifact.ts';
 import { type AppError, TimeoutError } from '../../../lib/shared/errors.ts';
 import { errorFromWire, errorToWire } from '../../../lib/shared/wire.ts';
 import { changedTable, type OrderVerb, orderFailure } from '../views/changed.ts';
-import { lastLinesOf } from './follow.ts';
-
-const shownLines = 20;
+import { lastLines, lastLinesOf, namedLines } from './follow.ts';
 
 export interface OrderRequest {
   readonly wait: boolean;
@@ -45,8 +43,8 @@ export async function giveOrder(
     const silent = result.services.filter(
       ({ name, log }) => result.failed.includes(name) && lines[name] === undefined && (log ?? []).length === 0,
     );
-    const mute = silent.map(({ name }) => name);
-    const log = [...Object.values(lines).flat(), ...(await lastLinesOf(client, mute))].slice(-shownLines);
+    const mute = await Promise.all(silent.map(async ({ name }) => [name, await lastLines(client, name)] as const));
+    const log = namedLines({ ...lines, ...Object.fromEntries(mute) });
     return { result, table: changedTable(verb, result), failure: orderFailure(verb, result, log) };
   } catch (error) {
     const { pending } = error instanceof TimeoutError ? error.data : {};

@@ -26,8 +26,8 @@ const units: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_4
 export function sinceTime(text: string, now = Date.now()): string | undefined {
   const [, count, unit] = /^(\d{1,9})\s?([smhd])$/.exec(text) ?? [];
   if (count !== undefined && unit !== undefined) {
-    const at = new Date(now - Number(count) * (units[unit] ?? 0) * 1_000);
-    return Number.isNaN(at.getTime()) ? undefined : at.toISOString();
+    // Longer ago than dates reach means everything.
+    return new Date(Math.max(0, now - Number(count) * (units[unit] ?? 0) * 1_000)).toISOString();
   }
   if (!/^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/.test(text)) return undefined;
   const at = new Date(text);

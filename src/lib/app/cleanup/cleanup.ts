@@ -26,7 +26,7 @@ export async function findLeftovers(context: CommandContext): Promise<Findings> 
   const own = instance === undefined ? [] : await leftoversOf(instance, status, await serverNames(context));
   const shared = `/tmp/systemprompt-${process.getuid?.() ?? 0}`;
   const [data, sockets] = await Promise.all([
-    goneInstances(rootInstancesDir),
+    goneInstances(rootInstancesDir, instance?.id),
     deadSocketFolders(shared, instance?.runtimeDir),
   ]);
   return { items: [...own, ...sockets.items, ...data.items], kept: data.kept };

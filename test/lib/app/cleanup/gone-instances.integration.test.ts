@@ -61,6 +61,33 @@ describe.skipIf(!isRoot)('data of instances that are gone (root keeps it outside
     expect(await readFile(precious, 'utf8')).toBe('keep');
   });
 
+  it('is left alone when the project was moved: into which we are, or which is not far', async () => {
+    await using folder = await temporaryFolder();
+    const instances = join(folder.path, 'instances');
+    const own = await dataOf(instances, join(folder.path, 'old', '.systemprompt'));
+    const { id } = JSON.parse(await readFile(join(own, 'instance.json'), 'utf8')) as { id: string };
+    const neighbour = await dataOf(instances, join(folder.path, 'gone', 'app', '.systemprompt'));
+    const moved = join(folder.path, 'shelf', 'app', '.systemprompt');
+    await mkdir(moved, { recursive: true });
+    await writeFile(join(moved, 'instance.json'), await readFile(join(neighbour, 'instance.json'), 'utf8'));
+    const { items, kept } = await goneInstances(instances, id);
+    expect(items).toEqual([]);
+    expect(kept).toEqual([expect.stringMatching(`^${neighbour}: .*moved.*${moved}`)]);
+    expect((await goneInstances(instances)).items.map(({ what }) => what)).toEqual([own]);
+  });
+
+  it('is not removed when its project has come back since it was looked at', async () => {
+    await using folder = await temporaryFolder();
+    const instances = join(folder.path, 'instances');
+    const dir = join(folder.path, 'away', '.systemprompt');
+    const data = await dataOf(instances, dir);
+    const [item] = (await goneInstances(instances)).items;
+    await mkdir(dir, { recursive: true });
+    await writeFile(join(dir, 'instance.json'), await readFile(join(data, 'instance.json'), 'utf8'));
+    await expect(item?.remove()).rejects.toThrow('in use again');
+    expect(existsSync(join(data, 'data', 'PG_VERSION'))).toBe(true);
+  });
+
   it('is left alone while a socket of it answers', async () => {
     await using folder = await temporaryFolder();
     const data = await dataOf(folder.path, join(folder.path, 'gone', '.systemprompt'));
@@ -123,6 +150,22 @@ describe('folders of sockets that nobody listens on', () => {
       expect(items.map(({ what }) => what)).toEqual([empty]);
       await items[0]?.remove();
       expect(existsSync(empty)).toBe(false);
+      // An instance has started in it after it was looked at.
+      const busy = await made('ffffffffffff');
+      const [late] = (await deadSocketFolders(shared, own)).items;
+      const starting = createServer();
+      await new Promise<void>((resolve) => starting.listen(join(busy, 'control.sock'), resolve));
+      await expect(late?.remove()).rejects.toThrow();
+      expect(existsSync(join(busy, 'control.sock'))).toBe(true);
+      await new Promise((resolve) => starting.close(resolve));
+      const [again] = (await deadSocketFolders(shared, own, Date.now() + 7_200_000)).items.filter(
+        ({ what }) => what === busy,
+      );
+      const database = createServer();
+      await new Promise<void>((resolve) => database.listen(join(busy, '.s.PGSQL.1'), resolve));
+      await expect(again?.remove()).rejects.toThrow('in use again');
+      expect(existsSync(join(busy, '.s.PGSQL.1'))).toBe(true);
+      await new Promise((resolve) => database.close(resolve));
     } finally {
       await new Promise((resolve) => server.close(resolve));
       await rm(shared, { recursive: true });

@@ -1,0 +1,66 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** How deep below the folder that is still there, and among how many folders, a project is looked for. */
+const depthLimit = 3;
+const folderLimit = 2_000;
+const skipped: ReadonlySet<string> = new Set(['node_modules', '.git', 'proc', 'sys', 'dev']);
+
+/** The id of the instance in a `.systemprompt`; unknown when it can't be read. */
+export function idIn(dir: string): string | undefined {
+  try {
+    return (JSON.parse(readFileSync(join(dir, 'instance.json'), 'utf8')) as { id?: string }).id;
+  } catch {
+    return undefined; // damaged: it may still be that very instance
+  }
+}
+
+/**
+ * Finds projects that were moved not far from where they were. One that was moved further is not found; it makes itself known
+ * at its next start. Each neighbourhood is looked through once.
+ */
+export class InstancesNear {
+  readonly #byFolder = new Map<string, ReadonlyMap<string, string>>();
+
+  /**
+   * @param dir the `.systemprompt` that is not there any more
+   * @returns the one that has the id now
+   */
+  find(dir: string, id: string): string | undefined {
+    let folder = dirname(dirname(dir));
+    while (!existsSync(folder)) folder = dirname(folder);
+    const known = this.#byFolder.get(folder) ?? instancesBelow(folder);
+    this.#byFolder.set(folder, known);
+    return known.get(id);
+  }
+}
+
+/** The instances below a folder, and it itself, by their ids; the nearest are looked at first. */
+function instancesBelow(top: string): Map<string, string> {
+  const found = new Map<string, string>();
+  let level = [top];
+  let looked = 0;
+  for (let depth = 0; depth <= depthLimit; depth += 1) {
+    const next: string[] = [];
+    for (const folder of level) {
+      looked += 1;
+      if (looked > folderLimit) return found;
+      const dir = join(folder, '.systemprompt');
+      const id = existsSync(dir) ? idIn(dir) : undefined;
+      if (id !== undefined) found.set(id, dir);
+      next.push(...foldersIn(folder));
+    }
+    level = next;
+  }
+  return found;
+}
+
+function foldersIn(folder: string): string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && entry.name !== '.systemprompt' && !skipped.has(entry.name))
+      .map((entry) => join(folder, entry.name));
+  } catch {
+    return []; // gone meanwhile, or not ours to read: nothing is found there
+  }
+}
