@@ -110,19 +110,26 @@ export async function adoptOrClear(
     if (row.desired === 'stopped') stopped.add(row.name);
   }
   const steps = planReconcile(specs, observed);
-  for (const step of steps.filter(({ kind }) => kind !== 'start')) {
-    supervisor.log.info(
-      { target: step.name, step: step.kind, reason: step.reason },
-      `reconcile: ${step.kind} ${step.name}`,
-    );
-    const row = rows.find(({ name }) => name === step.name);
-    if (row !== undefined) await take(supervisor, step, row, byName.get(step.name));
-  }
+  // Side by side: after an upgrade everything is outdated, and each may take its whole grace.
+  await Promise.all(
+    steps
+      .filter(({ kind }) => kind !== 'start')
+      .map(async (step) => {
+        supervisor.log.info(
+          { target: step.name, step: step.kind, reason: step.reason },
+          `reconcile: ${step.kind} ${step.name}`,
+        );
+        const row = rows.find(({ name }) => name === step.name);
+        if (row !== undefined) await take(supervisor, step, row, byName.get(step.name));
+      }),
+  );
   const running = supervisor.services.flatMap(({ process: known }) => (known === undefined ? [] : [known.instanceId]));
-  for (const orphan of await findOrphans(host.installation.id, new Set<string>(running))) {
-    await endProcess(supervisor, orphan.service, orphan, byName.get(orphan.service), 'it is on no record');
-    if (isApiService(orphan.service)) host.closeCalls(orphan.instanceId);
-  }
+  const orphans = await findOrphans(host.installation.id, new Set<string>(running));
+  await Promise.all(
+    orphans.map((orphan) =>
+      endProcess(supervisor, orphan.service, orphan, byName.get(orphan.service), 'it is on no record'),
+    ),
+  );
   for (const { spec } of supervisor.services) await spec.sweep?.();
   return new Set(steps.filter(({ kind }) => kind === 'start').map(({ name }) => name));
 }
@@ -142,7 +149,7 @@ async function take(supervisor: Booting, step: Step, row: ServiceRow, spec: Serv
     host.recorder.write((db, epoch) => dropService(db, { installationId: host.installation.id, epoch }, name));
     return;
   }
-  if (kind === 'end') await endProcess(supervisor, name, row, spec, reason);
+  if (kind === 'end') return await endProcess(supervisor, name, row, spec, reason);
   // The calls of an API process that ended while nobody watched.
   if (row.kind === 'api' && row.instanceId !== undefined) host.closeCalls(row.instanceId);
 }
@@ -173,6 +180,7 @@ export async function endProcess(
     service: name,
     message: `ended process ${identity.pid}: ${reason}`,
   });
+  if (isApiService(name)) host.closeCalls(instanceId);
 }
 
 export function recordOf(row: ServiceRow): ProcessRecord | undefined {

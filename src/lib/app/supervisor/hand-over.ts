@@ -59,9 +59,11 @@ export class HandOver {
     this.#given.abort();
   }
 
-  /** Cuts short whatever grace it gives. */
-  hurry(): void {
-    this.#hurry.abort();
+  /** Cuts short, when the signal fires, whatever grace the hand-over gives that is under way; a later one has time again. */
+  hurry(now: AbortSignal): void {
+    const present = this.#hurry;
+    if (now.aborted) present.abort();
+    else now.addEventListener('abort', () => present.abort(), { once: true });
   }
 
   async #raise(begin: () => Take | undefined): Promise<NotRaised | undefined> {

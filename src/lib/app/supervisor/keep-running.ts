@@ -48,7 +48,9 @@ export async function keepRunning(
     const spec = standIn(row, kept, because);
     const service = supervisor.add(spec);
     service.restore(row.generation, row.desired);
-    const { ours } = await observe(row, spec, host.installation.id, host.policy);
+    const { ours } = await observe(row, undefined, host.installation.id, host.policy);
+    // The calls of an API process that ended while nobody watched.
+    if (!ours && row.kind === 'api' && row.instanceId !== undefined) host.closeCalls(row.instanceId);
     const record = recordOf(row);
     if (row.desired === 'stopped') {
       host.books.stoppedOnPurpose.add(row.name);

@@ -19,7 +19,9 @@ export async function forceWhenAway(
 ): Promise<void> {
   if (host.fence.state === 'held' || store === undefined) return host.force();
   const bound = AbortSignal.any([now, AbortSignal.timeout(fenceWaitMs)]);
-  await host.fence.held(bound).catch(() => host.force());
+  await host.fence.held(bound).catch(() => {
+    if (host.fence.state !== 'lost') host.force();
+  });
 }
 
 /** The last words to the database, before it is stopped itself. */

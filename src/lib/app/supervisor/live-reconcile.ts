@@ -126,6 +126,8 @@ async function carryOut(
     host.recorder.write((db, epoch) => dropService(db, { installationId: host.installation.id, epoch }, row.name));
   }
   for (const stray of found.strays) {
+    // Seen between its start and its place on record, it was none.
+    if (host.runs.has(stray.instanceId)) continue;
     await host.fence.held(supervisor.closing);
     const spec = specs.find(({ name }) => name === stray.service);
     await endProcess(supervisor, stray.service, stray, spec, 'it is on no record');

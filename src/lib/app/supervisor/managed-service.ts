@@ -110,8 +110,7 @@ export class ManagedService implements SupervisedService {
   stop(options: StopOptions = {}): Promise<void> {
     this.#desired = 'stopped';
     this.#stopOptions = options;
-    options.now?.addEventListener('abort', () => this.#handOver.hurry(), { once: true });
-    if (options.now?.aborted === true) this.#handOver.hurry();
+    if (options.now !== undefined) this.#handOver.hurry(options.now);
     this.#apply({ type: 'stop' });
     return this.settled();
   }
@@ -147,8 +146,8 @@ export class ManagedService implements SupervisedService {
   /** Gives up before the first try, for a reason outside of the service. */
   refuse(reason: string): void {
     this.#desired = 'running';
-    this.#begin();
-    this.#giveUp(reason, this.generation);
+    // What has a run goes its own way: given up, it would live on with nobody to watch it.
+    if (this.#begin()) this.#giveUp(reason, this.generation);
   }
 
   /** Resolves when what was under way has ended, the clearing away of leftovers too. */
@@ -175,12 +174,12 @@ export class ManagedService implements SupervisedService {
     return statusOf(this, this.#process.run, this.logFile, this.#process.beside);
   }
 
-  /** A start that somebody asked for: what went wrong before is forgiven. */
-  #begin(): void {
-    if (this.state !== 'failed' && this.state !== 'backoff' && this.state !== 'stopped') return;
+  /** A start that somebody asked for: what went wrong before is forgiven. @returns whether one was due */
+  #begin(): boolean {
+    if (this.state !== 'failed' && this.state !== 'backoff' && this.state !== 'stopped') return false;
     this.#restarts.reset();
     this.#restartCount = 0;
-    this.#apply({ type: 'start' });
+    return this.#apply({ type: 'start' });
   }
 
   #apply(event: MachineEvent, reason?: string): boolean {

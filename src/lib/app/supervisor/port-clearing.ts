@@ -32,8 +32,9 @@ export async function clearPort(
   const strangers: PortHolder[] = [];
   for (const holder of await holdersOf(of.port, true)) {
     const { pid } = holder;
-    const mark = pid === undefined ? undefined : await markOf(pid);
+    // In this order: whoever has the number when the marker is read is whoever is signalled, or nobody is.
     const identity = pid === undefined ? undefined : await identify(pid);
+    const mark = pid === undefined ? undefined : await markOf(pid);
     if (mark === undefined || mark.installationId !== of.installationId) {
       if (pid === undefined || identity !== undefined) strangers.push(holder);
       continue;

@@ -69,8 +69,9 @@ export class Run {
       SYSTEMPROMPT_SERVICE: service,
       SYSTEMPROMPT_SERVICE_INSTANCE: facts.instanceId,
     };
+    // Before there is a process: what failed after it would leave one that nobody has in care.
+    await pruneLogs(installation.logsDir, service, logsKept - 1);
     const spawned = await spawnService(command, markers, logFile);
-    await pruneLogs(installation.logsDir, service, logsKept);
     const record = { ...facts, identity: spawned.identity, startedAt: new Date() };
     return new Run(installation, record, logFile, spawned.exited, false);
   }

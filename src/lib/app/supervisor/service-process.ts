@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { pastShortage } from '../../infra/process/shortage.ts';
 import type { Termination } from '../../infra/process/terminate.ts';
 import { newId, type ServiceInstanceId } from '../../shared/ids.ts';
 import { type ProcessRecord, Run } from './run.ts';
@@ -14,7 +15,7 @@ export class ServiceProcess {
   #run: Run | undefined;
   readonly #beside = new Set<Run>();
   /** Runs that we are ending ourselves: their exit is no death. */
-  readonly #ending = new Set<Run>();
+  readonly #ending = new WeakSet<Run>();
   #leftovers: Promise<unknown> = Promise.resolve();
   #logFile: string | undefined;
 
@@ -103,7 +104,7 @@ export class ServiceProcess {
     if (outcome === 'unkillable') return survivors;
     // The exit is reported a moment after the process is gone from the table.
     await Promise.race([run.exited, delay(200, undefined, { ref: false })]);
-    const stuck = await this.#host.clearPort(this.#service, run.record, how);
+    const stuck = await pastShortage(() => this.#host.clearPort(this.#service, run.record, how));
     if (stuck.length > 0) return stuck;
     const known = this.#run === run || this.#beside.delete(run);
     if (this.#run === run) this.#run = undefined;

@@ -85,7 +85,11 @@ export class Supervisor implements Reconciling {
    * @throws ConfigInvalidError, PortTakenError before anything is started; DatabaseUnavailableError; CancelledError
    */
   boot(steps: BootSteps): Promise<void> {
-    this.#booting = this.#boot(steps).catch((error: unknown) => {
+    // After a takeover what it waits for may never come.
+    const lost = this.#fenceLost().then(() => {
+      throw new CancelledError('Another supervisor took over during the start.');
+    });
+    this.#booting = Promise.race([this.#boot(steps), lost]).catch((error: unknown) => {
       if (this.#state === 'booting') this.#state = 'failed';
       if (!this.#closing.signal.aborted) this.journal.add({ type: 'boot_failed', error: errorToWire(error) });
       throw error;
@@ -169,6 +173,15 @@ export class Supervisor implements Reconciling {
     return result;
   }
 
+  /** Settles when another supervisor has taken over. */
+  #fenceLost(): Promise<void> {
+    return new Promise((resolve) => {
+      this.fence.onChange((state) => {
+        if (state === 'lost') resolve();
+      });
+    });
+  }
+
   #checkOpen(): void {
     if (this.#closing.signal.aborted) throw new CancelledError('The start was interrupted.');
   }
@@ -207,7 +220,9 @@ export class Supervisor implements Reconciling {
     await inOrder(
       this.services.filter(({ name }) => wanted.has(name)),
       { parallel: parallelStarts },
-      (service) => turns.restart(service),
+      async (service) => {
+        if (!this.#overruled(service)) await turns.restart(service);
+      },
     );
     return turns.report(this.#result(wanted, ['ready']));
   }
@@ -263,7 +278,9 @@ export class Supervisor implements Reconciling {
     await this.#startInOrder(new Set([...start, ...replace]), (service) =>
       replace.has(service.name) ? turns.restart(service) : undefined,
     );
-    return turns.report(this.#result(replace, ['ready'])).failed;
+    return turns.report(this.#result(replace, ['ready'])).failed.filter((name) => {
+      return !this.host.books.stoppedOnPurpose.has(name);
+    });
   }
 
   /** Stops everything, in reverse order; resolves when it is done. Called again with `now`, it kills what is left. */
@@ -277,21 +294,23 @@ export class Supervisor implements Reconciling {
     this.#state = 'stopping';
     this.journal.add({ type: 'stopping', now });
     this.#closing.abort();
-    // After a takeover the services are somebody else's.
-    if (this.fence.state !== 'lost') {
-      const quickly = AbortSignal.any([this.#now.signal, AbortSignal.timeout(this.host.policy.stopAllMs)]);
-      await forceWhenAway(this.host, this.#store, quickly);
-      const rows = this.services.filter(({ spec }) => spec.kind !== 'database');
-      await this.#stopInOrder(rows, quickly);
-      await endStore(this.host, this.services, this.#store);
-      const database = this.services.find(({ spec }) => spec.kind === 'database');
-      if (database !== undefined) await this.#stopInOrder([database], quickly);
-      await this.#booting.catch(() => undefined); // its error has been reported by whoever booted
-      await this.#store?.close();
-    }
+    // After a takeover, be it in the midst of this, the services are somebody else's.
+    if (this.fence.state !== 'lost') await Promise.race([this.#endEverything(), this.#fenceLost()]);
     this.host.recorder.close();
     await this.host.records.settled();
     this.journal.add({ type: 'stopped' });
+  }
+
+  async #endEverything(): Promise<void> {
+    const quickly = AbortSignal.any([this.#now.signal, AbortSignal.timeout(this.host.policy.stopAllMs)]);
+    await forceWhenAway(this.host, this.#store, quickly);
+    const rows = this.services.filter(({ spec }) => spec.kind !== 'database');
+    await this.#stopInOrder(rows, quickly);
+    await endStore(this.host, this.services, this.#store);
+    const database = this.services.find(({ spec }) => spec.kind === 'database');
+    if (database !== undefined) await this.#stopInOrder([database], quickly);
+    await this.#booting.catch(() => undefined); // its error has been reported by whoever booted
+    await this.#store?.close();
   }
 
   status(): InstanceStatus {
@@ -355,7 +374,7 @@ export class Supervisor implements Reconciling {
   ): Promise<void> {
     const nodes = this.services.filter(({ name }) => names.has(name));
     await inOrder(nodes, { parallel: this.host.policy.parallelStarts }, async (service) => {
-      if (this.#closing.signal.aborted) return;
+      if (this.#overruled(service)) return;
       const done = other(service);
       if (done !== undefined) return await done;
       if (service.state === 'ready') return;
@@ -363,6 +382,11 @@ export class Supervisor implements Reconciling {
       if (missing === undefined) await service.start();
       else service.refuse(`${missing} is not ready`);
     });
+  }
+
+  /** Whether a stop came after the order that is being carried out. */
+  #overruled({ name }: ManagedService): boolean {
+    return this.#closing.signal.aborted || this.host.books.stoppedOnPurpose.has(name);
   }
 
   async #stopInOrder(services: readonly ManagedService[], now: AbortSignal): Promise<void> {

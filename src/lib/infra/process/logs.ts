@@ -63,15 +63,24 @@ function entriesOf(folder: string) {
 /** Removes the oldest logs of a service with their rotated parts, so that those of `keep` runs remain. */
 export async function pruneLogs(logsDir: string, service: string, keep: number): Promise<void> {
   const folder = join(logsDir, folderOf(service));
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.log'));
+  const names = (await readdir(folder).catch(ifGone([]))).filter((name) => name.endsWith('.log'));
   const files = await Promise.all(
     names.map(async (name) => {
       const path = join(folder, name);
-      return { path, at: (await stat(path)).mtimeMs };
+      // Another start may prune at the same time, and a rotation has it under another name for a moment.
+      const at = await stat(path).then(({ mtimeMs }) => mtimeMs, ifGone(undefined));
+      return at === undefined ? [] : [{ path, at }];
     }),
   );
-  files.sort((a, b) => b.at - a.at);
-  for (const { path } of files.slice(keep)) {
+  const newestFirst = files.flat().sort((a, b) => b.at - a.at);
+  for (const { path } of newestFirst.slice(keep)) {
     for (const part of [path, ...partsOf(path).map((one) => one.path)]) await rm(part, { force: true });
   }
+}
+
+function ifGone<T>(instead: T): (error: unknown) => T {
+  return (error) => {
+    if (hasCode(error, 'ENOENT')) return instead;
+    throw error;
+  };
 }
