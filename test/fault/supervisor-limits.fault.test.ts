@@ -97,6 +97,29 @@ describe('promise 11, limits', () => {
     expect(await system.footprint()).toEqual(noFootprint);
   });
 
+  it('a limit of memory that comes with a reconcile holds for what runs already', async () => {
+    const service = { name: 'm', program: 'leaks', port: system.port(0), env: { GATE: system.gate, FORKED: 'no' } };
+    const { client } = await system.start([service]);
+    await until('it has booted', async () => (await client.status()).supervisor.state === 'running');
+    const first = await system.state(client, 'm', ready);
+    system.configure([{ ...service, limits: { memory_mb: 160 } }]);
+    expect((await client.reconcile()).steps).toMatchObject([{ kind: 'keep', name: 'm' }]);
+    system.openGate();
+    const second = await system.state(client, 'm', ({ generation, state }) => {
+      if (generation >= 2) rmSync(system.gate, { force: true });
+      return generation >= 2 && state === 'ready';
+    });
+    expect(second.instanceId).not.toBe(first.instanceId);
+    expect(second.resources?.limits ?? { memoryBytes: 160 * 1024 * 1024 }).toEqual({ memoryBytes: 160 * 1024 * 1024 });
+    const events = await until('its events are written', async () => {
+      const rows = await transitions();
+      return rows.length >= 1 ? rows : undefined;
+    });
+    expect(events[0]?.reason).toMatch(overLimit);
+    await system.stop(client);
+    expect(await system.footprint()).toEqual(noFootprint);
+  });
+
   it('open files and niceness hold for the process and for each of its threads', async () => {
     const { client } = await system.start([
       { name: 'n', program: 'good', port: system.port(0), limits: { open_files: 123, nice: 7 } },

@@ -240,6 +240,39 @@ describe('an invalid configuration at the boot', () => {
     expect(await system.footprint()).toEqual(noFootprint);
   });
 
+  it('gives the calls of API processes their outcome: of one that died unseen, and of one on no record that a reconcile ends', async () => {
+    const api = { name: 'api', kind: 'api', program: 'good', port: system.port(0) } as const;
+    const b = { name: 'b', program: 'good', port: system.port(1) };
+    const first = await system.start([api, b]);
+    await booted(first.client);
+    await written(2);
+    const [before] = (await first.client.status()).services;
+    await system.kill(first.process);
+    process.kill(before?.pid ?? 0, 'SIGKILL');
+    await until('the API is dead', async () => (await markedProcesses(system.installation.id)).length === 1);
+    await stray('api', system.port(2));
+    const unseen = (await markedProcesses(system.installation.id)).find(({ service }) => service === 'api');
+    const dead = before?.instanceId ?? '';
+    await system.sql.query('INSERT INTO audit.writers (instance) VALUES ($1), ($2)', [dead, unseen?.instanceId]);
+    const closed = () =>
+      system.sql
+        .query<{ instance: string }>('SELECT instance FROM audit.writers WHERE closed_at IS NOT NULL')
+        .then((rows) => rows.map(({ instance }) => instance));
+
+    system.configure([], [issue]);
+    const second = await system.start([api, b]);
+    await booted(second.client);
+    await until('what died is closed', async () => (await closed()).includes(dead));
+    // It lives, and may still write.
+    expect(await closed()).toEqual([dead]);
+
+    system.configure([api, b]);
+    expect(await second.client.reconcile()).toMatchObject({ failed: [] });
+    await until('what was ended is closed', async () => (await closed()).includes(unseen?.instanceId ?? ''));
+    await system.stop(second.client);
+    expect(await system.footprint()).toEqual(noFootprint);
+  });
+
   it('does not start from an unknown configuration what dies meanwhile; a start heals it', async () => {
     const a = { name: 'a', program: 'good', port: system.port(0) };
     const first = await system.start([a]);

@@ -40,7 +40,7 @@ export class ManagedService implements SupervisedService {
     this.#host = host;
     this.#restarts = new Restarts(host.policy);
     this.health = new HealthRecord(host.policy.eventLoopDelayMs);
-    this.resources = new ResourceRecord(spec.limits);
+    this.resources = new ResourceRecord(() => this.#spec.limits);
     this.#process = new ServiceProcess(this, host);
     this.#handOver = new HandOver(this, this.#process, host);
   }
@@ -332,7 +332,7 @@ export class ManagedService implements SupervisedService {
     const { signal } = this.#stage;
     const { spec, health } = this;
     const { policy, timetable, sampler } = this.#host;
-    const limited = spec.limits?.memoryBytes !== undefined;
+    const limited = (): boolean => this.#spec.limits?.memoryBytes !== undefined;
     sampler.watch({ ...run.record, limited }, signal, (use) => {
       const reason = this.resources.sampled(use);
       if (reason !== undefined) void this.#overLimit(run, generation, reason);
@@ -347,8 +347,9 @@ export class ManagedService implements SupervisedService {
       const event = health.serving ? 'serving' : 'not_serving';
       this.#host.changed(this, servingTurned ? { from: name, to: name, event, reason: health.reason } : undefined);
     };
-    watchHealth({ spec, run, policy, timetable, record: health, turned, noticed }, signal).catch(() => {
-      // Only the stage's signal ends the watch early.
+    watchHealth({ spec, run, policy, timetable, record: health, turned, noticed }, signal).catch((error: unknown) => {
+      // Without a watch nobody would notice that it hangs: anything but the stage's end is a fault of ours.
+      if (!signal.aborted) throw error;
     });
   }
 

@@ -125,7 +125,8 @@ export async function watchHealth(watch: HealthWatch, signal: AbortSignal): Prom
     record.checked(result, performance.now() - since);
     const tellsReadiness = result.ready && result.health?.ready !== undefined;
     pause = tellsReadiness ? policy.readinessEveryMs : policy.livenessEveryMs;
-    if (!result.ready && (await run.halted())) pause = Math.min(pause, policy.haltedRetryMs);
+    if (!result.ready && (await pastShortage(() => run.halted(), signal)))
+      pause = Math.min(pause, policy.haltedRetryMs);
     if (result.ready && consecutive >= policy.livenessMisses) watch.turned(true, '');
     else if (!result.ready && record.consecutive === policy.livenessMisses) {
       watch.turned(false, `unhealthy, ${inWords(policy.livenessMisses)} checks in a row: ${result.reason}`);

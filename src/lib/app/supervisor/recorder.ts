@@ -19,6 +19,11 @@ export class Recorder {
   readonly #everyMs: number;
   readonly #onError: (error: unknown) => void;
   readonly #queue: Write[] = [];
+  /** Who waits until so many writes, of all that were ever queued, are behind us. */
+  readonly #waiting = new Set<{ readonly at: number; readonly resolve: () => void }>();
+  /** How many writes were queued, and how many of them are behind us: committed, refused or left out. */
+  #queued = 0;
+  #behind = 0;
   #database: Database | undefined;
   #epoch = 0;
   #draining: Promise<void> | undefined;
@@ -49,8 +54,10 @@ export class Recorder {
   write(write: Write): void {
     if (this.#fence.state === 'lost' || this.#closed) return;
     this.#queue.push(write);
-    // Beyond this the oldest states are history that nobody will miss; the newest of each service is behind them.
-    if (this.#queue.length > backlogLimit) this.#queue.shift();
+    this.#queued += 1;
+    // Beyond this the oldest states are history that nobody will miss; the newest of each service is behind them. The first
+    // may be on its way to the database just now.
+    if (this.#queue.length > backlogLimit) this.#done(1);
     this.#drain();
   }
 
@@ -58,13 +65,20 @@ export class Recorder {
   caughtUp(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
-      const abort = (): void => reject(signal.reason);
+      if (this.#behind >= this.#queued) return resolve();
+      const waiting = {
+        at: this.#queued,
+        resolve: () => {
+          signal.removeEventListener('abort', abort);
+          resolve();
+        },
+      };
+      const abort = (): void => {
+        this.#waiting.delete(waiting);
+        reject(signal.reason);
+      };
       signal.addEventListener('abort', abort, { once: true });
-      this.write(async () => {
-        signal.removeEventListener('abort', abort);
-        resolve();
-        return true;
-      });
+      this.#waiting.add(waiting);
     });
   }
 
@@ -122,12 +136,23 @@ export class Recorder {
           // A write that the database refuses would be refused again: said, and left out.
           this.#onError(error);
         }
-        this.#queue.shift();
+        this.#done(0);
       }
     })().finally(() => {
       this.#draining = undefined;
       if (this.#queue.length > 0 && this.#fence.state === 'held') this.#drain();
     });
+  }
+
+  /** The write at this place of the queue is behind us. */
+  #done(index: number): void {
+    this.#queue.splice(index, 1);
+    this.#behind += 1;
+    for (const waiting of this.#waiting) {
+      if (waiting.at > this.#behind) continue;
+      this.#waiting.delete(waiting);
+      waiting.resolve();
+    }
   }
 
   #failed(error: unknown): void {

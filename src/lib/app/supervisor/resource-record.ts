@@ -8,11 +8,12 @@ const mebibyte = 1024 * 1024;
 
 /** What the present run of a service takes up, and whether that is too much. */
 export class ResourceRecord {
-  readonly #limits: ResourceLimits | undefined;
+  readonly #limits: () => ResourceLimits | undefined;
   #use: ResourceUse | undefined;
   #over = 0;
 
-  constructor(limits: ResourceLimits | undefined) {
+  /** @param limits those in force: a configuration that is followed live may change them */
+  constructor(limits: () => ResourceLimits | undefined) {
     this.#limits = limits;
   }
 
@@ -25,7 +26,7 @@ export class ResourceRecord {
   /** @returns why the run has to go, once: at the second sample running over its limit of memory */
   sampled(use: ResourceUse): string | undefined {
     this.#use = use;
-    const limit = this.#limits?.memoryBytes;
+    const limit = this.#limits()?.memoryBytes;
     if (limit === undefined || use.rssBytes <= limit) {
       this.#over = 0;
       return undefined;
@@ -37,6 +38,7 @@ export class ResourceRecord {
 
   status(): ServiceResources | undefined {
     if (this.#use === undefined) return undefined;
-    return { ...this.#use, ...(this.#limits === undefined ? {} : { limits: this.#limits }) };
+    const limits = this.#limits();
+    return { ...this.#use, ...(limits === undefined ? {} : { limits }) };
   }
 }

@@ -15,8 +15,8 @@ export interface ResourceUse {
 interface Watched {
   readonly identity: ProcessIdentity;
   readonly instanceId: ServiceInstanceId;
-  /** It has a limit that is to be kept. */
-  readonly limited: boolean;
+  /** Whether it has a limit that is to be kept. */
+  readonly limited: () => boolean;
   readonly hear: (use: ResourceUse) => void;
   cpu: ReadonlyMap<string, number>;
 }
@@ -64,7 +64,7 @@ export class ResourceSampler {
   #wind(): void {
     clearTimeout(this.#timer);
     if (this.#watched.size === 0) return;
-    const limited = [...this.#watched].some((one) => one.limited);
+    const limited = [...this.#watched].some((one) => one.limited());
     const interval = limited ? this.#everyMs : this.#everyMs * leisure;
     // From the last look on, not from now: runs that come and go must not put it off.
     const pause = Math.max(0, this.#lookedAt + interval - performance.now());
