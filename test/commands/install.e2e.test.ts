@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { chown, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { chown, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createLocalInstance, type Instance } from '../../src/lib/infra/config/instance.ts';
 import { openSecretStore } from '../../src/lib/infra/config/secrets.ts';
@@ -68,9 +68,15 @@ describe.skipIf(process.platform !== 'linux')('infra services install and uninst
 
     expect((await run('uninstall', '--user')).code).toBe(5);
     expect(existsSync(unit)).toBe(true);
+    // As systemctl enable leaves it, beside that of somebody else.
+    const wants = join(dirname(unit), 'default.target.wants');
+    await mkdir(wants);
+    await symlink(unit, join(wants, basename(unit)));
+    await symlink('/nowhere/other.service', join(wants, 'other.service'));
     const removed = await run('uninstall', '--user', '--yes');
     expect(removed.code, removed.stderr).toBe(0);
-    expect(await readdir(dirname(unit))).toEqual([]);
+    expect(await readdir(dirname(unit))).toEqual(['default.target.wants']);
+    expect(await readdir(wants)).toEqual(['other.service']);
     expect((await run('uninstall', '--user', '--yes')).code).toBe(3);
   });
 

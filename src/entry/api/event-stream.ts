@@ -26,6 +26,8 @@ export class EventStream {
   ) {
     this.#response = response;
     response.once('close', () => this.#gone.abort());
+    // Who left while it was prepared is told of no more.
+    if (response.closed || response.destroyed) this.#gone.abort();
     for (const [name, value] of Object.entries(headers)) if (value !== undefined) response.setHeader(name, value);
     response.writeHead(200, {
       'content-type': 'text/event-stream; charset=utf-8',

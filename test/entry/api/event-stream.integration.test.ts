@@ -46,3 +46,18 @@ it('is over when its reader may not listen any more', async () => {
   await source?.ended;
   expect(source?.text()).not.toContain('id: 1');
 });
+
+it('is over at once for a reader who left before it began', async () => {
+  let opened: EventStream | undefined;
+  server = createServer((_, response) => {
+    response.once('close', () => {
+      opened = new EventStream(response, {}, { stillAllowed: async () => {}, heartbeatMs: 20 });
+    });
+    response.destroy();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`).catch(() => undefined); // it is cut off
+  const stream = await until('the stream', () => opened);
+  expect(stream.signal.aborted).toBe(true);
+  stream.end();
+});

@@ -1,12 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, readlink, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { syncFolder, writeFileAtomic } from '../../infra/config/atomic-file.ts';
 import { type InstanceSite, requireInstanceSite } from '../../infra/config/instance-site.ts';
 import { accountOf, barrierFor } from '../../infra/process/accounts.ts';
 import { ConflictError, ForbiddenError, NotFoundError, PreconditionError, UsageError } from '../../shared/errors.ts';
-import { disabling, enabling, forgetting, type ManagerStep, runSteps } from './manager.ts';
+import { disabling, enabling, enablingLinks, forgetting, type ManagerStep, runSteps } from './manager.ts';
 import { isOurs } from './marker.ts';
 import { type BootFile, type BootScope, bootFile, bootFileContent, servicePath, supervisorCommand } from './service.ts';
 
@@ -119,8 +119,15 @@ export async function uninstall(file: BootFile, env: NodeJS.ProcessEnv): Promise
     });
   }
   await rm(file.path);
+  // Where the manager is out of reach nobody else takes them away, and it would complain of them at each boot.
+  for (const link of enablingLinks(file)) if (await leadsTo(link, file)) await rm(link);
   await syncFolder(dirname(file.path));
   return [...before, ...(await runSteps(file, forgetting(file), env))];
+}
+
+async function leadsTo(link: string, file: BootFile): Promise<boolean> {
+  const target = await readlink(link).catch(() => undefined); // there is none, or it is no link
+  return target !== undefined && resolve(dirname(link), target) === file.path;
 }
 
 function defaultScope(): BootScope {

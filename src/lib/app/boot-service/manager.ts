@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { runTool } from '../../infra/process/run-tool.ts';
 import type { BootFile } from './service.ts';
 
@@ -28,6 +29,12 @@ export function enabling(file: BootFile, now: boolean): string[][] {
 export function disabling(file: BootFile): string[][] {
   if (file.manager === 'launchd') return [['launchctl', 'bootout', `${domain(file)}/${file.name}`]];
   return [['systemctl', ...(file.scope === 'user' ? ['--user'] : []), 'disable', '--now', file.name]];
+}
+
+/** The links by which the manager knows that a unit is enabled, for the targets that ours are wanted by. */
+export function enablingLinks({ manager, path, name }: BootFile): string[] {
+  if (manager === 'launchd') return [];
+  return ['multi-user.target', 'default.target'].map((target) => join(dirname(path), `${target}.wants`, name));
 }
 
 /** What is due after the file is gone. */

@@ -63,7 +63,7 @@ export function bootFile(
 
 /** The content of the file. @throws PreconditionError for a path that no such file can hold */
 export function bootFileContent(file: Pick<BootFile, 'manager' | 'name'>, service: BootService): string {
-  for (const text of [service.root, service.path, ...service.command]) {
+  for (const text of [service.root, service.profile, service.path, ...service.command]) {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
     if (/[\x00-\x1f\x7f]/.test(text)) {
       throw new PreconditionError(`The path ${JSON.stringify(text)} holds control characters.`, {

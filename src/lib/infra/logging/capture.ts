@@ -2,9 +2,12 @@ import { StringDecoder } from 'node:string_decoder';
 import type { KnownSecrets } from './known-secrets.ts';
 import { LineRedactor } from './line-redactor.ts';
 import type { Logger } from './logger.ts';
+import { textLimit } from './redact.ts';
 
-/** A line longer than this is written in pieces, in characters. */
+/** So much of a line is looked through for secrets at once, and waits for its end, in characters. */
 const lineLimit = 256 * 1024;
+/** How far from its end a piece may be cut, to cut between two words and not in the middle of a secret, in characters. */
+const gapSearch = 4_096;
 /** How long the beginning of a line waits for its end, in ms. */
 const partialMs = 1_000;
 
@@ -22,7 +25,9 @@ const streams = [
  */
 export function captureOutput(logger: Logger, secrets?: KnownSecrets): void {
   for (const [stream, level] of streams) {
-    const lines = new LineWriter(new LineRedactor(secrets), (line) => logger[level]({ stream }, '%s', line));
+    const lines = new LineWriter(new LineRedactor(secrets, Number.POSITIVE_INFINITY), (line) =>
+      logger[level]({ stream }, '%s', line),
+    );
     process[stream].write = ((
       chunk: string | Uint8Array,
       encodingOrDone?: BufferEncoding | ((error?: Error | null) => void),
@@ -59,8 +64,12 @@ class LineWriter {
     const lines = (this.#rest + this.#decoder.write(bytes)).split('\n');
     this.#rest = lines.pop() ?? '';
     for (const line of lines) this.#line(line);
-    if (this.#rest.length >= lineLimit) this.flush();
-    else if (this.#rest !== '') this.#timer = setTimeout(() => this.flush(), partialMs).unref();
+    if (this.#rest.length > lineLimit) {
+      const pieces = piecesOf(this.#rest, lineLimit);
+      this.#rest = pieces.pop() ?? '';
+      for (const piece of pieces) this.#line(piece);
+    }
+    if (this.#rest !== '') this.#timer = setTimeout(() => this.flush(), partialMs).unref();
   }
 
   /** What has no end yet is a line. */
@@ -73,6 +82,26 @@ class LineWriter {
 
   #line(line: string): void {
     const text = line.endsWith('\r') ? line.slice(0, -1) : line;
-    if (text !== '') this.#emit(this.#redactor.redact(text));
+    for (const piece of piecesOf(text, lineLimit)) {
+      for (const part of piecesOf(this.#redactor.redact(piece), textLimit)) if (part !== '') this.#emit(part);
+    }
   }
+}
+
+/** A text in pieces of at most so many characters, cut between words where there is a gap near the end of a piece. */
+function piecesOf(text: string, limit: number): string[] {
+  const pieces: string[] = [];
+  let from = 0;
+  while (text.length - from > limit) {
+    const end = from + limit;
+    const tail = text.slice(Math.max(from, end - gapSearch), end);
+    const gap = Math.max(...[' ', '\t', ',', ';'].map((mark) => tail.lastIndexOf(mark)));
+    // A pair of surrogates is one character.
+    const whole = /[\uD800-\uDBFF]$/.test(tail) ? end - 1 : end;
+    const to = gap === -1 ? whole : end - tail.length + gap + 1;
+    pieces.push(text.slice(from, to));
+    from = to;
+  }
+  pieces.push(text.slice(from));
+  return pieces;
 }

@@ -1,5 +1,5 @@
 import type { KnownSecrets } from './known-secrets.ts';
-import { redactLogText, redactLogValue } from './redact.ts';
+import { redactLogText, redactLogValue, textLimit } from './redact.ts';
 
 const redacted = '[redacted]';
 const begin = /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----/;
@@ -26,12 +26,15 @@ export const redactionContext = blockLimit;
  */
 export class LineRedactor {
   readonly #secrets: KnownSecrets | undefined;
+  readonly #limit: number;
   /** How many more lines may belong to the block that has begun; 0 outside of one. */
   #left = 0;
   #strangers = 0;
 
-  constructor(secrets?: KnownSecrets) {
+  /** @param limit characters of a text; what is beyond them is cut off */
+  constructor(secrets?: KnownSecrets, limit = textLimit) {
     this.#secrets = secrets;
+    this.#limit = limit;
   }
 
   redact(line: string): string {
@@ -54,7 +57,7 @@ export class LineRedactor {
       this.#left = blockLimit;
       this.#strangers = 0;
     }
-    return redactLogText(text, this.#secrets);
+    return redactLogText(text, this.#secrets, this.#limit);
   }
 
   #inside(text: string): string | undefined {
@@ -62,7 +65,7 @@ export class LineRedactor {
     const last = end.exec(text);
     if (last !== null) {
       this.#left = 0;
-      return redacted + redactLogText(text.slice(last.index + last[0].length), this.#secrets);
+      return redacted + redactLogText(text.slice(last.index + last[0].length), this.#secrets, this.#limit);
     }
     if (body.test(text)) return redacted;
     this.#strangers += 1;

@@ -2,7 +2,8 @@ import type { KnownSecrets } from './known-secrets.ts';
 
 const redacted = '[redacted]';
 const depthLimit = 8;
-const textLimit = 8_192;
+/** A longer text is cut off in a log line, in characters. */
+export const textLimit = 8_192;
 
 /** Names under which a secret goes. */
 const secretName =
@@ -22,10 +23,14 @@ const shapes: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** A text fit for a log line. @param secrets values to remove wherever they are quoted */
-export function redactLogText(text: string, secrets?: KnownSecrets): string {
+/**
+ * A text fit for a log line.
+ * @param secrets values to remove wherever they are quoted
+ * @param limit characters; what is beyond them is cut off
+ */
+export function redactLogText(text: string, secrets?: KnownSecrets, limit = textLimit): string {
   let clean = secrets === undefined ? text : secrets.blank(text);
-  if (clean.length > textLimit) clean = `${clean.slice(0, textLimit)}…`;
+  if (clean.length > limit) clean = `${clean.slice(0, limit)}…`;
   for (const [find, replace] of shapes) clean = clean.replace(find, replace);
   return clean;
 }

@@ -69,14 +69,15 @@ export function readTail(file: string, judge: () => Enough): RawTail {
 }
 
 function readBack(file: string, newestPart: number | undefined, enough: Enough): RawTail {
-  const files = [file, ...partsOf(file).map(({ path }) => path)];
-  const descriptors = files.map(openOrNothing).filter((descriptor) => descriptor !== undefined);
+  const paths = [file, ...partsOf(file).map(({ path }) => path)];
+  const descriptors = paths.map(openOrNothing).filter((descriptor) => descriptor !== undefined);
   try {
-    const [current] = descriptors;
-    const size = current === undefined ? 0 : fstatSync(current).size;
+    // Looked at once: what is written meanwhile is for the next look.
+    const files = descriptors.map((descriptor) => ({ descriptor, size: fstatSync(descriptor).size }));
+    const size = files[0]?.size ?? 0;
     const lines: string[] = [];
     let last: Buffer | undefined;
-    for (const line of linesBackward(descriptors)) {
+    for (const line of linesBackward(files)) {
       // What stands behind the last line feed comes first.
       if (last === undefined) {
         last = line;
@@ -102,11 +103,17 @@ function openOrNothing(path: string): number | undefined {
   }
 }
 
+interface OpenFile {
+  readonly descriptor: number;
+  /** Bytes that are looked at. */
+  readonly size: number;
+}
+
 /** The lines, the newest first; the first of all is what stands behind the last line feed, and may be empty. */
-function* linesBackward(descriptors: readonly number[]): Generator<Buffer, void, undefined> {
+function* linesBackward(files: readonly OpenFile[]): Generator<Buffer, void, undefined> {
   /** The end of a line whose beginning is not read yet. */
   let rest: Buffer = Buffer.alloc(0);
-  for (const block of blocksBackward(descriptors)) {
+  for (const block of blocksBackward(files)) {
     let all = Buffer.concat([block, rest]);
     for (let at = all.lastIndexOf(lineFeed); at >= 0; at = all.lastIndexOf(lineFeed)) {
       yield all.subarray(at + 1);
@@ -120,10 +127,10 @@ function* linesBackward(descriptors: readonly number[]): Generator<Buffer, void,
   if (rest.length > 0) yield rest;
 }
 
-function* blocksBackward(descriptors: readonly number[]): Generator<Buffer, void, undefined> {
+function* blocksBackward(files: readonly OpenFile[]): Generator<Buffer, void, undefined> {
   let left = backLimit;
-  for (const descriptor of descriptors) {
-    let position = fstatSync(descriptor).size;
+  for (const { descriptor, size } of files) {
+    let position = size;
     while (position > 0 && left > 0) {
       const block = Buffer.alloc(Math.min(chunkBytes, position));
       position -= block.length;

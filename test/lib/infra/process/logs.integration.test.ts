@@ -1,11 +1,14 @@
+import { spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { LogCursor } from '../../../../src/lib/infra/process/log-cursor.ts';
 import { partsOf, rotateLog } from '../../../../src/lib/infra/process/log-rotation.ts';
-import { tailLines } from '../../../../src/lib/infra/process/log-tail.ts';
+import { readTail, tailLines } from '../../../../src/lib/infra/process/log-tail.ts';
 import { logFileOf } from '../../../../src/lib/infra/process/logs.ts';
 import { temporaryFolder } from '../../../helpers/temporary-folder.ts';
+import { until } from '../../../helpers/until.ts';
 
 describe('the logs of services', () => {
   it('gives the last lines, however long the file', async () => {
@@ -18,6 +21,27 @@ describe('the logs of services', () => {
     expect(tailLines(file, 0)).toEqual([]);
     appendFileSync(file, 'unfinished');
     expect(tailLines(file, 1)).toEqual(['unfinished']);
+  });
+
+  it('a cursor goes on right behind the last line that was read, while another process writes', async () => {
+    await using folder = await temporaryFolder();
+    const file = join(folder.path, 'x.log');
+    const writer = spawn(process.execPath, [
+      '-e',
+      `const fs = require('node:fs'); const to = fs.openSync(${JSON.stringify(file)}, 'a');
+       for (let n = 0; n < 1_000_000; n += 1) fs.writeSync(to, 'line ' + n + '\\n');`,
+    ]);
+    try {
+      await until('the file', () => existsSync(file));
+      for (let look = 0; look < 3_000; look += 1) {
+        const { lines, position } = readTail(file, () => () => true);
+        const [next = ''] = new LogCursor(file, position).next();
+        const last = Number(lines.at(-1)?.slice('line '.length) ?? -1);
+        if (next !== '') expect(next).toBe(`line ${last + 1}`);
+      }
+    } finally {
+      writer.kill('SIGKILL');
+    }
   });
 
   it('reads on into the rotated parts', async () => {
