@@ -107,6 +107,10 @@ describe.skipIf(process.platform !== 'linux')('infra services install and uninst
     const shown = await run('install', '--dry-run');
     expect(shown.code, shown.stderr).toBe(0);
     expect(shown.stdout).toContain('User=nobody');
+    expect((await run('install', '--dry-run', '--profile', 'local')).stdout).toContain('SYSTEMPROMPT_PROFILE=local');
+    const unknown = await run('install', '--dry-run', '--profile', 'nope');
+    expect(unknown.code).toBe(3);
+    expect(unknown.stderr).toContain('There is: local');
     const user = await run('install', '--user', '--dry-run');
     expect(user.code).toBe(2);
     expect(existsSync(config)).toBe(false);

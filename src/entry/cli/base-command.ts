@@ -53,6 +53,9 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
   /** A destructive command that first finds out what it would do, shows it, and calls {@link confirmed} itself. */
   protected readonly confirmsItself: boolean = false;
 
+  /** A command that root may run in the project of somebody else, and that looks for the profile there itself. */
+  protected readonly findsProfileItself: boolean = false;
+
   /** Does the work. Errors are thrown, never printed. */
   protected abstract execute(): Promise<Artifact>;
 
@@ -90,7 +93,7 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
     this.args = parsed.args as ArgsOf<T>;
     await using context = new CommandContext({ cwd: session.cwd, env: session.env, profile: session.profile });
     this.context = context;
-    await context.requireKnownProfile();
+    if (!this.findsProfileItself) await context.requireKnownProfile();
     if (session.delegated) context.actor = await admitDelegate(this.ctor.id, declaration, context, session.env);
     if (declaration.effect === 'destructive' && !this.confirmsItself)
       await confirmDestruction(this.ctor.id, parsed.flags, session);

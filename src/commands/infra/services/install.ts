@@ -29,6 +29,7 @@ export default class Install extends BaseCommand<typeof Install> {
     'dry-run': boolean({ summary: 'Show the file and the commands, and change nothing' }),
     yes: boolean({ char: 'y', summary: 'Write it without asking' }),
   };
+  protected override readonly findsProfileItself = true;
 
   protected async execute(): Promise<Artifact> {
     const { flags, output } = this;

@@ -25,6 +25,7 @@ export default class Uninstall extends BaseCommand<typeof Uninstall> {
     system: boolean({ exclusive: ['user'], summary: 'Look at the service manager of the machine only' }),
     yes: boolean({ char: 'y', summary: 'Remove it without asking' }),
   };
+  protected override readonly findsProfileItself = true;
 
   protected async execute(): Promise<Artifact> {
     const { flags, output } = this;

@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { syncFolder, writeFileAtomic } from '../../infra/config/atomic-file.ts';
 import { type InstanceSite, requireInstanceSite } from '../../infra/config/instance-site.ts';
+import { requireProfile } from '../../infra/config/profile.ts';
 import { accountOf, barrierFor } from '../../infra/process/accounts.ts';
 import { ConflictError, ForbiddenError, NotFoundError, PreconditionError, UsageError } from '../../shared/errors.ts';
 import { disabling, enabling, enablingLinks, forgetting, type ManagerStep, runSteps } from './manager.ts';
@@ -37,10 +38,11 @@ export interface InstallPlan {
 /**
  * Looks at everything, changes nothing.
  * @throws PreconditionError without an instance, or for a file of somebody else in that place; UsageError for root that
- *   does not say as whom the system shall run; ForbiddenError; NotFoundError for an account that there is not
+ *   does not say as whom the system shall run; ForbiddenError; NotFoundError for an account or a profile that there is not
  */
 export async function planInstall(request: InstallRequest): Promise<InstallPlan> {
   const site = await requireInstanceSite(request.cwd, request.env);
+  await requireProfile(site, request.profile);
   const scope = request.scope ?? defaultScope();
   const account = await accountFor(request, site, scope);
   const file = bootFile(site.id, scope, request.env);

@@ -34,15 +34,10 @@ export function profileFile(instance: Pick<Instance, 'dir'>, name: string): stri
 }
 
 /**
- * Reads a profile. Precedence: environment, then the file, then the defaults; a flag reaches us as environment.
- * @throws UsageError for what can't be a profile's name, NotFoundError when there is none of that name,
- *   ConfigInvalidError with every finding, PreconditionError for a broken override in the environment
+ * Checks that there is a profile of that name; it is not read.
+ * @throws UsageError for what can't be a profile's name, NotFoundError when there is none of that name
  */
-export async function loadProfile(
-  instance: Pick<Instance, 'dir'>,
-  name: string = profileName(),
-  env: NodeJS.ProcessEnv = process.env,
-): Promise<Profile> {
+export async function requireProfile(instance: Pick<Instance, 'dir'>, name: string): Promise<void> {
   if (!NAME.test(name)) {
     throw new UsageError('That is no name for a profile.', {
       hint: 'Use lower-case letters, digits and dashes, at most 50.',
@@ -56,6 +51,19 @@ export async function loadProfile(
       data: { profile: name, available },
     });
   }
+}
+
+/**
+ * Reads a profile. Precedence: environment, then the file, then the defaults; a flag reaches us as environment.
+ * @throws UsageError for what can't be a profile's name, NotFoundError when there is none of that name,
+ *   ConfigInvalidError with every finding, PreconditionError for a broken override in the environment
+ */
+export async function loadProfile(
+  instance: Pick<Instance, 'dir'>,
+  name: string = profileName(),
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Profile> {
+  await requireProfile(instance, name);
   const [{ parseYamlFile }, { profileFileSchema }] = await Promise.all([
     import('./yaml.ts'),
     import('./profile-schema.ts'),
