@@ -37,7 +37,8 @@ export async function confirmed(
 ): Promise<void> {
   if (flags['yes'] === true) return;
   const name = what.id.replaceAll(':', ' ');
-  if (session.nonInteractive || session.json) {
+  // Who does not see the question can't answer it either.
+  if (session.nonInteractive || session.json || session.stderr.isTTY !== true) {
     throw new AnswerNeededError(`${name} ${what.effect} and was not confirmed`, {
       hint: 'Add --yes to confirm',
       next: [`${name} --help`],

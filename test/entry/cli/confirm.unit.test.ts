@@ -11,6 +11,7 @@ const session = (stream: never, ...argv: string[]) =>
 
 it.each([
   ['without a terminal', session(pipe)],
+  ['where the question would not be seen', { ...session(terminal), stderr: pipe }],
   ['with --non-interactive', session(terminal, '--non-interactive')],
   ['with --json', session(terminal, '--json')],
 ])('asks for the flag %s', async (_name, where) => {

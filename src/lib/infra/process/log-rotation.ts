@@ -63,6 +63,7 @@ export function rotateLog(file: string, { maxBytes, maxFiles }: LogLimits): bool
   if (size < maxBytes) return false;
   const mark = rotatingMark(file);
   if (!take(file, mark)) return false;
+  let emptied = false;
   try {
     // The oldest goes first: on a full disk its space is what the copy needs.
     for (const { path, age } of partsOf(file)) if (age >= maxFiles - 1) rmSync(path, { force: true });
@@ -74,6 +75,7 @@ export function rotateLog(file: string, { maxBytes, maxFiles }: LogLimits): bool
       shift(file);
       catchUp(source, copy);
       ftruncateSync(source, 0);
+      emptied = true;
     } finally {
       closeSync(source);
       closeSync(copy);
@@ -81,7 +83,8 @@ export function rotateLog(file: string, { maxBytes, maxFiles }: LogLimits): bool
     renameSync(mark, partOf(file, 1));
     return true;
   } catch (error) {
-    rmSync(mark, { force: true });
+    // Once the file is empty the copy is all there is; a later look makes it the part that it was to become.
+    if (!emptied) rmSync(mark, { force: true });
     throw error;
   }
 }
