@@ -10,7 +10,8 @@ const health = JSON.stringify({
   version: '1',
 });
 let draining = false;
-const server = createServer(async (request, response) => {
+// Idle connections are kept for longer than they idle between two health checks, as the product's own services do.
+const server = createServer({ keepAliveTimeout: 75_000 }, async (request, response) => {
   if (request.url !== '/healthz') await delay(5);
   response.writeHead(200, { 'content-type': 'application/json', ...(draining ? { connection: 'close' } : {}) });
   response.end(health);

@@ -81,6 +81,24 @@ describe('promise 5, health without doubt', () => {
     expect(await system.footprint()).toEqual(noFootprint);
   });
 
+  it('who no longer listens is found, although it still answers over the connection that is open', async () => {
+    system.policy({ livenessEveryMs: 100, connectionMs: 1_000 });
+    const { client } = await system.start([
+      { name: 'u', program: 'unlistens', port: system.port(0), graceMs: 200, env: { GATE: system.gate } },
+    ]);
+    const first = await system.state(client, 'u', ready);
+    system.openGate();
+    const missed = await system.state(client, 'u', ({ health }) => health?.firstFailureAt !== undefined);
+    expect(missed.health?.reason).toBe('no answer (ECONNREFUSED)');
+    // It had answered again and again without listening.
+    expect(missed.health?.checks).toBeGreaterThan(3);
+    rmSync(system.gate);
+    const second = await system.state(client, 'u', ({ generation, state }) => generation === 2 && state === 'ready');
+    expect(second.instanceId).not.toBe(first.instanceId);
+    await system.stop(client);
+    expect(await system.footprint()).toEqual(noFootprint);
+  });
+
   it('not ready by its own word: out of routing, never restarted, and back by itself', async () => {
     const { client } = await system.start([
       { name: 'mcp:a', program: 'flaps', port: system.port(0), env: { GATE: system.gate } },

@@ -8,6 +8,7 @@ import { createLocalInstance, type Instance } from '../../src/lib/infra/config/i
 import { openSecretStore, type SecretStore } from '../../src/lib/infra/config/secrets.ts';
 import { type EmbeddedPostgres, embeddedPostgres } from '../../src/lib/infra/process/postgres.ts';
 import { rootInstanceDir } from '../../src/lib/infra/process/postgres-place.ts';
+import { ProbeConnection } from '../../src/lib/infra/process/probe-connection.ts';
 import { newId, type ServiceInstanceId } from '../../src/lib/shared/ids.ts';
 
 /** An instance of its own, whose database can be started as the supervisor would. */
@@ -52,8 +53,9 @@ export class EmbeddedFixture {
     });
     const pid = child.pid ?? 0;
     const signal = AbortSignal.timeout(20_000);
+    const connection = new ProbeConnection();
     for (;;) {
-      const result = await service.probe({ instanceId, pid, port, signal });
+      const result = await service.probe({ instanceId, pid, port, signal, timeoutMs: 20_000, connection });
       if (result.ready) return { child, pid, detail: result.detail, stderr: () => stderr };
       if (child.exitCode !== null || signal.aborted) throw new Error(`not ready: ${result.reason}\n${stderr}`);
       await delay(20);

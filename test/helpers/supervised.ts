@@ -38,6 +38,7 @@ const quickPolicy: SupervisionPolicy = {
   backoffMinMs: 50,
   backoffMaxMs: 200,
   livenessEveryMs: 100,
+  connectionMs: 100,
   readinessEveryMs: 50,
   resourcesEveryMs: 100,
   probeTimeoutMs: 500,

@@ -11,7 +11,7 @@ export class HealthRecord {
   #consecutive = 0;
   #firstFailureAt: Date | undefined;
   #failure: string | undefined;
-  #latencies: number[] = [];
+  readonly #latencies: number[] = [];
   /** Why it takes no requests although it is alive; empty when it gave no reason. */
   #notReady: string | undefined;
   #tools: number | undefined;
@@ -70,7 +70,8 @@ export class HealthRecord {
     this.#consecutive = 0;
     this.#firstFailureAt = undefined;
     this.#failure = undefined;
-    this.#latencies = [...this.#latencies.slice(1 - latenciesKept), Math.round(latencyMs * 10) / 10];
+    this.#latencies.push(Math.round(latencyMs * 10) / 10);
+    if (this.#latencies.length > latenciesKept) this.#latencies.shift();
     this.#take(result);
   }
 
@@ -116,7 +117,7 @@ export class HealthRecord {
       ...(this.#firstFailureAt === undefined ? {} : { firstFailureAt: this.#firstFailureAt.toISOString() }),
       downtimeMs: Math.round(downtime),
       ...(latencyMs === undefined ? {} : { latencyMs }),
-      latencies: this.#latencies,
+      latencies: [...this.#latencies],
       ...(this.#tools === undefined ? {} : { tools: this.#tools }),
       ...(this.#eventLoopDelayMs === undefined ? {} : { eventLoopDelayMs: this.#eventLoopDelayMs }),
     };

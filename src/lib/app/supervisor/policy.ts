@@ -8,6 +8,11 @@ export interface SupervisionPolicy {
   /** Health checks of a ready service, and how many may be missed in a row. */
   readonly livenessEveryMs: number;
   readonly livenessMisses: number;
+  /**
+   * For how long the checks of a ready service go over one connection. A new one shows that it still listens: who does not
+   * is found after this, the misses and what a check may come late, together less than 30 s.
+   */
+  readonly connectionMs: number;
   /** How soon after a miss a process is asked again that does not run at all (SIGSTOP): it is no busy one that needs time. */
   readonly haltedRetryMs: number;
   /** How often a service that tells readiness from liveness is asked. */
@@ -47,6 +52,7 @@ export const defaultPolicy: SupervisionPolicy = {
   probeTimeoutMs: 2_000,
   livenessEveryMs: 5_000,
   livenessMisses: 3,
+  connectionMs: 14_000,
   haltedRetryMs: 1_000,
   readinessEveryMs: 2_000,
   resourcesEveryMs: 5_000,

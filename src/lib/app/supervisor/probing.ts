@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { ProbeConnection } from '../../infra/process/probe-connection.ts';
 import { isShortage, pastShortage } from '../../infra/process/shortage.ts';
 import type { ProbeResult, ServiceSpec } from '../../infra/process/spec.ts';
 import type { HealthRecord } from './health-record.ts';
@@ -12,9 +13,9 @@ function probeOnce(
   run: Run,
   policy: SupervisionPolicy,
   signal: AbortSignal,
-  keptConnection = false,
+  connection: ProbeConnection,
 ): Promise<ProbeResult> {
-  return pastShortage(() => check(spec, run, policy, signal, keptConnection), signal);
+  return pastShortage(() => check(spec, run, policy, signal, connection), signal);
 }
 
 /** A check that throws is a check that failed. */
@@ -23,19 +24,25 @@ async function check(
   run: Run,
   policy: SupervisionPolicy,
   signal: AbortSignal,
-  keptConnection: boolean,
+  connection: ProbeConnection,
 ): Promise<ProbeResult> {
   const { instanceId, port } = run.record;
-  const bound = AbortSignal.any([signal, AbortSignal.timeout(policy.probeTimeoutMs)]);
   try {
-    const result = await spec.probe({ instanceId, pid: run.pid, port, signal: bound, keptConnection });
+    const timeoutMs = policy.probeTimeoutMs;
+    const result = await spec.probe({ instanceId, pid: run.pid, port, signal, timeoutMs, connection });
     // Whoever answered: without the process it was not ours.
-    return result.ready && !(await run.alive()) ? { ready: false, reason: 'its process has ended' } : result;
+    return result.ready && run.ended ? { ready: false, reason: 'its process has ended' } : result;
   } catch (error) {
-    if (bound.aborted) return { ready: false, reason: 'no answer in time' };
     if (isShortage(error)) throw error;
     return { ready: false, reason: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/** A connection for the checks of one run, until the signal fires. */
+function connectionUntil(signal: AbortSignal): ProbeConnection {
+  const connection = new ProbeConnection();
+  signal.addEventListener('abort', () => connection.close(), { once: true });
+  return connection;
 }
 
 /**
@@ -78,9 +85,11 @@ async function untilGood(
   let pause = policy.probeMinMs;
   let left = spec.readyTimeoutMs;
   let result: ProbeResult = { ready: false, reason: 'no health check was made' };
+  const connection = connectionUntil(signal);
   while (left > 0) {
     const since = performance.now();
-    result = judge(await probeOnce(spec, run, policy, signal));
+    result = judge(await probeOnce(spec, run, policy, signal, connection));
+    connection.close();
     if (result.ready) return result;
     await delay(pause, undefined, { signal });
     pause = Math.min(policy.probeMaxMs, pause * 1.2);
@@ -113,13 +122,14 @@ export async function watchHealth(watch: HealthWatch, signal: AbortSignal): Prom
   const { spec, run, policy, timetable, record } = watch;
   // Of an adopted run nothing is known yet.
   let pause = run.adopted ? 0 : policy.readinessEveryMs;
-  let connectedAt = Number.NEGATIVE_INFINITY;
+  const connection = connectionUntil(signal);
+  let due = performance.now();
   for (;;) {
-    await timetable.pause(pause, signal);
+    due = await timetable.pause(pause, signal, due);
+    // An open connection still reaches a process that no longer listens.
+    if ((connection.ageMs ?? 0) >= policy.connectionMs) connection.close();
     const since = performance.now();
-    const kept = since - connectedAt < policy.livenessEveryMs;
-    if (!kept) connectedAt = since;
-    const result = await probeOnce(spec, run, policy, signal, kept);
+    const result = await probeOnce(spec, run, policy, signal, connection);
     signal.throwIfAborted();
     const { serving, consecutive } = record;
     record.checked(result, performance.now() - since);

@@ -1,5 +1,6 @@
 import { isAlive, type ProcessIdentity } from '../../infra/process/identity.ts';
 import { markedProcesses, markOf } from '../../infra/process/marker.ts';
+import { ProbeConnection } from '../../infra/process/probe-connection.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import type { ServiceInstanceId } from '../../shared/ids.ts';
 import type { SupervisionPolicy } from './policy.ts';
@@ -84,11 +85,16 @@ async function isHealthy(
   policy: SupervisionPolicy,
 ): Promise<boolean> {
   if (identity === undefined || instanceId === undefined) return false;
+  const connection = new ProbeConnection();
+  const timeoutMs = policy.probeTimeoutMs;
+  const signal = AbortSignal.timeout(timeoutMs);
   try {
-    const signal = AbortSignal.timeout(policy.probeTimeoutMs);
-    return (await spec.probe({ instanceId, pid: identity.pid, port, signal })).ready && (await isAlive(identity));
+    const { ready } = await spec.probe({ instanceId, pid: identity.pid, port, signal, timeoutMs, connection });
+    return ready && (await isAlive(identity));
   } catch {
     return false; // a check that fails to run is a check that failed
+  } finally {
+    connection.close();
   }
 }
 

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { isAlive, type ProcessIdentity, processInfo } from '../../infra/process/identity.ts';
+import type { ExitPoll } from '../../infra/process/exit-poll.ts';
+import { type ProcessIdentity, processInfo } from '../../infra/process/identity.ts';
 import { logFileOf, pruneLogs } from '../../infra/process/logs.ts';
 import type { Markers } from '../../infra/process/marker.ts';
 import { pastShortage } from '../../infra/process/shortage.ts';
@@ -39,6 +39,7 @@ export class Run {
   /** On the monotonic clock, in ms; for an adopted run the time of adoption. */
   readonly startedAt = performance.now();
   readonly #installation: Installation;
+  #ended = false;
 
   private constructor(
     installation: Installation,
@@ -52,6 +53,9 @@ export class Run {
     this.logFile = logFile;
     this.exited = exited;
     this.adopted = adopted;
+    void exited.then(() => {
+      this.#ended = true;
+    });
   }
 
   /** @throws the operating system's error when the program can't be executed */
@@ -77,17 +81,24 @@ export class Run {
   }
 
   /** Takes over a process that another supervisor started; its end is noticed by looking. */
-  static adopt(installation: Installation, service: string, record: ProcessRecord, pollMs: number): Run {
+  static adopt(installation: Installation, service: string, record: ProcessRecord, exits: ExitPoll): Run {
     const logFile = logFileOf(installation.logsDir, service, record.instanceId);
-    return new Run(installation, record, logFile, endOf(record.identity, pollMs), true);
+    return new Run(
+      installation,
+      record,
+      logFile,
+      exits.gone(record.identity).then(() => null),
+      true,
+    );
   }
 
   get pid(): number {
     return this.record.identity.pid;
   }
 
-  alive(): Promise<boolean> {
-    return isAlive(this.record.identity);
+  /** As far as we were told: a parent is told at once, of an adopted process we hear by looking. */
+  get ended(): boolean {
+    return this.#ended;
   }
 
   /** Whether it was stopped by a signal and does not run, other than one that is merely busy. Told on Linux and macOS alike by `T`. */
@@ -100,10 +111,4 @@ export class Run {
     const { identity, instanceId } = this.record;
     return pastShortage(() => terminate({ identity, instanceId, installationId: this.#installation.id }, how));
   }
-}
-
-async function endOf(identity: ProcessIdentity, pollMs: number): Promise<null> {
-  // Unreferenced: looking must not keep a supervisor alive that has nothing else to do.
-  while (await pastShortage(() => isAlive(identity))) await delay(pollMs, undefined, { ref: false });
-  return null;
 }

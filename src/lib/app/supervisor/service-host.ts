@@ -1,3 +1,4 @@
+import type { ExitPoll } from '../../infra/process/exit-poll.ts';
 import type { ResourceSampler } from '../../infra/process/resource-sampler.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import type { Termination } from '../../infra/process/terminate.ts';
@@ -44,6 +45,8 @@ export interface ServiceHost {
   /** For all that is done again and again. */
   readonly timetable: Timetable;
   readonly sampler: ResourceSampler;
+  /** Tells when adopted processes end. */
+  readonly exits: ExitPoll;
   /** Resolves when processes may be started and ended on the supervisor's own account. */
   mayAct(service: SupervisedService, signal?: AbortSignal): Promise<void>;
   /** False while {@link mayAct} would wait. */

@@ -43,9 +43,9 @@ export class ServiceProcess {
 
   /** Takes over the process of an earlier supervisor. */
   adopt(record: ProcessRecord): Run {
-    const { installation, policy } = this.#host;
+    const { installation, exits } = this.#host;
     this.#host.begun(record.instanceId);
-    return this.#hold(Run.adopt(installation, this.#service.name, record, policy.adoptedPollMs));
+    return this.#hold(Run.adopt(installation, this.#service.name, record, exits));
   }
 
   /** @throws what preparing, choosing a port and executing throw; the signal's reason */

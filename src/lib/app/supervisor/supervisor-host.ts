@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { ExitPoll } from '../../infra/process/exit-poll.ts';
 import { ResourceSampler } from '../../infra/process/resource-sampler.ts';
 import type { Termination } from '../../infra/process/terminate.ts';
 import type { ServiceInstanceId } from '../../shared/ids.ts';
@@ -24,8 +25,8 @@ export interface SupervisorHostOptions {
   readonly log: SupervisorLog;
 }
 
-/** Fine enough for what is done every two seconds or less often. */
-const timetableGrainMs = 250;
+/** Fine enough for what is done every two seconds or less often, and coarse enough that many are done at once. */
+const timetableGrainMs = 500;
 
 /** The supervisor as its services see it: whether they may act, their ports, and who hears what becomes of them. */
 export class SupervisorHost implements ServiceHost {
@@ -33,6 +34,7 @@ export class SupervisorHost implements ServiceHost {
   readonly policy: SupervisionPolicy;
   readonly timetable: Timetable;
   readonly sampler: ResourceSampler;
+  readonly exits: ExitPoll;
   readonly fence = new Fence();
   readonly recorder: Recorder;
   readonly records: DatabaseRecordFile;
@@ -58,6 +60,7 @@ export class SupervisorHost implements ServiceHost {
     });
     this.books = new Bookkeeping(id, this.recorder, this.records, log);
     this.ports = new PortClaims({ installationId: id, waitMs: policy.portWaitMs });
+    this.exits = new ExitPoll(policy.adoptedPollMs);
     this.sampler = new ResourceSampler(id, policy.resourcesEveryMs, (error) => {
       log.error({ err: error }, 'what the services take up could not be looked at');
     });

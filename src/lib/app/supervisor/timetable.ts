@@ -13,11 +13,16 @@ export class Timetable {
     this.#grainMs = grainMs;
   }
 
-  /** Resolves after at least `ms` on the monotonic clock. Rejects with the signal's reason when that fires first. */
-  pause(ms: number, signal: AbortSignal): Promise<void> {
+  /**
+   * Waits for at least `ms`. Rejects with the signal's reason when that fires first.
+   * @param since from when on, on the monotonic clock: what is given the moment of its last turn keeps its interval
+   * @returns the moment for which this turn was meant
+   */
+  pause(ms: number, signal: AbortSignal, since = performance.now()): Promise<number> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
-      const slot = Math.ceil((performance.now() + ms) / this.#grainMs);
+      const earliest = Math.max(performance.now(), since + ms);
+      const slot = Math.ceil(earliest / this.#grainMs);
       const due = this.#slots.get(slot) ?? new Set();
       this.#slots.set(slot, due);
       const abort = (): void => {
@@ -26,7 +31,7 @@ export class Timetable {
       };
       const done = (): void => {
         signal.removeEventListener('abort', abort);
-        resolve();
+        resolve(slot * this.#grainMs);
       };
       due.add(done);
       signal.addEventListener('abort', abort, { once: true });

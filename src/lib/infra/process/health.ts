@@ -1,14 +1,10 @@
-import { Agent, type RequestOptions, request } from 'node:http';
+import { NoAnswerInTime, type ProbeAnswer } from './probe-connection.ts';
 import { isShortage } from './shortage.ts';
 import type { ProbeContext, ProbeResult, ReportedHealth } from './spec.ts';
 
-const bodyLimit = 64 * 1024;
 const reasonLimit = 300;
 /** Tells a service that it is its supervisor who asks: facts that are kept from check to check begin anew. */
 export const probeHeader = 'x-systemprompt-probe';
-
-/** A check on an open connection costs the supervisor half of one that connects (0.09 to 0.24 ms, Node 24). */
-const kept = new Agent({ keepAlive: true, maxFreeSockets: 1 });
 
 /**
  * Asks `GET /healthz`. Ready only when the answer carries the id of the very run that was started: another
@@ -20,14 +16,20 @@ export async function httpHealth(
   context: ProbeContext,
   at: string | { readonly socketPath: string } = '127.0.0.1',
 ): Promise<ProbeResult> {
-  const { port, instanceId, pid } = context;
+  const { port, instanceId, pid, connection, timeoutMs } = context;
   if (port === undefined) return { ready: false, reason: 'it has no port' };
-  let answer: Answer;
+  const address = typeof at === 'string' ? { host: at, port } : { path: at.socketPath };
+  const host = typeof at === 'string' ? `${at}:${port}` : 'localhost';
+  const request = `GET /healthz HTTP/1.1\r\nHost: ${host}\r\n${probeHeader}: ${instanceId}\r\n\r\n`;
+  let answer: ProbeAnswer;
   try {
-    answer = await ask(typeof at === 'string' ? { host: at, port } : at, context);
+    answer = await connection.ask(address, request, timeoutMs);
   } catch (error) {
     if (isShortage(error)) throw error;
-    return { ready: false, reason: context.signal.aborted ? 'no answer in time' : `no answer (${messageOf(error)})` };
+    return {
+      ready: false,
+      reason: error instanceof NoAnswerInTime ? error.message : `no answer (${messageOf(error)})`,
+    };
   }
   if (answer.status !== 200) return { ready: false, reason: `/healthz answered ${answer.status}` };
   const health = parse(answer.body);
@@ -38,44 +40,6 @@ export async function httpHealth(
     return { ready: false, reason: `port ${port} is answered by process ${String(health['pid'])}` };
   }
   return { ready: true, health: reported(health) };
-}
-
-type Address = { readonly host: string; readonly port: number } | { readonly socketPath: string };
-
-async function ask(address: Address, { signal, instanceId, keptConnection }: ProbeContext): Promise<Answer> {
-  const target = { ...address, signal, headers: { [probeHeader]: instanceId } };
-  if (keptConnection === true) {
-    try {
-      return await get({ ...target, agent: kept });
-    } catch (error) {
-      // The other side may have closed it the moment before.
-      if (signal.aborted || !(error instanceof Error && 'code' in error && error.code === 'ECONNRESET')) throw error;
-    }
-  }
-  // One of its own: a connection that is open still reaches a process that no longer listens.
-  return get({ ...target, agent: false });
-}
-
-interface Answer {
-  readonly status: number;
-  readonly body: string;
-}
-
-function get(target: RequestOptions): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const sent = request({ ...target, path: '/healthz' }, (response) => {
-      let body = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk: string) => {
-        body += chunk;
-        if (body.length > bodyLimit) response.destroy(new Error('the answer is too long'));
-      });
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
-      response.on('error', reject);
-    });
-    sent.on('error', reject);
-    sent.end();
-  });
 }
 
 /** Only what has the right form counts; a program of somebody else's may say anything. */

@@ -141,7 +141,7 @@ function argumentsOf(dataDir: string, socketDir: string, port: number): string[]
 
 /** Ready is what answers a query and is our cluster: another server may have our port, or a copy of our data. */
 async function probe(config: ConnectionConfig, state: PostgresState, context: ProbeContext): Promise<ProbeResult> {
-  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]);
+  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(Math.min(PROBE_TIMEOUT_MS, context.timeoutMs))]);
   try {
     const [row] = await withSession(config, { applicationName: 'systemprompt probe', signal }, (session) =>
       session.query<{ id: string; dir: string }>(

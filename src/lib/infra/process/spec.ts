@@ -1,4 +1,5 @@
 import type { ServiceInstanceId } from '../../shared/ids.ts';
+import type { ProbeConnection } from './probe-connection.ts';
 
 export type ServiceKind = 'database' | 'api' | 'scheduler' | 'mcp' | 'agent';
 
@@ -28,9 +29,11 @@ export interface ProbeContext {
   readonly instanceId: ServiceInstanceId;
   readonly pid: number;
   readonly port: number | undefined;
+  /** Ends the check; whoever fires it closes the connection as well. */
   readonly signal: AbortSignal;
-  /** A connection that is open already will do; without it a new one proves that it still listens. */
-  readonly keptConnection?: boolean;
+  readonly timeoutMs: number;
+  /** Over which this run is asked. One that is open reaches a process that no longer listens, too: a new one proves more. */
+  readonly connection: ProbeConnection;
 }
 
 /** What a service that answered says of itself. */

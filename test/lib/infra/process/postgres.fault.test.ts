@@ -10,6 +10,7 @@ import { openDatabase } from '../../../../src/lib/infra/database/connection.ts';
 import { withSession } from '../../../../src/lib/infra/database/session.ts';
 import { isPortFree } from '../../../../src/lib/infra/process/ports.ts';
 import { readPostgresState } from '../../../../src/lib/infra/process/postgres-state.ts';
+import { ProbeConnection } from '../../../../src/lib/infra/process/probe-connection.ts';
 import { listProcesses } from '../../../../src/lib/infra/process/table.ts';
 import { EmbeddedFixture } from '../../../helpers/embedded.ts';
 
@@ -229,7 +230,8 @@ describe('embedded PostgreSQL', () => {
       const file = join(fixture.instance.runDir, 'postgres.json');
       await fixture.secrets.set('database.superuser', await other.secrets.require('database.superuser'));
       await writeFile(file, JSON.stringify({ ...(await state()), socketDir: theirs?.socketDir, port: theirs?.port }));
-      const context = { instanceId: '' as never, pid: 1, port: undefined, signal: AbortSignal.timeout(5000) };
+      const at = { instanceId: '' as never, pid: 1, port: undefined };
+      const context = { ...at, signal: AbortSignal.timeout(5000), timeoutMs: 5000, connection: new ProbeConnection() };
       expect(await fixture.service.probe(context)).toEqual({
         ready: false,
         reason: 'another PostgreSQL answers there',
