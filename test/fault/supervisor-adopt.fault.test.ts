@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { identify, isAlive } from '../../src/lib/infra/process/identity.ts';
 import { markedProcesses } from '../../src/lib/infra/process/marker.ts';
@@ -45,6 +46,25 @@ describe('the supervisor survives itself', () => {
     // An adopted process is watched like one of our own.
     process.kill(after[0]?.pid ?? 0, 'SIGKILL');
     await system.state(second.client, 'a', ({ state, generation }) => state === 'ready' && generation === 2);
+    await system.stop(second.client);
+    expect(await system.footprint()).toEqual(noFootprint);
+  });
+
+  it('gives time to what is busy just then: silent for one check, it is adopted', async () => {
+    system.policy({ probeTimeoutMs: 1_500 });
+    const service = { name: 'a', program: 'good', port: system.port(0) };
+    const first = await system.start([service]);
+    const before = await system.state(first.client, 'a', ready);
+    await until('the row is written', async () => (await rows()).some(({ state }) => state === 'ready'));
+    first.client.close();
+    await system.kill(first.process);
+    process.kill(before.pid ?? 0, 'SIGSTOP');
+    const second = await system.start([service]);
+    await until('it looks', () => system.log().split('the epoch is ours').length === 3);
+    await delay(2_000);
+    process.kill(before.pid ?? 0, 'SIGCONT');
+    const after = await system.state(second.client, 'a', ready);
+    expect(after).toMatchObject({ adopted: true, instanceId: before.instanceId });
     await system.stop(second.client);
     expect(await system.footprint()).toEqual(noFootprint);
   });

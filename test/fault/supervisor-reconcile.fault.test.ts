@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SupervisorClient } from '../../src/lib/app/supervisor/client.ts';
@@ -130,6 +132,23 @@ describe('reconcile of a running system', () => {
     expect((await rows()).map(({ name }) => name)).toEqual(['broken', 'changed', 'fresh', 'same', 'stopped']);
     expect(planOf(await client.reconcile())).toEqual(after.services.map(({ name }) => `keep ${name}`));
     await system.stop(client);
+    expect(await system.footprint()).toEqual(noFootprint);
+  });
+
+  it('takes nobody for a stranger on its port who has it on another address', async () => {
+    const a = { name: 'a', program: 'good', port: system.port(0) };
+    const { client } = await system.start([a]);
+    await booted(client);
+    const neighbour = createServer().listen(system.port(0), '127.0.0.2');
+    await once(neighbour, 'listening');
+    try {
+      expect(planOf(await client.reconcile())).toEqual(['keep a']);
+      process.kill((await client.status()).services[0]?.pid ?? 0, 'SIGKILL');
+      await system.state(client, 'a', ({ generation, state }) => generation === 2 && state === 'ready');
+      await system.stop(client);
+    } finally {
+      neighbour.close();
+    }
     expect(await system.footprint()).toEqual(noFootprint);
   });
 

@@ -8,7 +8,7 @@ import type { DatabaseRecordFile } from './database-record.ts';
 import type { Journal } from './journal.ts';
 import type { ManagedService } from './managed-service.ts';
 import { portTaken } from './port-choice.ts';
-import { machinePorts, type PortLookup, whoHolds } from './port-holder.ts';
+import { type PortLookup, portsOf, whoHolds } from './port-holder.ts';
 import { findOrphans, type Observed, observe, planReconcile, type Recorded, type Step } from './reconcile.ts';
 import { dropService, readServices, type ServiceRow } from './repository.ts';
 import type { ProcessRecord } from './run.ts';
@@ -40,11 +40,12 @@ const shownLines = 20;
 export async function refuseTakenPorts(
   specs: readonly ServiceSpec[],
   installationId: string,
-  lookup: PortLookup = machinePorts(installationId),
+  lookup?: PortLookup,
 ): Promise<void> {
   for (const spec of specs) {
     if (spec.port === undefined || spec.port.range !== undefined) continue;
-    const held = await whoHolds(spec.port.preferred, lookup, { waitMs: 0 });
+    const ports = lookup ?? portsOf(spec.port, installationId);
+    const held = await whoHolds(spec.port.preferred, ports, { waitMs: 0 });
     if (held !== undefined && !held.ours) throw portTaken(spec, held.holder);
   }
 }

@@ -1,7 +1,7 @@
 import { freePort, isPortFree, type PortHolder } from '../../infra/process/ports.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import { PortTakenError } from '../../shared/errors.ts';
-import { machinePorts, strangerOn, whoHolds } from './port-holder.ts';
+import { portsOf, strangerOn, whoHolds } from './port-holder.ts';
 
 /**
  * The port for the next run of a service: the preferred one, else (when it may move) the next free one of its range. Waits
@@ -22,7 +22,7 @@ async function choosePort(
   if (port === undefined) return undefined;
   const { preferred, range, shared } = port;
   if (shared !== undefined) {
-    const stranger = await strangerOn(preferred, machinePorts(options.installationId, shared));
+    const stranger = await strangerOn(preferred, portsOf(port, options.installationId));
     if (stranger !== undefined) throw portTaken(spec, stranger);
     return preferred;
   }
@@ -36,7 +36,7 @@ async function choosePort(
       data: { service: spec.name, range },
     });
   }
-  const held = await whoHolds(preferred, machinePorts(options.installationId), options);
+  const held = await whoHolds(preferred, portsOf(port, options.installationId), options);
   if (held === undefined) return preferred;
   throw portTaken(spec, held.holder);
 }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { markOf } from '../../infra/process/marker.ts';
 import { holdersOf, isPortFree, type PortHolder } from '../../infra/process/ports.ts';
+import type { ServiceSpec } from '../../infra/process/spec.ts';
 
 /** How the machine is asked about a port. */
 export interface PortLookup {
@@ -27,7 +28,7 @@ const unseenMs = 300;
  * The lookup of this machine, for one installation.
  * @param options.loopback only who listens where a loopback address leads counts as a holder
  */
-export function machinePorts(installationId: string, { loopback = false } = {}): PortLookup {
+function machinePorts(installationId: string, { loopback = false } = {}): PortLookup {
   const isOurs = async (pid: number) => (await markOf(pid))?.installationId === installationId;
   return {
     isFree: isPortFree,
@@ -38,6 +39,14 @@ export function machinePorts(installationId: string, { loopback = false } = {}):
       return holders[0];
     },
   };
+}
+
+/**
+ * The lookup for a service's port. Unless it says otherwise it listens on loopback: whoever has the same port on another
+ * address alone is not in its way.
+ */
+export function portsOf({ shared }: NonNullable<ServiceSpec['port']>, installationId: string): PortLookup {
+  return machinePorts(installationId, shared ?? { loopback: true });
 }
 
 /**

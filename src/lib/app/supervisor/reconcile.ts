@@ -79,6 +79,7 @@ async function isOurs({ identity, instanceId }: Recorded, installationId: string
   return mark?.installationId === installationId && mark.instanceId === instanceId;
 }
 
+/** One that is silent is asked as often as a watch over it would: a busy moment at our boot is no reason to end it. */
 async function isHealthy(
   { identity, instanceId, port }: Recorded,
   spec: ServiceSpec,
@@ -87,10 +88,15 @@ async function isHealthy(
   if (identity === undefined || instanceId === undefined) return false;
   const connection = new ProbeConnection();
   const timeoutMs = policy.probeTimeoutMs;
-  const signal = AbortSignal.timeout(timeoutMs);
   try {
-    const { ready } = await spec.probe({ instanceId, pid: identity.pid, port, signal, timeoutMs, connection });
-    return ready && (await isAlive(identity));
+    for (let check = 0; check < policy.livenessMisses; check += 1) {
+      const since = performance.now();
+      const signal = AbortSignal.timeout(timeoutMs);
+      const { ready } = await spec.probe({ instanceId, pid: identity.pid, port, signal, timeoutMs, connection });
+      if (ready) return await isAlive(identity);
+      if (performance.now() - since < timeoutMs) return false;
+    }
+    return false;
   } catch {
     return false; // a check that fails to run is a check that failed
   } finally {

@@ -66,6 +66,8 @@ export interface ServiceHost {
   said(service: SupervisedService, level: 'info' | 'warn' | 'error', message: string): void;
   /** A run is about to be executed, or was taken over. */
   begun(instanceId: ServiceInstanceId): void;
+  /** It could not be executed: there is no such run. */
+  notBegun(service: SupervisedService, run: Pick<ProcessRecord, 'instanceId' | 'port'>): void;
   /**
    * Ends what of the service still listens on the port of a run that was ended; names a stranger and leaves him alone.
    * @returns the pids that even SIGKILL did not end

@@ -123,7 +123,12 @@ export class ServiceProcess {
     const { artefactHash, configHash } = spec;
     const facts = { instanceId, port, artefactHash, configHash };
     this.#host.begun(instanceId);
-    return await Run.spawn(this.#host.installation, name, command, facts);
+    try {
+      return await Run.spawn(this.#host.installation, name, command, facts);
+    } catch (error) {
+      this.#host.notBegun(this.#service, facts);
+      throw error;
+    }
   }
 
   #hold(run: Run): Run {

@@ -10,7 +10,7 @@ import type { Journal } from './journal.ts';
 import type { SupervisionPolicy } from './policy.ts';
 import { holderInWords, PortClaims, portTaken } from './port-choice.ts';
 import { clearPort } from './port-clearing.ts';
-import { machinePorts, strangerOn } from './port-holder.ts';
+import { portsOf, strangerOn } from './port-holder.ts';
 import { Recorder } from './recorder.ts';
 import { closeInterrupted } from './repository.ts';
 import type { Installation, ProcessRecord } from './run.ts';
@@ -124,9 +124,14 @@ export class SupervisorHost implements ServiceHost {
     this.runs.add(instanceId);
   }
 
+  notBegun({ name }: SupervisedService, { instanceId, port }: Pick<ProcessRecord, 'instanceId' | 'port'>): void {
+    this.runs.delete(instanceId);
+    this.ports.release(name, port);
+  }
+
   async verifyPort({ spec }: SupervisedService): Promise<void> {
     if (spec.port?.shared === undefined) return;
-    const stranger = await strangerOn(spec.port.preferred, machinePorts(this.installation.id, spec.port.shared));
+    const stranger = await strangerOn(spec.port.preferred, portsOf(spec.port, this.installation.id));
     if (stranger !== undefined) throw portTaken(spec, stranger);
   }
 

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { bootId, identify, linuxInfo, type ProcessIdentity } from './identity.ts';
+import { bootId, identify, linuxInfo, type ProcessIdentity, type ProcessInfo } from './identity.ts';
 import { setNiceness, underFileLimit } from './limits.ts';
 import type { Markers } from './marker.ts';
 import type { ProcessCommand } from './spec.ts';
@@ -42,8 +42,7 @@ export async function spawnService(
       ...(command.gid === undefined ? {} : { gid: command.gid }),
     });
     // Read at once: until the event loop turns, even a child that has already died is in the table with its start time.
-    const info = child.pid !== undefined && process.platform === 'linux' ? linuxInfo(child.pid) : undefined;
-    if (command.nice !== undefined && child.pid !== undefined) reniceOrKill(child, child.pid, command.nice);
+    const info = child.pid === undefined ? undefined : settleOrKill(child, child.pid, command.nice);
     const exited = new Promise<ExitStatus>((resolve) => {
       child.once('exit', (code, signal) => resolve({ code, signal }));
     });
@@ -60,11 +59,14 @@ export async function spawnService(
   }
 }
 
-function reniceOrKill(child: ChildProcess, pid: number, nice: number): void {
+/** What has to be done at once. @returns its line of the process table, on Linux */
+function settleOrKill(child: ChildProcess, pid: number, nice: number | undefined): ProcessInfo | undefined {
   try {
-    setNiceness(pid, nice);
+    if (nice !== undefined) setNiceness(pid, nice);
+    return process.platform === 'linux' ? linuxInfo(pid) : undefined;
   } catch (error) {
-    // It has hardly begun, so there is nothing to wait for; an error of the spawn itself is not ours to report now.
+    // Nobody would have it in care. It has hardly begun, so there is nothing to wait for; an error of the spawn itself is not
+    // ours to report now.
     child.once('error', () => {});
     child.kill('SIGKILL');
     throw error;
