@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -52,17 +53,17 @@ describe('the supervisor survives itself', () => {
 
   it('gives time to what is busy just then: silent for one check, it is adopted', async () => {
     system.policy({ probeTimeoutMs: 1_500 });
-    const service = { name: 'a', program: 'good', port: system.port(0) };
+    const service = { name: 'a', program: 'freezes', port: system.port(0), env: { GATE: system.gate } };
     const first = await system.start([service]);
     const before = await system.state(first.client, 'a', ready);
     await until('the row is written', async () => (await rows()).some(({ state }) => state === 'ready'));
     first.client.close();
     await system.kill(first.process);
-    process.kill(before.pid ?? 0, 'SIGSTOP');
+    system.openGate();
     const second = await system.start([service]);
     await until('it looks', () => system.log().split('the epoch is ours').length === 3);
     await delay(2_000);
-    process.kill(before.pid ?? 0, 'SIGCONT');
+    rmSync(system.gate);
     const after = await system.state(second.client, 'a', ready);
     expect(after).toMatchObject({ adopted: true, instanceId: before.instanceId });
     await system.stop(second.client);

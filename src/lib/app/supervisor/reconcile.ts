@@ -1,4 +1,4 @@
-import { isAlive, type ProcessIdentity } from '../../infra/process/identity.ts';
+import { isAlive, type ProcessIdentity, processInfo } from '../../infra/process/identity.ts';
 import { markedProcesses, markOf } from '../../infra/process/marker.ts';
 import { ProbeConnection } from '../../infra/process/probe-connection.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
@@ -94,7 +94,9 @@ async function isHealthy(
       const signal = AbortSignal.timeout(timeoutMs);
       const { ready } = await spec.probe({ instanceId, pid: identity.pid, port, signal, timeoutMs, connection });
       if (ready) return await isAlive(identity);
-      if (performance.now() - since < timeoutMs) return false;
+      // One that is stopped by a signal does not come round by itself.
+      const silent = performance.now() - since >= timeoutMs;
+      if (!silent || (await processInfo(identity.pid))?.state === 'T') return false;
     }
     return false;
   } catch {
