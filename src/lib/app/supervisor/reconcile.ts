@@ -95,7 +95,7 @@ async function isHealthy(
       const { ready } = await spec.probe({ instanceId, pid: identity.pid, port, signal, timeoutMs, connection });
       if (ready) return await isAlive(identity);
       // One that is stopped by a signal does not come round by itself.
-      const silent = performance.now() - since >= timeoutMs;
+      const silent = performance.now() - since >= 0.9 * timeoutMs;
       if (!silent || (await processInfo(identity.pid))?.state === 'T') return false;
     }
     return false;

@@ -18,6 +18,9 @@ export class NoAnswerInTime extends Error {
   }
 }
 
+/** Whoever asked wants to know it no longer. */
+class GivenUp extends Error {}
+
 /** The other side closed a connection that had been open for a while before it answered anything. */
 class ClosedBefore extends Error {}
 
@@ -61,7 +64,7 @@ export class ProbeConnection {
 
   /** Ends the connection, and a question that is under way. The next one opens another. */
   close(): void {
-    this.#over(new Error('the check was given up'));
+    this.#over(new GivenUp('the check was given up'));
   }
 
   #send(address: NetConnectOpts, request: string, timeoutMs: number): Promise<ProbeAnswer> {
@@ -131,7 +134,8 @@ export class ProbeConnection {
     clearTimeout(question.timer);
     const { reused, text, reject } = question;
     const failure = error ?? new Error('the connection was closed');
-    reject(reused && text === '' && !(failure instanceof NoAnswerInTime) ? new ClosedBefore(failure.message) : failure);
+    const ours = failure instanceof NoAnswerInTime || failure instanceof GivenUp;
+    reject(reused && text === '' && !ours ? new ClosedBefore(failure.message) : failure);
   }
 }
 

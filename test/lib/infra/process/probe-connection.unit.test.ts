@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ProbeConnection, parseAnswer } from '../../../../src/lib/infra/process/probe-connection.ts';
+import { until } from '../../../helpers/until.ts';
 
 const request = 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n';
 const whole = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi';
@@ -43,6 +44,22 @@ describe('the connection over which a process is asked', () => {
     expect(connection.ageMs).toBeGreaterThan(0);
     connection.close();
     await expect(connection.ask(address, request, 2_000)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
+
+  it('a question that is given up is not asked again', async () => {
+    const asked: number[] = [];
+    const { address, connections } = await serve((socket, nth) => {
+      asked.push(nth);
+      if (asked.length === 1) socket.write(whole);
+    });
+    const connection = new ProbeConnection();
+    await connection.ask(address, request, 2_000);
+    const second = connection.ask(address, request, 300);
+    await until('it is asked', () => asked.length === 2);
+    connection.close();
+    await expect(second).rejects.toThrow('given up');
+    expect(connections()).toBe(1);
+    expect(connection.ageMs).toBeUndefined();
   });
 
   it('opens another when the old one is closed instead of an answer, and only then', async () => {
