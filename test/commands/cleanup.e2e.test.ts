@@ -56,6 +56,12 @@ it('lists what is left of an instance that was killed, asks, and removes exactly
   const fresh = join(instance.dir, `.secrets.json.${randomUUID()}.tmp`);
   for (const path of [half, fresh]) await writeFile(path, '{');
   utimesSync(half, 0, 0);
+  // The drafts of a process that is gone, and of one that may be at it in another container.
+  const [draft = '', freshDraft = ''] = [0, 1].map(() =>
+    join(instance.root, `.systemprompt.new-${listener.pid}-${randomUUID()}`),
+  );
+  for (const path of [draft, freshDraft]) await mkdir(path);
+  utimesSync(draft, 0, 0);
   const logs = join(instance.logsDir, 'api');
   await mkdir(logs, { recursive: true });
   const runs = Array.from({ length: 12 }, () => randomUUID());
@@ -77,6 +83,7 @@ it('lists what is left of an instance that was killed, asks, and removes exactly
     expect(of(listed, 'socket')).toContain(instance.controlSocket);
     expect(of(listed, 'run file')).toEqual([join(instance.runDir, 'supervisor.json')]);
     expect(of(listed, 'half-written file')).toEqual([half]);
+    expect(of(listed, 'draft')).toEqual([draft]);
     expect(of(listed, 'log').sort()).toEqual([...old, dropped].sort());
 
     const refused = await run();
@@ -88,7 +95,9 @@ it('lists what is left of an instance that was killed, asks, and removes exactly
     expect(of(removed, 'process')).toEqual([`${orphan.pid} mcp:lost`]);
     await until('the orphan is gone', async () => (await identify(orphan.pid ?? 0)) === undefined);
     expect(await identify(neighbour.pid ?? 0)).toBeDefined();
-    for (const path of [instance.controlSocket, half, dropped, ...old]) expect(existsSync(path), path).toBe(false);
+    expect(existsSync(freshDraft)).toBe(true);
+    for (const path of [instance.controlSocket, half, draft, dropped, ...old])
+      expect(existsSync(path), path).toBe(false);
     expect(existsSync(fresh)).toBe(true);
     expect(await readdir(logs)).toHaveLength(10);
     const mine = (await card('--dry-run')).data.items.filter(({ what }) => what.includes(instance.root));

@@ -77,6 +77,8 @@ describe.skipIf(process.platform !== 'linux')('infra services install and uninst
     expect(removed.code, removed.stderr).toBe(0);
     expect(await readdir(dirname(unit))).toEqual(['default.target.wants']);
     expect(await readdir(wants)).toEqual(['other.service']);
+    expect(removed.stdout).toContain(`systemctl --user stop ${basename(unit)}`);
+    expect(removed.stdout).not.toContain('disable');
     expect((await run('uninstall', '--user', '--yes')).code).toBe(3);
   });
 

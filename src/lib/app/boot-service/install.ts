@@ -7,7 +7,7 @@ import { type InstanceSite, requireInstanceSite } from '../../infra/config/insta
 import { requireProfile } from '../../infra/config/profile.ts';
 import { accountOf, barrierFor } from '../../infra/process/accounts.ts';
 import { ConflictError, ForbiddenError, NotFoundError, PreconditionError, UsageError } from '../../shared/errors.ts';
-import { disabling, enabling, enablingLinks, forgetting, type ManagerStep, runSteps } from './manager.ts';
+import { disabling, enabling, enablingLinks, forgetting, leftToDo, type ManagerStep, runSteps } from './manager.ts';
 import { isOurs } from './marker.ts';
 import { type BootFile, type BootScope, bootFile, bootFileContent, servicePath, supervisorCommand } from './service.ts';
 
@@ -124,7 +124,7 @@ export async function uninstall(file: BootFile, env: NodeJS.ProcessEnv): Promise
   // Where the manager is out of reach nobody else takes them away, and it would complain of them at each boot.
   for (const link of enablingLinks(file)) if (await leadsTo(link, file)) await rm(link);
   await syncFolder(dirname(file.path));
-  return [...before, ...(await runSteps(file, forgetting(file), env))];
+  return [...leftToDo(file, before), ...(await runSteps(file, forgetting(file), env))];
 }
 
 async function leadsTo(link: string, file: BootFile): Promise<boolean> {

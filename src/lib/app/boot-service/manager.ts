@@ -28,7 +28,19 @@ export function enabling(file: BootFile, now: boolean): string[][] {
 /** What makes the manager stop and forget the service, before its file is removed. */
 export function disabling(file: BootFile): string[][] {
   if (file.manager === 'launchd') return [['launchctl', 'bootout', `${domain(file)}/${file.name}`]];
-  return [['systemctl', ...(file.scope === 'user' ? ['--user'] : []), 'disable', '--now', file.name]];
+  const systemctl = ['systemctl', ...(file.scope === 'user' ? ['--user'] : [])];
+  return [
+    [...systemctl, 'stop', file.name],
+    [...systemctl, 'disable', file.name],
+  ];
+}
+
+/**
+ * What is left to be run by hand once the file and its links are gone: systemd would find nothing to disable any more.
+ */
+export function leftToDo(file: BootFile, steps: readonly ManagerStep[]): ManagerStep[] {
+  const disable = disabling(file).at(-1)?.join(' ');
+  return steps.filter(({ state, command }) => file.manager === 'launchd' || state !== 'due' || command !== disable);
 }
 
 /** The links by which the manager knows that a unit is enabled, for the targets that ours are wanted by. */
@@ -52,7 +64,16 @@ function domain(file: BootFile): string {
 function managerRuns(file: BootFile, env: NodeJS.ProcessEnv): boolean {
   if (file.manager === 'launchd') return process.platform === 'darwin';
   if (!existsSync('/run/systemd/system')) return false;
-  return file.scope === 'system' || env['XDG_RUNTIME_DIR'] !== undefined;
+  return file.scope === 'system' || runtimeDirOf(env) !== undefined;
+}
+
+/**
+ * Where the manager of the user is spoken to. A shell that was not logged in to (su, sudo -u, cron) does not say; what pam_systemd(8)
+ * makes for each user who is logged in, or lingers, is there all the same.
+ */
+export function runtimeDirOf(env: NodeJS.ProcessEnv, users = '/run/user'): string | undefined {
+  const usual = `${users}/${process.getuid?.() ?? 0}`;
+  return env['XDG_RUNTIME_DIR'] || (existsSync(usual) ? usual : undefined);
 }
 
 /** Runs the commands one after the other; after one that failed the rest is due. */
@@ -79,7 +100,7 @@ export async function runSteps(
 /** @returns what it said when it failed */
 async function run([file = '', ...args]: readonly string[], env: NodeJS.ProcessEnv): Promise<string | undefined> {
   const passed = ['PATH', 'HOME', 'XDG_RUNTIME_DIR', 'DBUS_SESSION_BUS_ADDRESS'].flatMap((name) => {
-    const value = env[name];
+    const value = name === 'XDG_RUNTIME_DIR' ? runtimeDirOf(env) : env[name];
     return value === undefined ? [] : [[name, value] as const];
   });
   const { exitCode, stderr, timedOut } = await runTool({

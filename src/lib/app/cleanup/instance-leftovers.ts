@@ -24,7 +24,8 @@ export async function staleRunFiles(instance: Instance): Promise<CleanupItem[]> 
   for (const name of await readdir(runtimeDir).catch(() => [])) {
     const path = join(runtimeDir, name);
     const socket = name.replace(/\.lock$/, '');
-    if (!/^(control\.sock|\.s\.PGSQL\.\d+)$/.test(socket) || lstatSync(path).uid !== process.getuid?.()) continue;
+    if (!/^(control\.sock|\.s\.PGSQL\.\d+)$/.test(socket)) continue;
+    if (lstatSync(path, { throwIfNoEntry: false })?.uid !== process.getuid?.()) continue;
     if (await socketAnswers(join(runtimeDir, socket))) continue;
     items.push(file('socket', path, 'nothing listens on it'));
   }
@@ -56,6 +57,9 @@ export function interruptedWrites(instance: Instance, now = Date.now()): Cleanup
     const pid = Number(/^\.systemprompt\.new-(\d+)-[0-9a-f-]{36}$/.exec(name)?.[1]);
     if (!Number.isSafeInteger(pid) || isRunning(pid)) continue;
     const path = join(instance.root, name);
+    // In another container the same number may be somebody who is at it right now.
+    const made = lstatSync(path, { throwIfNoEntry: false });
+    if (made === undefined || now - made.mtimeMs <= interruptedAfterMs) continue;
     const remove = (): Promise<void> => rm(path, { recursive: true });
     items.push({ kind: 'draft', what: path, bytes: 0, reason: `process ${pid}, which made it, is gone`, remove });
   }

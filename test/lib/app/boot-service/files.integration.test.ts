@@ -4,6 +4,7 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { BootService } from '../../../../src/lib/app/boot-service/description.ts';
+import { runtimeDirOf } from '../../../../src/lib/app/boot-service/manager.ts';
 import { isOurs } from '../../../../src/lib/app/boot-service/marker.ts';
 import { bootFile, bootFileContent } from '../../../../src/lib/app/boot-service/service.ts';
 import { temporaryFolder } from '../../../helpers/temporary-folder.ts';
@@ -145,3 +146,14 @@ function parsePlist(text: string): unknown {
   expect(parts).toEqual([]);
   return parsed;
 }
+
+describe('the manager of the user', () => {
+  it('is found from a shell that was not logged in to', async () => {
+    await using folder = await temporaryFolder();
+    expect(runtimeDirOf({}, folder.path)).toBeUndefined();
+    const usual = join(folder.path, String(process.getuid?.()));
+    await mkdir(usual);
+    expect(runtimeDirOf({}, folder.path)).toBe(usual);
+    expect(runtimeDirOf({ XDG_RUNTIME_DIR: '/somewhere/else' }, folder.path)).toBe('/somewhere/else');
+  });
+});

@@ -25,7 +25,7 @@ function program(file: string, code: string, env: Record<string, string> = {}): 
   return child;
 }
 
-/** Everything that was kept, oldest first. */
+/** Everything that was kept, oldest first; what a rotation has cut in the middle of a line runs into the next one. */
 function kept(file: string): string[] {
   const paths = [
     ...partsOf(file)
@@ -33,7 +33,8 @@ function kept(file: string): string[] {
       .reverse(),
     file,
   ];
-  return paths.flatMap((path) => readFileSync(path, 'utf8').split('\n')).filter((line) => line !== '');
+  const text = paths.map((path) => readFileSync(path, 'utf8')).join('');
+  return text.split('\n').filter((line) => line !== '');
 }
 
 describe('rotation', () => {
