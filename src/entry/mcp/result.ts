@@ -63,7 +63,7 @@ export function failureOf(thrown: unknown, cancelled: boolean, executionId: stri
 
 /** The same without the server's own secrets: it goes to the caller and into the audit. */
 export function withoutSecrets(failure: ToolFailure, secrets: KnownSecrets): ToolFailure {
-  const blank = (text: string): string => secrets.blank(text);
+  const blank = (text: string): string => secrets.blankOwn(text);
   const { code, message, hint, next } = failure;
   return { code, message: blank(message), hint: hint === undefined ? undefined : blank(hint), next: next.map(blank) };
 }

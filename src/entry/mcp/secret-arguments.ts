@@ -13,7 +13,7 @@ const countLimit = 200;
  */
 export function guardArguments(secrets: KnownSecrets, input: unknown, names: ReadonlySet<string>): () => void {
   const values = secretValues(input, names);
-  const forget = values.map((value) => secrets.add(value, lingerMs));
+  const forget = values.map((value) => secrets.addOfCall(value, lingerMs));
   return () => {
     for (const one of forget) one();
   };

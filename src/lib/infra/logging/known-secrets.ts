@@ -8,57 +8,84 @@ const limit = 2_000;
 /** Each form is looked for in each line: more of them would hold up the loop. */
 const hardLimit = 20_000;
 
-/**
- * Secrets that this process holds by value, so that they are found wherever they are quoted: as they are, and as JSON, a
- * URL or base64 would write them.
- */
-export class KnownSecrets {
-  /** Each form with how many have asked for it. */
-  readonly #forms = new Map<string, number>();
+/** Texts to look for, each with how many have asked for it. */
+class Forms {
+  readonly #counts = new Map<string, number>();
   /** The longest first: a secret may begin with another one. */
   #sorted: readonly string[] | undefined;
+
+  get size(): number {
+    return this.#counts.size;
+  }
+
+  add(forms: readonly string[]): void {
+    for (const form of forms) this.#counts.set(form, (this.#counts.get(form) ?? 0) + 1);
+    this.#sorted = undefined;
+  }
+
+  remove(forms: readonly string[]): void {
+    for (const form of forms) {
+      const count = (this.#counts.get(form) ?? 0) - 1;
+      if (count > 0) this.#counts.set(form, count);
+      else this.#counts.delete(form);
+    }
+    this.#sorted = undefined;
+  }
+
+  blank(text: string): string {
+    this.#sorted ??= [...this.#counts.keys()].sort((a, b) => b.length - a.length);
+    let clean = text;
+    for (const form of this.#sorted) if (clean.includes(form)) clean = clean.replaceAll(form, redacted);
+    return clean;
+  }
+}
+
+/**
+ * Secrets that this process holds by value, so that they are found wherever they are quoted: as they are, and as JSON, a
+ * URL or base64 would write them. Its own are kept apart from those of its callers.
+ */
+export class KnownSecrets {
+  readonly #own = new Forms();
+  readonly #callers = new Forms();
   /** Forget what is remembered only for the sake of late lines, the oldest first. */
   readonly #lingering = new Set<() => void>();
 
+  /** Remembers a secret of the process itself, for good. */
+  add(value: string): void {
+    this.#own.add(formsOf(value));
+  }
+
   /**
+   * Remembers a secret that somebody has given for a call.
    * @returns forgets the value again, `lingerMs` after it was called: what is printed of a call may come after its end
    */
-  add(value: string, lingerMs = 0): () => void {
+  addOfCall(value: string, lingerMs: number): () => void {
     for (const forget of this.#lingering) {
-      if (this.#forms.size < limit) break;
+      if (this.#callers.size < limit) break;
       forget();
     }
-    const forms = this.#forms.size < hardLimit ? formsOf(value) : [];
-    for (const form of forms) this.#forms.set(form, (this.#forms.get(form) ?? 0) + 1);
-    this.#sorted = undefined;
-    let forgotten = false;
+    const forms = this.#callers.size < hardLimit ? formsOf(value) : [];
+    this.#callers.add(forms);
+    let ended = false;
     return () => {
-      if (forgotten) return;
-      forgotten = true;
-      if (lingerMs === 0) return this.#forget(forms);
+      if (ended) return;
+      ended = true;
       const forget = (): void => {
-        if (this.#lingering.delete(forget)) this.#forget(forms);
+        if (this.#lingering.delete(forget)) this.#callers.remove(forms);
       };
       this.#lingering.add(forget);
       setTimeout(forget, lingerMs).unref();
     };
   }
 
-  /** The text without them. */
+  /** The text without any of them: for logs. */
   blank(text: string): string {
-    this.#sorted ??= [...this.#forms.keys()].sort((a, b) => b.length - a.length);
-    let clean = text;
-    for (const form of this.#sorted) if (clean.includes(form)) clean = clean.replaceAll(form, redacted);
-    return clean;
+    return this.#callers.blank(this.#own.blank(text));
   }
 
-  #forget(forms: readonly string[]): void {
-    for (const form of forms) {
-      const count = (this.#forms.get(form) ?? 0) - 1;
-      if (count > 0) this.#forms.set(form, count);
-      else this.#forms.delete(form);
-    }
-    this.#sorted = undefined;
+  /** The text without those of the process: for callers, who could else find out by it what others have given. */
+  blankOwn(text: string): string {
+    return this.#own.blank(text);
   }
 }
 

@@ -3,14 +3,20 @@ import { KnownSecrets } from '../../../../src/lib/infra/logging/known-secrets.ts
 
 it('knows the secrets of calls that run, whatever calls that have ended have left', () => {
   const secrets = new KnownSecrets();
-  const own = secrets.add('from-the-environment');
+  secrets.add('from-the-environment');
   // Somebody floods it with calls that end at once.
-  for (let n = 0; n < 5_000; n += 1) secrets.add(`flood ${n} "quoted"`, 60_000)();
-  const done = secrets.add('of-a-call-that-runs', 60_000);
+  for (let n = 0; n < 5_000; n += 1) secrets.addOfCall(`flood ${n} "quoted"`, 60_000)();
+  const done = secrets.addOfCall('of-a-call-that-runs', 60_000);
   const text = 'from-the-environment of-a-call-that-runs flood 4999 "quoted" flood 0 "quoted"';
   expect(secrets.blank(text)).toBe('[redacted] [redacted] [redacted] flood 0 "quoted"');
   done();
   expect(secrets.blank('of-a-call-that-runs')).toBe('[redacted]');
-  own();
-  expect(secrets.blank('from-the-environment')).toBe('from-the-environment');
+});
+
+it('tells no caller by a blank what another one has given', () => {
+  const secrets = new KnownSecrets();
+  secrets.add('from-the-environment');
+  secrets.addOfCall('pin 4711 of another', 60_000);
+  const text = 'not found: pin 4711 of another; from-the-environment';
+  expect(secrets.blankOwn(text)).toBe('not found: pin 4711 of another; [redacted]');
 });
