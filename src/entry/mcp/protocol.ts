@@ -83,16 +83,16 @@ async function callTool(tool: ToolDefinition, input: unknown, protocol: ServerCo
     const context = contextFor({ tool, caller, signal, protocol, deps });
     const { executionId } = context.request;
     const secretNames = deps.environment.secretArguments.get(tool.name) ?? noNames;
-    const forget = guardArguments(deps.secrets, input, secretNames);
+    const guarded = guardArguments(deps.secrets, input, secretNames);
     try {
       const output = await tool.handler(input, context);
       return successResult(await checkedOutput(tool, output), executionId);
     } catch (error) {
       logFailure(deps.logger.child({ tool: tool.name, execution: executionId }), error, signal.aborted);
       const failure = failureOf(error, signal.aborted, executionId);
-      return failureResult(withoutSecrets(failure, deps.secrets), executionId);
+      return failureResult(withoutSecrets(failure, guarded.blank), executionId);
     } finally {
-      forget();
+      guarded.forget();
     }
   });
 }

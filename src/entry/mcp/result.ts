@@ -1,5 +1,4 @@
 import type { CallToolResult } from '@modelcontextprotocol/server';
-import type { KnownSecrets } from '../../lib/infra/logging/known-secrets.ts';
 import { artifactSchema } from '../../lib/shared/artifact.ts';
 import { artifactText } from '../../lib/shared/artifact-text.ts';
 import type { ErrorCode } from '../../lib/shared/errors.ts';
@@ -61,9 +60,8 @@ export function failureOf(thrown: unknown, cancelled: boolean, executionId: stri
   };
 }
 
-/** The same without the server's own secrets: it goes to the caller and into the audit. */
-export function withoutSecrets(failure: ToolFailure, secrets: KnownSecrets): ToolFailure {
-  const blank = (text: string): string => secrets.blankOwn(text);
+/** The same without secrets: it goes to the caller and into the audit. */
+export function withoutSecrets(failure: ToolFailure, blank: (text: string) => string): ToolFailure {
   const { code, message, hint, next } = failure;
   return { code, message: blank(message), hint: hint === undefined ? undefined : blank(hint), next: next.map(blank) };
 }

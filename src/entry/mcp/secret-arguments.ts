@@ -1,4 +1,4 @@
-import type { KnownSecrets } from '../../lib/infra/logging/known-secrets.ts';
+import { KnownSecrets } from '../../lib/infra/logging/known-secrets.ts';
 import { isSecretName } from '../../lib/infra/logging/redact.ts';
 
 /** What an extension prints of a call may come after its end, in ms. */
@@ -6,16 +6,28 @@ const lingerMs = 60_000;
 const depthLimit = 16;
 const countLimit = 200;
 
+/** The secret arguments of one call. */
+interface GuardedArguments {
+  /** A text for the caller, without them and without the secrets of the server; those of other calls are none of his. */
+  blank(text: string): string;
+  /** To be called when the call has ended. */
+  forget(): void;
+}
+
 /**
  * Keeps the secret arguments of a call out of the log while it runs.
  * @param names arguments that the server's configuration marks secret; those that are secret by their name are added
- * @returns to be called when the call has ended
  */
-export function guardArguments(secrets: KnownSecrets, input: unknown, names: ReadonlySet<string>): () => void {
+export function guardArguments(secrets: KnownSecrets, input: unknown, names: ReadonlySet<string>): GuardedArguments {
   const values = secretValues(input, names);
   const forget = values.map((value) => secrets.addOfCall(value, lingerMs));
-  return () => {
-    for (const one of forget) one();
+  const given = new KnownSecrets();
+  for (const value of values) given.add(value);
+  return {
+    blank: (text) => given.blank(secrets.blankOwn(text)),
+    forget() {
+      for (const one of forget) one();
+    },
   };
 }
 

@@ -12,11 +12,3 @@ it('knows the secrets of calls that run, whatever calls that have ended have lef
   done();
   expect(secrets.blank('of-a-call-that-runs')).toBe('[redacted]');
 });
-
-it('tells no caller by a blank what another one has given', () => {
-  const secrets = new KnownSecrets();
-  secrets.add('from-the-environment');
-  secrets.addOfCall('pin 4711 of another', 60_000);
-  const text = 'not found: pin 4711 of another; from-the-environment';
-  expect(secrets.blankOwn(text)).toBe('not found: pin 4711 of another; [redacted]');
-});
