@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createControlServer } from '../../lib/app/supervisor/control.ts';
 import { supervisorRoutes, supervisorStreams } from '../../lib/app/supervisor/control-routes.ts';
@@ -8,7 +9,7 @@ import { ManagerReport } from '../../lib/app/supervisor/manager-report.ts';
 import { defaultPolicy } from '../../lib/app/supervisor/policy.ts';
 import { configurationExitCode } from '../../lib/app/supervisor/restarts.ts';
 import { Supervisor } from '../../lib/app/supervisor/supervisor.ts';
-import { writeFileAtomic } from '../../lib/infra/config/atomic-file.ts';
+import { removeHalves, writeFileAtomic } from '../../lib/infra/config/atomic-file.ts';
 import { type Instance, requireInstance } from '../../lib/infra/config/instance.ts';
 import { packageVersion } from '../../lib/infra/config/package-root.ts';
 import { profileName } from '../../lib/infra/config/profile.ts';
@@ -31,6 +32,9 @@ import { bootSteps, Composition } from './composition.ts';
 
 /** How long a caller who waits for the start gets to read why there is none. */
 const lastWordsMs = 3_000;
+
+/** Under `run/`, written by a supervisor only: what one left half written when it was killed is removed by the next. */
+const ownFiles = ['supervisor.json', 'postgres-process.json', 'postgres.json', 'last-valid.json'];
 
 async function main(): Promise<number> {
   const who = { service: 'supervisor', instanceId: newId<ServiceInstanceId>() };
@@ -90,6 +94,7 @@ async function supervise(instance: Instance, log: Logger): Promise<number> {
   keepRotated(supervisorLogFile(instance.logsDir), limits, log);
   keepLogs(() => supervisor.services, limits, log);
   try {
+    for (const name of ownFiles) await removeHalves(join(instance.runDir, name));
     await leave(instance, 'booting');
     report?.booting();
     supervisor.closing.addEventListener('abort', () => void report?.stopping());

@@ -48,13 +48,17 @@ export async function bindControlSocket(server: Server, path: string): Promise<L
   };
 }
 
-/** Waits for one that is just ending; gives up at once when one answers. */
+/**
+ * Waits for one that is just ending; gives up at once when one answers. That its socket takes connections is no answer: for
+ * a moment it still does after its process was killed.
+ */
 async function waitForGuard(path: string): Promise<NetServer> {
   const deadline = performance.now() + answerWaitMs;
   for (;;) {
     const guard = await takeoverGuard(path);
     if (guard !== undefined) return guard;
-    if (performance.now() > deadline || (await answers(path))) throw await whoRuns(path);
+    const found = await Promise.race([whoRuns(path), delay(answerWaitMs, somebody(undefined), { ref: false })]);
+    if (performance.now() > deadline || found.data['pid'] !== undefined) throw found;
     await delay(pollMs);
   }
 }
@@ -114,12 +118,17 @@ async function whoRuns(path: string): Promise<ConflictError> {
       client.close();
     }
   } catch (cause) {
-    return new ConflictError('Another supervisor of this instance is starting or ending.', {
-      hint: 'Try again in a moment.',
-      next: ['infra services status'],
-      cause,
-    });
+    return somebody(cause);
   }
+}
+
+/** The error about one that does not answer. */
+function somebody(cause: unknown): ConflictError {
+  return new ConflictError('Another supervisor of this instance is starting or ending.', {
+    hint: 'Try again in a moment.',
+    next: ['infra services status'],
+    cause,
+  });
 }
 
 function refuseForeign(path: string): void {

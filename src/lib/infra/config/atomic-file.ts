@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { z } from 'zod';
 import { PreconditionError } from '../../shared/errors.ts';
@@ -26,6 +26,18 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array, m
     throw error;
   }
   await syncFolder(dirname(path));
+}
+
+/**
+ * Removes what writers that were killed left half written of a file. Only for whoever alone writes it: another's
+ * {@link writeFileAtomic} that is under way would fail.
+ */
+export async function removeHalves(path: string): Promise<void> {
+  const folder = dirname(path);
+  const halves = (await readdir(folder)).filter(
+    (name) => name.startsWith(`.${basename(path)}.`) && name.endsWith('.tmp'),
+  );
+  await Promise.all(halves.map((name) => rm(join(folder, name), { force: true })));
 }
 
 /** Makes a rename in the folder durable: fsync of a file does not cover its name (fsync(2)). */

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConflictError, PreconditionError, SupervisorUnavailableError, TimeoutError } from '../../shared/errors.ts';
@@ -14,6 +14,7 @@ import { markerNames } from './marker.ts';
 
 const waitMs = 20_000;
 const pollMs = 20;
+const answerMs = 2_000;
 /**
  * For a process that mostly waits: a small nursery, no optimising compilers (8 MB of code that would be paged in for
  * nothing), and the means to give back what the boot needed, which V8 keeps until there is pressure. Measured after a
@@ -109,14 +110,20 @@ function supervisorEnvironment(root: string, profile: string, env: NodeJS.Proces
   return { ...Object.fromEntries(kept), SYSTEMPROMPT_ROOT: root, SYSTEMPROMPT_PROFILE: profile };
 }
 
+/**
+ * Whether a supervisor answers a question there. That the socket takes connections says less: for a moment it still does
+ * after its process was killed.
+ */
 function answers(socket: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const probe = connect(socket);
-    probe.once('connect', () => {
-      probe.destroy();
+    const sent = request({ socketPath: socket, path: '/v1/status', agent: false, timeout: answerMs }, (response) => {
+      response.destroy();
       resolve(true);
     });
-    probe.once('error', () => resolve(false));
+    sent.once('timeout', () => sent.destroy());
+    sent.once('error', () => resolve(false));
+    sent.once('close', () => resolve(false));
+    sent.end();
   });
 }
 
