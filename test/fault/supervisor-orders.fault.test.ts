@@ -57,6 +57,24 @@ describe('while everything is being restarted', () => {
   });
 });
 
+describe('while everything is being stopped by order', () => {
+  it('a start is the last word, also for what was not stopped yet', async () => {
+    const { client } = await system.start([good('a', 0), { ...slow('b', 1), dependsOn: ['a'] }]);
+    const a = await system.state(client, 'a', ready);
+    await system.state(client, 'b', ready);
+    const stopped = client.stop();
+    await system.state(client, 'b', stopping);
+    expect((await client.start()).failed).toEqual([]);
+    await stopped;
+    expect((await client.status()).services).toMatchObject([
+      { name: 'a', state: 'ready', instanceId: a.instanceId },
+      { name: 'b', state: 'ready', generation: 2 },
+    ]);
+    await system.stop(client);
+    expect(await system.footprint()).toEqual(noFootprint);
+  });
+});
+
 describe('while a reconcile is carried out', () => {
   it('what somebody stops by name stays stopped, and is none of the failed', async () => {
     const { client } = await system.start([slow('a', 0), good('b', 1)]);

@@ -61,6 +61,16 @@ export class Fence {
     });
   }
 
+  /** Resolves when it is lost. */
+  lost(): Promise<void> {
+    if (this.#state === 'lost') return Promise.resolve();
+    return new Promise((resolve) => {
+      this.onChange((state) => {
+        if (state === 'lost') resolve();
+      });
+    });
+  }
+
   #set(state: FenceState, reason: DatabaseUnavailableError | undefined): void {
     if (this.#state === 'lost' || (this.#state === state && state !== 'suspended')) return;
     const changed = this.#state !== state;

@@ -5,7 +5,7 @@ import { type Booting, endProcess, refuseTakenPorts } from './boot.ts';
 import { type BootSteps, type Configured, specsOf } from './configured.ts';
 import { type LiveService, planLive } from './live-plan.ts';
 import type { ManagedService } from './managed-service.ts';
-import { checkDependencies } from './order.ts';
+import { checkDependencies, inOrder } from './order.ts';
 import { findOrphans, type Observed, type Orphan, observe, planReconcile, type Step } from './reconcile.ts';
 import { dropService, readServices } from './repository.ts';
 import type { BootState, ReconcileResult } from './status.ts';
@@ -114,12 +114,13 @@ async function carryOut(
     new Set(plan.filter((step) => step.kind === kind).map(({ name }) => name));
   const wanted = new Set(specs.map(({ name }) => name));
   const stuck: string[] = [];
-  for (const service of supervisor.services.filter(({ name }) => !wanted.has(name)).reverse()) {
+  const gone = supervisor.services.filter(({ name }) => !wanted.has(name));
+  await inOrder(gone, { parallel: gone.length, reversed: true }, async (service) => {
     await service.stop();
     await service.quiet();
     if (service.state === 'stopped') forget(supervisor, service.name);
     else stuck.push(service.name);
-  }
+  });
   for (const row of found.rows) {
     await host.fence.held(supervisor.closing);
     if (row.ours) await endProcess(supervisor, row.name, row, undefined, 'it is no longer configured');
@@ -131,6 +132,7 @@ async function carryOut(
     await host.fence.held(supervisor.closing);
     const spec = specs.find(({ name }) => name === stray.service);
     await endProcess(supervisor, stray.service, stray, spec, 'it is on no record');
+    await spec?.cleanUp?.(stray.instanceId);
   }
   supervisor.accepted(specs);
   const old = await supervisor.bringUp(named('start'), named('replace'));

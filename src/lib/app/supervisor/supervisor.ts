@@ -86,7 +86,7 @@ export class Supervisor implements Reconciling {
    */
   boot(steps: BootSteps): Promise<void> {
     // After a takeover what it waits for may never come.
-    const lost = this.#fenceLost().then(() => {
+    const lost = this.fence.lost().then(() => {
       throw new CancelledError('Another supervisor took over during the start.');
     });
     this.#booting = Promise.race([this.#boot(steps), lost]).catch((error: unknown) => {
@@ -173,15 +173,6 @@ export class Supervisor implements Reconciling {
     return result;
   }
 
-  /** Settles when another supervisor has taken over. */
-  #fenceLost(): Promise<void> {
-    return new Promise((resolve) => {
-      this.fence.onChange((state) => {
-        if (state === 'lost') resolve();
-      });
-    });
-  }
-
   #checkOpen(): void {
     if (this.#closing.signal.aborted) throw new CancelledError('The start was interrupted.');
   }
@@ -205,6 +196,8 @@ export class Supervisor implements Reconciling {
     await this.#stopInOrder(
       this.services.filter(({ name }) => wanted.has(name)),
       AbortSignal.any([this.#now.signal, AbortSignal.timeout(this.host.policy.stopAllMs), ...(now ? [now] : [])]),
+      // Whoever started it meanwhile had the last word.
+      ({ name }) => this.host.books.stoppedOnPurpose.has(name),
     );
     return this.#result(wanted, ['stopped']);
   }
@@ -295,7 +288,7 @@ export class Supervisor implements Reconciling {
     this.journal.add({ type: 'stopping', now });
     this.#closing.abort();
     // After a takeover, be it in the midst of this, the services are somebody else's.
-    if (this.fence.state !== 'lost') await Promise.race([this.#endEverything(), this.#fenceLost()]);
+    if (this.fence.state !== 'lost') await Promise.race([this.#endEverything(), this.fence.lost()]);
     this.host.recorder.close();
     await this.host.records.settled();
     this.journal.add({ type: 'stopped' });
@@ -389,8 +382,13 @@ export class Supervisor implements Reconciling {
     return this.#closing.signal.aborted || this.host.books.stoppedOnPurpose.has(name);
   }
 
-  async #stopInOrder(services: readonly ManagedService[], now: AbortSignal): Promise<void> {
+  async #stopInOrder(
+    services: readonly ManagedService[],
+    now: AbortSignal,
+    still: (service: ManagedService) => boolean = () => true,
+  ): Promise<void> {
     await inOrder(services, { parallel: services.length, reversed: true }, async (service) => {
+      if (!still(service)) return;
       await service.stop({ now });
       await service.quiet();
     });
