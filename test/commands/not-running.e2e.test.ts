@@ -36,3 +36,13 @@ it.each([[['infra', 'services', 'status']], [['plugins', 'mcp', 'list']]])(
     expect(stderr).toContain('There is no profile `nope`.\nThere is: local.');
   },
 );
+
+it('a stop of what is stopped already succeeds, one of what nobody knows does not', async () => {
+  expect(await run('infra', 'services', 'stop', 'api', 'database')).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('Nothing is running'),
+  });
+  const unknown = await run('infra', 'services', 'stop', 'databsae');
+  expect(unknown.code).toBe(3);
+  expect(unknown.stderr).toContain('Did you mean database?');
+});

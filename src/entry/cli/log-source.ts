@@ -8,6 +8,7 @@ import { selectLogs } from '../../lib/app/supervisor/selection.ts';
 import type { ServiceLogLine } from '../../lib/app/supervisor/status.ts';
 import { loggedServices, supervisorLog } from '../../lib/infra/process/logs.ts';
 import { ConfigInvalidError } from '../../lib/shared/errors.ts';
+import { configuredServices } from './configured-services.ts';
 
 /** Where lines come from: the supervisor, or the files when none runs. */
 export interface LogSource {
@@ -30,7 +31,7 @@ export async function openLogs(context: CommandContext, asked: readonly string[]
   } catch (error) {
     if (!isNotRunning(error)) throw error;
   }
-  const configured = [...(await configuredServices(context)), ...logged].filter((name) => name !== supervisorLog);
+  const configured = [...(await namesConfigured(context)), ...logged].filter((name) => name !== supervisorLog);
   return { services: chosen(asked, [...new Set(configured)], logged), lines: (query) => fromFiles(logsDir, query) };
 }
 
@@ -42,11 +43,9 @@ async function* fromFiles(logsDir: string, query: LogQuery): AsyncGenerator<Serv
 }
 
 /** What would run, as far as the configuration can be read: logs are looked at because something is wrong. */
-async function configuredServices(context: CommandContext): Promise<string[]> {
+async function namesConfigured(context: CommandContext): Promise<string[]> {
   try {
-    const servers = await context.mcpServers();
-    const database = (await context.profile()).database.url === undefined ? ['database'] : [];
-    return [...database, 'api', ...servers.filter(({ enabled }) => enabled).map(({ name }) => `mcp:${name}`)];
+    return (await configuredServices(context)).map(({ name }) => name);
   } catch (error) {
     if (error instanceof ConfigInvalidError) return [];
     throw error;

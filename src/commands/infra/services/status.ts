@@ -1,7 +1,6 @@
 import { string } from '@oclif/core/args';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
 import { leftRunning, servicesTable, stoppedTable } from '../../../entry/cli/views/services.ts';
-import { apiServiceNames } from '../../../lib/app/supervisor/api-names.ts';
 import type { Selectable } from '../../../lib/app/supervisor/selection.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
@@ -29,17 +28,17 @@ export default class Status extends BaseCommand<typeof Status> {
       const withLogs = !this.output.session.delegated;
       return servicesTable({ ...status, services: await this.#chosen(status.services) }, { withLogs });
     }
-    const servers = await this.context.mcpServers();
-    const names = servers.filter((server) => server.enabled).map((server) => `mcp:${server.name}`);
-    const { database: own, server } = await this.context.profile();
-    const database = own.url === undefined ? ['database'] : [];
+    const { configuredServices, selectable } = await import('../../../entry/cli/configured-services.ts');
+    const configured = await configuredServices(this.context);
     const start = this.output.runnable('infra services start');
     const { servicesLeftBehind } = await import('../../../lib/app/supervisor/left-behind.ts');
     const left = await servicesLeftBehind((await this.context.instance()).id);
     const title =
       left.length === 0 ? `Nothing is running. Start it: ${start}` : `${leftRunning(left)}. Take over: ${start}`;
-    const configured = [...new Set([...database, ...apiServiceNames(server.workers), ...names, ...left])];
-    const known = configured.map((name) => ({ name, kind: name.split(':')[0] ?? name }));
+    const known = [
+      ...configured,
+      ...left.filter((name) => !configured.some((one) => one.name === name)).map(selectable),
+    ];
     return stoppedTable(
       (await this.#chosen(known)).map(({ name }) => name),
       title,

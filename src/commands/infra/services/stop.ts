@@ -11,7 +11,7 @@ import type { SupervisorClient } from '../../../lib/app/supervisor/client.ts';
 import { isNotRunning } from '../../../lib/app/supervisor/running.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
-import { ConflictError, TimeoutError } from '../../../lib/shared/errors.ts';
+import { ConfigInvalidError, ConflictError, TimeoutError } from '../../../lib/shared/errors.ts';
 
 export default class Stop extends BaseCommand<typeof Stop> {
   static override summary = 'Stop everything, or the services that are named';
@@ -45,6 +45,7 @@ export default class Stop extends BaseCommand<typeof Stop> {
     } catch (error) {
       if (!isNotRunning(error)) throw error;
       await refuseLeftBehind(this.context);
+      await refuseUnknown(this.context, names);
       return { type: 'text', content: 'Nothing is running.', data: { stopped: [] } };
     }
     if (names.length > 0) {
@@ -91,6 +92,18 @@ async function refuseLeftBehind(context: CommandContext): Promise<void> {
     next: ['infra services start', 'infra services stop'],
     data: { services: left },
   });
+}
+
+/** What is not running is stopped already, what nobody knows is a mistake. */
+async function refuseUnknown(context: CommandContext, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  const { configuredServices } = await import('../../../entry/cli/configured-services.ts');
+  const { selectServices } = await import('../../../lib/app/supervisor/selection.ts');
+  try {
+    selectServices(names, await configuredServices(context));
+  } catch (error) {
+    if (!(error instanceof ConfigInvalidError)) throw error; // who could know the names then?
+  }
 }
 
 /** @returns whether the work was done in time; it goes on in any case */
