@@ -64,7 +64,7 @@ describe('promise 5, health without doubt', () => {
   });
 
   it('a process that was stopped by SIGSTOP is replaced soon after its first miss: it is no busy one', async () => {
-    system.policy({ livenessEveryMs: 4_000, haltedRetryMs: 50, probeTimeoutMs: 200 });
+    system.policy({ livenessEveryMs: 4_000, deafRetryMs: 50, probeTimeoutMs: 200 });
     const { client } = await system.start([{ name: 'h', program: 'good', port: system.port(0), graceMs: 200 }]);
     const first = await system.state(client, 'h', ready);
     process.kill(first.pid ?? 0, 'SIGSTOP');

@@ -13,8 +13,11 @@ export interface SupervisionPolicy {
    * is found after this, the misses and what a check may come late, together less than 30 s.
    */
   readonly connectionMs: number;
-  /** How soon after a miss a process is asked again that does not run at all (SIGSTOP): it is no busy one that needs time. */
-  readonly haltedRetryMs: number;
+  /**
+   * How soon after a miss a process is asked again that does not run at all (SIGSTOP), or does not listen: it is no busy one
+   * that needs time.
+   */
+  readonly deafRetryMs: number;
   /** How often a service that tells readiness from liveness is asked. */
   readonly readinessEveryMs: number;
   /** How often it is looked at what the services take up. */
@@ -52,8 +55,8 @@ export const defaultPolicy: SupervisionPolicy = {
   probeTimeoutMs: 2_000,
   livenessEveryMs: 5_000,
   livenessMisses: 3,
-  connectionMs: 14_000,
-  haltedRetryMs: 1_000,
+  connectionMs: 24_000,
+  deafRetryMs: 1_000,
   readinessEveryMs: 2_000,
   resourcesEveryMs: 5_000,
   eventLoopDelayMs: 1_000,

@@ -115,7 +115,7 @@ export interface HealthWatch {
 /**
  * Checks a ready service for as long as it runs. One question serves both for liveness and for readiness: a service that
  * tells the two apart is asked more often, and misses lie a liveness
- * interval apart, less only where the process does not run at all.
+ * interval apart, less only where the process does not run at all, or nobody listens.
  * @throws the signal's reason
  */
 export async function watchHealth(watch: HealthWatch, signal: AbortSignal): Promise<void> {
@@ -135,8 +135,7 @@ export async function watchHealth(watch: HealthWatch, signal: AbortSignal): Prom
     record.checked(result, performance.now() - since);
     const tellsReadiness = result.ready && result.health?.ready !== undefined;
     pause = tellsReadiness ? policy.readinessEveryMs : policy.livenessEveryMs;
-    if (!result.ready && (await pastShortage(() => run.halted(), signal)))
-      pause = Math.min(pause, policy.haltedRetryMs);
+    if (await isDeaf(run, result, signal)) pause = Math.min(pause, policy.deafRetryMs);
     if (result.ready && consecutive >= policy.livenessMisses) watch.turned(true, '');
     else if (!result.ready && record.consecutive === policy.livenessMisses) {
       watch.turned(false, `unhealthy, ${inWords(policy.livenessMisses)} checks in a row: ${result.reason}`);
@@ -144,6 +143,11 @@ export async function watchHealth(watch: HealthWatch, signal: AbortSignal): Prom
       watch.noticed(record.serving !== serving);
     }
   }
+}
+
+/** Whether who did not answer is no busy one: nobody listens, or the process does not run at all. */
+async function isDeaf(run: Run, result: ProbeResult, signal: AbortSignal): Promise<boolean> {
+  return !result.ready && (result.refused === true || (await pastShortage(() => run.halted(), signal)));
 }
 
 function inWords(count: number): string {

@@ -64,10 +64,8 @@ export async function takeEpoch(db: Queryable, installationId: string, holder: H
 
 /** Whether the epoch is still ours. */
 export async function holdsEpoch(db: Queryable, installationId: string, epoch: number): Promise<boolean> {
-  const rows = await db.query(`SELECT 1 FROM supervisor_epoch WHERE installation_id = $1 AND epoch = $2`, [
-    installationId,
-    epoch,
-  ]);
+  const sql = 'SELECT 1 FROM supervisor_epoch WHERE installation_id = $1 AND epoch = $2';
+  const rows = await db.query(sql, [installationId, epoch], { name: 'holds_epoch' });
   return rows.length === 1;
 }
 

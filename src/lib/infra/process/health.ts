@@ -1,3 +1,4 @@
+import { hasCode } from './identity.ts';
 import { NoAnswerInTime, type ProbeAnswer } from './probe-connection.ts';
 import { isShortage } from './shortage.ts';
 import type { ProbeContext, ProbeResult, ReportedHealth } from './spec.ts';
@@ -26,10 +27,10 @@ export async function httpHealth(
     answer = await connection.ask(address, request, timeoutMs);
   } catch (error) {
     if (isShortage(error)) throw error;
-    return {
-      ready: false,
-      reason: error instanceof NoAnswerInTime ? error.message : `no answer (${messageOf(error)})`,
-    };
+    if (error instanceof NoAnswerInTime) return { ready: false, reason: error.message };
+    // ENOENT: of a socket in the file system.
+    const refused = hasCode(error, 'ECONNREFUSED', 'ENOENT');
+    return { ready: false, reason: `no answer (${messageOf(error)})`, ...(refused ? { refused } : {}) };
   }
   if (answer.status !== 200) return { ready: false, reason: `/healthz answered ${answer.status}` };
   const health = parse(answer.body);

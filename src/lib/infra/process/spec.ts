@@ -53,7 +53,14 @@ export interface ReadyResult {
   readonly health?: ReportedHealth;
 }
 
-export type ProbeResult = ReadyResult | { readonly ready: false; readonly reason: string };
+interface NotReadyResult {
+  readonly ready: false;
+  readonly reason: string;
+  /** Nobody listens there: whoever has to be asked again is no busy one. */
+  readonly refused?: boolean;
+}
+
+export type ProbeResult = ReadyResult | NotReadyResult;
 
 /** What the supervisor needs to know of one service. `prepare` runs before each start and may refuse it by throwing. */
 export interface ServiceSpec {

@@ -41,4 +41,26 @@ describe('watchHealth', () => {
     stop.abort();
     await expect(watched).rejects.toThrow();
   });
+
+  it('asks soon again where nobody listens, not a liveness interval later', async () => {
+    const run = { record: { instanceId: 'i', port: 1 }, pid: 4711, adopted: true, halted: async () => false };
+    const stop = new AbortController();
+    const found = Promise.withResolvers<string>();
+    const watched = watchHealth(
+      {
+        spec: { probe: async () => ({ ready: false, reason: 'refused', refused: true }) } as unknown as ServiceSpec,
+        run: run as unknown as Run,
+        policy: { ...defaultPolicy, livenessEveryMs: 3_600_000, deafRetryMs: 10 },
+        timetable: new Timetable(5),
+        record: new HealthRecord(1_000),
+        turned: (_healthy, reason) => found.resolve(reason),
+        noticed: () => {},
+      },
+      stop.signal,
+    );
+    watched.catch(found.reject);
+    expect(await found.promise).toContain('three checks in a row: refused');
+    stop.abort();
+    await expect(watched).rejects.toThrow();
+  });
 });
