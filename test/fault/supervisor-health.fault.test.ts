@@ -82,7 +82,7 @@ describe('promise 5, health without doubt', () => {
   });
 
   it('who no longer listens is found, although it still answers over the connection that is open', async () => {
-    system.policy({ livenessEveryMs: 100, connectionMs: 1_000 });
+    system.policy({ livenessEveryMs: 100, connectionMs: 3_000 });
     const { client } = await system.start([
       { name: 'u', program: 'unlistens', port: system.port(0), graceMs: 200, env: { GATE: system.gate } },
     ]);
