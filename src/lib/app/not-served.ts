@@ -17,8 +17,8 @@ export async function notServed(
   const configured = (await context.mcpServers()).find(({ name }) => name === server);
   if (configured?.enabled !== true) return undefined;
   return new NotFoundError(`The MCP server ${server} is configured and not running`, {
-    hint: 'A new file takes effect at the next start: stop, then start',
-    next: ['infra services stop', 'infra services start'],
+    hint: 'A reconcile brings a new file into force',
+    next: ['infra services reconcile'],
     data: { server },
   });
 }

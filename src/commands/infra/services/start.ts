@@ -173,7 +173,7 @@ export default class Start extends BaseCommand<typeof Start> {
     if (!this.flags.wait) return await this.#order(client, []);
     const { result } = await giveOrder('start', client, [], this.flags);
     const status = await client.status();
-    if (result.failed.length > 0) throw await partlyStarted(client, status.services, result.failed, true);
+    if (result.failed.length > 0) throw partlyStarted(status.services, result.failed, true);
     return this.#card(status, 'systemprompt is running', []);
   }
 

@@ -1,5 +1,5 @@
 import type { SupervisorClient } from '../../../lib/app/supervisor/client.ts';
-import type { InstanceStatus, ServiceStatus } from '../../../lib/app/supervisor/status.ts';
+import type { InstanceStatus, ServiceStatus, SupervisorEvent } from '../../../lib/app/supervisor/status.ts';
 import {
   type AppError,
   CancelledError,
@@ -43,20 +43,22 @@ export async function followStart(
   const timeout = AbortSignal.timeout(options.timeoutMs);
   let failure: AppError | undefined;
   let stopped = false;
+  /** What each failed run printed last. Told with its failure: when the boot has failed everything is about to be gone. */
+  const words = new Map<string, readonly string[]>();
   const refresh = reporter.drawn ? setInterval(() => void refreshOnce(client, reporter), refreshMs) : undefined;
   try {
     for await (const event of client.events(AbortSignal.any([options.signal, timeout]))) {
       reporter.event(event);
       options.seen(event.seq);
       // What was begun is being undone: the command ends when nothing is left of it.
-      if (event.type === 'boot_failed') failure = await withLog(client, errorFromWire(event.error));
+      keepWords(words, event);
+      if (event.type === 'boot_failed') failure = withLog(words, errorFromWire(event.error));
       if (event.type === 'stopping') stopped = true;
       if (event.type !== 'ready') continue;
       const status = await client.status();
       reporter.refresh(status.services);
       if (event.refused !== undefined) throw refusedStart(event.refused, status.services);
-      if (event.failed.length > 0)
-        throw await partlyStarted(client, status.services, event.failed, options.keepPartial);
+      if (event.failed.length > 0) throw partlyStarted(status.services, event.failed, options.keepPartial);
       return status;
     }
   } finally {
@@ -112,33 +114,34 @@ async function refreshOnce(client: SupervisorClient, reporter: Reporter): Promis
   }
 }
 
-/** The same error with the end of the log of the service it is about, when it names one and has none yet. */
-async function withLog(client: SupervisorClient, error: AppError): Promise<AppError> {
+/** Keeps what a failed run printed last, until the next begins. */
+function keepWords(words: Map<string, readonly string[]>, event: SupervisorEvent): void {
+  if (event.type !== 'transition') return;
+  if (event.to === 'failed') words.set(event.service, event.status.log ?? []);
+  else if (event.to === 'starting') words.delete(event.service);
+}
+
+/** The same error with the last words of the run it is about, when it names a service and has none yet. */
+function withLog(words: ReadonlyMap<string, readonly string[]>, error: AppError): AppError {
   const { service, log } = error.data;
   if (typeof service !== 'string' || log !== undefined) return error;
-  const lines = await lastLines(client, service);
   return errorFromWire({
     code: error.code,
     message: error.message,
     ...(error.hint === undefined ? {} : { hint: error.hint }),
     next: error.next,
-    data: { ...error.data, log: lines },
+    data: { ...error.data, log: words.get(service) ?? [] },
   });
 }
 
 /** The error of a start after which some services are not ready, with their reasons and the end of their logs. */
-export async function partlyStarted(
-  client: SupervisorClient,
-  services: readonly ServiceStatus[],
-  failed: readonly string[],
-  kept: boolean,
-): Promise<AppError> {
+export function partlyStarted(services: readonly ServiceStatus[], failed: readonly string[], kept: boolean): AppError {
   const reasons = failed.map((name) => {
     const service = services.find((candidate) => candidate.name === name);
     return `${name}: ${service?.lastError ?? 'is not ready'}`;
   });
   const [first = ''] = failed;
-  const log = await lastLinesOf(client, failed);
+  const log = namedLines(lastWords(services, failed));
   const details: ErrorDetails = {
     hint: kept ? 'The other services are running' : 'Everything was stopped again',
     next: kept ? [`infra services logs ${first}`, 'infra services status', 'infra services stop'] : ['doctor'],
@@ -150,26 +153,42 @@ export async function partlyStarted(
   );
 }
 
-/** The end of the logs of services, twenty lines each. */
+/** What the last runs of these services printed last, twenty lines each; nothing of runs before. */
 export async function lastLinesOf(client: SupervisorClient, services: readonly string[]): Promise<string[]> {
-  const shown = services.slice(0, shownServices);
-  const entries = await Promise.all(shown.map(async (name) => [name, await lastLines(client, name)] as const));
-  return namedLines(Object.fromEntries(entries));
+  try {
+    const known = (await client.status()).services.filter(({ name }) => services.includes(name));
+    const entries = known.map(async (service) => [service.name, await lastLines(client, service)] as const);
+    return namedLines(Object.fromEntries(await Promise.all(entries)));
+  } catch {
+    return []; // the supervisor is going down with its reason already told; the lines are an addition to it
+  }
+}
+
+/** The last words of those that have failed: of the run that did, none when it printed nothing or was never begun. */
+export function lastWords(
+  services: readonly ServiceStatus[],
+  failed: readonly string[],
+): Record<string, readonly string[]> {
+  const ofFailed = services.filter(({ name }) => failed.includes(name));
+  return Object.fromEntries(ofFailed.map(({ name, log }) => [name, log ?? []]));
 }
 
 /** The last lines of each service, under its name where there are several. */
 export function namedLines(byService: Readonly<Record<string, readonly string[]>>): string[] {
-  const entries = Object.entries(byService).filter(([, lines]) => lines.length > 0);
+  const entries = Object.entries(byService)
+    .filter(([, lines]) => lines.length > 0)
+    .slice(0, shownServices);
   return entries.flatMap(([name, lines]) => [...(entries.length > 1 ? [`${name}:`] : []), ...lines.slice(-logLines)]);
 }
 
-/** The end of the log of one service; none when the supervisor can't tell any more. */
-export async function lastLines(client: SupervisorClient, service: string): Promise<string[]> {
+async function lastLines(
+  client: SupervisorClient,
+  { name, log, lastInstanceId }: ServiceStatus,
+): Promise<readonly string[]> {
+  if (log !== undefined || lastInstanceId === undefined) return log ?? [];
   const lines: string[] = [];
-  try {
-    for await (const entry of client.logs({ service, lines: logLines })) lines.push(entry.line);
-  } catch {
-    // The supervisor is going down with its reason already told; the log is an addition to it.
+  for await (const { instanceId, line } of client.logs({ service: name, lines: logLines })) {
+    if (instanceId === lastInstanceId) lines.push(line);
   }
   return lines;
 }

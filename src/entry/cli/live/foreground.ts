@@ -33,9 +33,9 @@ export async function stayAttached(
     });
   }
   if (!stopped && interrupts.first === undefined) {
-    throw new SupervisorUnavailableError('The supervisor has ended, and the services with it or not', {
-      hint: 'The next start takes over what still runs',
-      next: ['infra services start', 'infra services logs supervisor'],
+    throw new SupervisorUnavailableError('The supervisor ended without stopping the services', {
+      hint: 'It was killed, or it crashed. What still runs goes on unsupervised; a start takes it over',
+      next: ['infra services status', 'infra services start', 'infra services logs supervisor'],
     });
   }
   return { type: 'text', content: 'Stopped.' };

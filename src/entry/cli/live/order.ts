@@ -4,7 +4,7 @@ import type { TableArtifact } from '../../../lib/shared/artifact.ts';
 import { type AppError, TimeoutError } from '../../../lib/shared/errors.ts';
 import { errorFromWire, errorToWire } from '../../../lib/shared/wire.ts';
 import { changedTable, type OrderVerb, orderFailure } from '../views/changed.ts';
-import { lastLines, lastLinesOf, namedLines } from './follow.ts';
+import { lastLinesOf, lastWords, namedLines } from './follow.ts';
 
 export interface OrderRequest {
   readonly wait: boolean;
@@ -38,19 +38,13 @@ export async function giveOrder(
       verb === 'stop'
         ? await client.stop(chosen, { ...options, ...(now === true ? { now } : {}) })
         : await client[verb](chosen, options);
-    // The table shows the last words of those whose status has them; a successor that was given up has left its own.
-    const { lines = {} } = result;
-    const silent = result.services.filter(
-      ({ name, log }) => result.failed.includes(name) && lines[name] === undefined && (log ?? []).length === 0,
-    );
-    const mute = await Promise.all(silent.map(async ({ name }) => [name, await lastLines(client, name)] as const));
-    const log = namedLines({ ...lines, ...Object.fromEntries(mute) });
+    const log = namedLines({ ...lastWords(result.services, result.failed), ...result.lines });
     return { result, table: changedTable(verb, result), failure: orderFailure(verb, result, log) };
   } catch (error) {
     const { pending } = error instanceof TimeoutError ? error.data : {};
     if (!(error instanceof TimeoutError) || !Array.isArray(pending)) throw error;
     const wire = errorToWire(error);
-    const log = await lastLinesOf(client, pending.slice(0, 1));
+    const log = await lastLinesOf(client, pending.slice(0, 1).map(String));
     throw errorFromWire({ ...wire, data: { ...wire.data, log } });
   }
 }

@@ -1,4 +1,4 @@
-import type { ServiceStatus, SupervisorEvent } from '../../../lib/app/supervisor/status.ts';
+import type { SupervisorEvent } from '../../../lib/app/supervisor/status.ts';
 import { formatDuration } from '../../../lib/shared/text/cells.ts';
 import { harmless } from '../../../lib/shared/text/width.ts';
 
@@ -6,7 +6,7 @@ import { harmless } from '../../../lib/shared/text/width.ts';
 export function eventLine(event: SupervisorEvent): string | undefined {
   switch (event.type) {
     case 'transition':
-      return transitionLine(event.service, event.to, event.status, event.reason);
+      return transitionLine(event);
     case 'log':
       return harmless(event.service === undefined ? event.message : `${event.service}: ${event.message}`);
     case 'phase':
@@ -20,14 +20,20 @@ export function eventLine(event: SupervisorEvent): string | undefined {
   }
 }
 
-function transitionLine(service: string, to: string, status: ServiceStatus, reason: string | undefined): string {
+function transitionLine(event: Extract<SupervisorEvent, { type: 'transition' }>): string {
+  const { service, from, to, status, reason } = event;
+  const why = reason === undefined ? '' : `: ${harmless(reason)}`;
+  // The state stays as it is: only whether requests are routed to it has turned.
+  if (event.event === 'not_serving') return `${service} not serving${why}`;
+  if (event.event === 'serving') return `${service} serving again`;
+  if (to !== 'ready') return `${service} ${to}${['failed', 'unhealthy', 'backoff'].includes(to) ? why : ''}`;
   const facts = [
-    ...(to === 'ready' && status.readyMs !== undefined ? [`in ${formatDuration(status.readyMs)}`] : []),
-    ...(status.pid !== undefined && (to === 'ready' || to === 'starting') ? [`pid ${status.pid}`] : []),
-    ...(status.port !== undefined && to === 'ready' ? [`port ${status.port}`] : []),
-    ...(status.adopted === true && to === 'ready' ? ['found running'] : []),
-    ...(status.detail !== undefined && to === 'ready' ? [harmless(status.detail)] : []),
-    ...(reason !== undefined && ['failed', 'unhealthy', 'backoff'].includes(to) ? [harmless(reason)] : []),
+    // What answers again after it was unhealthy did not become ready anew.
+    ...(status.readyMs !== undefined && from !== 'unhealthy' ? [`in ${formatDuration(status.readyMs)}`] : []),
+    ...(status.pid === undefined ? [] : [`pid ${status.pid}`]),
+    ...(status.port === undefined ? [] : [`port ${status.port}`]),
+    ...(status.adopted === true ? ['found running'] : []),
+    ...(status.detail === undefined ? [] : [harmless(status.detail)]),
   ];
-  return `${service} ${to}${facts.length > 0 ? `: ${facts.join(', ')}` : ''}`;
+  return `${service} ready${facts.length > 0 ? `: ${facts.join(', ')}` : ''}`;
 }

@@ -24,7 +24,7 @@ export function changedTable(verb: OrderVerb, result: ServicesResult): TableArti
     said(changed.filter(among(named)), (names) => `${done[verb]} ${names}`),
     said(
       changed.filter((name) => !named.includes(name)),
-      (names) => `${done[verb]} ${names} too: ${verb === 'stop' ? 'stands on it' : 'it stands on that'}`,
+      (names, one) => `${done[verb]} ${names} too: ${whyToo(verb, one, named)}`,
     ),
     said(already.filter(among(named)), (names, one) => {
       return `${names} ${one ? 'was' : 'were'} already ${verb === 'stop' ? 'stopped' : 'running'}`;
@@ -36,6 +36,12 @@ export function changedTable(verb: OrderVerb, result: ServicesResult): TableArti
     return `${names} ${one ? 'stands' : 'stand'} on ${list(named)}, and ${one ? 'was' : 'were'} not restarted`;
   });
   return rowsTable(sentences.join('. ') || 'No services found', services, stood === undefined ? [] : [stood]);
+}
+
+/** Why services were stopped or started that nobody named. */
+function whyToo(verb: OrderVerb, one: boolean, named: readonly string[]): string {
+  if (verb === 'stop') return `${one ? 'it stands' : 'they stand'} on ${list(named)}`;
+  return `${list(named)} ${named.length === 1 ? 'stands' : 'stand'} on ${one ? 'it' : 'them'}`;
 }
 
 function said(names: readonly string[], say: (names: string, one: boolean) => string): string | undefined {

@@ -1,4 +1,4 @@
-import type { MachineEvent } from './machine.ts';
+import type { StateChange } from './service-host.ts';
 import type { ServiceState } from './status.ts';
 
 // Light: the command line is parsed with it.
@@ -31,7 +31,7 @@ export interface ServiceEventFilter {
   readonly since?: Date | undefined;
 }
 
-const happenings: Readonly<Record<MachineEvent['type'], true>> = {
+const happenings: Readonly<Record<StateChange['event'], true>> = {
   start: true,
   adopt: true,
   healthy: true,
@@ -42,6 +42,8 @@ const happenings: Readonly<Record<MachineEvent['type'], true>> = {
   stop: true,
   gone: true,
   gave_up: true,
+  serving: true,
+  not_serving: true,
 };
 const states: Readonly<Record<ServiceState, true>> = {
   stopped: true,

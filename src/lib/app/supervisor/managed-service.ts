@@ -201,6 +201,7 @@ export class ManagedService implements SupervisedService {
       this.#stage = new AbortController();
       this.#facts = { lastExit: this.#facts.lastExit, lastExitAt: this.#facts.lastExitAt };
       this.#readySince = undefined;
+      this.#process.forgetOutput();
       this.health.begin();
       this.resources.begin();
       this.#work = this.#launch(generation, this.#stage.signal);

@@ -32,13 +32,18 @@ export class ServiceProcess {
   get beside(): readonly Run[] {
     return [...this.#beside];
   }
-  /** Of the last run. */
+  /** Of the last run; none while a start has not come to one. */
   get logFile(): string | undefined {
     return this.#logFile;
   }
   /** Resolves when the clearing away of leftovers has ended. */
   get cleared(): Promise<unknown> {
     return this.#leftovers;
+  }
+
+  /** What comes is another start: the output of the last run says nothing of it. */
+  forgetOutput(): void {
+    this.#logFile = undefined;
   }
 
   /** Takes over the process of an earlier supervisor. */

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { tailLines } from '../../infra/process/log-tail.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import type { ProcessRecord, Run } from './run.ts';
@@ -15,15 +16,18 @@ export function statusOf(
   beside: readonly Run[] = [],
 ): ServiceStatus {
   const { facts } = service;
+  // Its leader is gone: there is no process and no port to tell of, whatever is still being cleared away.
+  const living = run?.ended === true ? undefined : run;
   const status = {
     name: service.name,
     kind: service.spec.kind,
     state: service.state,
-    pid: run?.pid,
-    port: run?.record.port,
+    pid: living?.pid,
+    port: living?.record.port,
     instanceId: run?.record.instanceId,
     generation: service.generation,
     restarts: facts.restarts,
+    lastInstanceId: logFile === undefined ? undefined : basename(logFile, '.log'),
     adopted: run?.adopted === true ? true : undefined,
     beside: beside.length === 0 ? undefined : beside.map(({ pid, record }) => besideOf(pid, record)),
     startedAt: run?.record.startedAt.toISOString(),

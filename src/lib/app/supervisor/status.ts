@@ -59,6 +59,8 @@ export interface ServiceStatus {
   readonly port?: number;
   /** Id of this run of the service. */
   readonly instanceId?: string;
+  /** Id of the last run, also when it has ended; absent while the present start has none yet. */
+  readonly lastInstanceId?: string;
   /** How often it was started, over all supervisors. */
   readonly generation: number;
   /** How often it was restarted without anybody asking, since it was last started on purpose. */

@@ -60,6 +60,20 @@ describe('a line for an event', () => {
     );
   });
 
+  it('tells of a service that is up only whether it serves, without the time of its start', () => {
+    const up = service('api', { state: 'ready', pid: 12, port: 8080, readyMs: 2_120 });
+    const turned = (event: string, reason?: string) =>
+      eventLine({ ...transition(up, reason), from: 'ready', event } as SupervisorEvent);
+    expect(turned('not_serving', 'its database is away')).toBe('api not serving: its database is away');
+    expect(turned('serving')).toBe('api serving again');
+    expect(turned('replaced')).toBe('api ready: in 2.12 s, pid 12, port 8080');
+    expect(eventLine({ ...transition(up), from: 'unhealthy' } as SupervisorEvent)).toBe('api ready: pid 12, port 8080');
+  });
+
+  it('names no process of a start: there is none yet', () => {
+    expect(eventLine(transition(service('api', { pid: 11_556 })))).toBe('api starting');
+  });
+
   it('tells why one failed, without what a terminal would obey', () => {
     expect(eventLine(transition(service('api', { state: 'failed' }), 'port\u001B[2J taken'))).toBe(
       'api failed: port taken',

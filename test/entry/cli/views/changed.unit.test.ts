@@ -23,7 +23,17 @@ it.each([
   [
     'stop',
     { named: ['a'], services: [service('a', 'stopped'), service('b', 'stopped')] },
-    'Stopped a. Stopped b too: stands on it',
+    'Stopped a. Stopped b too: it stands on a',
+  ],
+  [
+    'stop',
+    { named: ['a'], services: ['a', 'b', 'c'].map((name) => service(name, 'stopped')) },
+    'Stopped a. Stopped b and c too: they stand on a',
+  ],
+  [
+    'start',
+    { named: ['a'], services: ['a', 'b', 'c'].map((name) => service(name, 'ready')) },
+    'Started a. Started b and c too: a stands on them',
   ],
   [
     'start',
