@@ -95,6 +95,14 @@ describe('hand-over', () => {
     expect((await markedProcesses(system.installation.id)).map(({ instanceId }) => instanceId)).toEqual([
       first.instanceId,
     ]);
+    // What is found to be as configured has nothing against it any more.
+    const { steps, services: kept } = await client.reconcile();
+    expect(steps).toMatchObject([{ kind: 'keep', name: 'm' }]);
+    expect(kept[0]?.lastError).toBeUndefined();
+    await until('the row says so too', async () => {
+      const rows = await system.sql.query<{ last_error: string | null }>('SELECT last_error FROM services');
+      return rows[0]?.last_error === null;
+    });
     await system.stop(client);
     expect(await system.footprint()).toEqual(noFootprint);
   });
@@ -108,7 +116,9 @@ describe('hand-over', () => {
     await client.stop(['m']);
     expect((await client.status()).services[0]).toMatchObject({ state: 'stopped', generation: 1 });
     expect(await markedProcesses(system.installation.id)).toEqual([]);
-    expect((await restarted).failed).toEqual(['m']);
+    const result = await restarted;
+    expect(result).toMatchObject({ failed: ['m'], overtaken: ['m'] });
+    expect(result.lines).toBeUndefined();
     system.openGate();
     await client.start(['m']);
     expect((await client.status()).services[0]).toMatchObject({ state: 'ready', generation: 2 });

@@ -38,7 +38,8 @@ export async function giveOrder(
       verb === 'stop'
         ? await client.stop(chosen, { ...options, ...(now === true ? { now } : {}) })
         : await client[verb](chosen, options);
-    const log = namedLines({ ...lastWords(result.services, result.failed), ...result.lines });
+    const failed = result.failed.filter((name) => !(result.overtaken ?? []).includes(name));
+    const log = namedLines({ ...lastWords(result.services, failed), ...result.lines });
     return { result, table: changedTable(verb, result), failure: orderFailure(verb, result, log) };
   } catch (error) {
     const { pending } = error instanceof TimeoutError ? error.data : {};

@@ -2,6 +2,7 @@ import type { ServicesResult } from '../../../lib/app/supervisor/status.ts';
 import type { TableArtifact } from '../../../lib/shared/artifact.ts';
 import {
   type AppError,
+  ConflictError,
   type ErrorDetails,
   PartialError,
   PreconditionError,
@@ -59,20 +60,29 @@ function among(names: readonly string[]): (name: string) => boolean {
  * @param log the last lines of what failed
  */
 export function orderFailure(verb: OrderVerb, result: ServicesResult, log: readonly string[]): AppError | undefined {
-  const { services, failed } = result;
-  const [first] = failed;
-  if (first === undefined) return undefined;
+  const { services, failed, overtaken = [] } = result;
+  if (failed.length === 0) return undefined;
   const named = result.named ?? services.map(({ name }) => name);
   const succeeded = named.filter((name) => !failed.includes(name));
   const statuses = services.filter(({ name }) => failed.includes(name));
-  const reasons = statuses.map(({ name, state, lastError }) => `${name}: ${lastError ?? `it is ${state}`}`);
+  const other = `overtaken by a ${verb === 'stop' ? 'start' : 'stop'}`;
+  const reasons = statuses.map(({ name, state, lastError }) => {
+    return `${name}: ${overtaken.includes(name) ? other : (lastError ?? `it is ${state}`)}`;
+  });
   const message = `Failed to ${verb} ${reasons.join('; ')}`;
   const details: ErrorDetails = {
     ...(succeeded.length === 0 ? {} : { hint: `Done: ${list(succeeded)}. Not done: ${list(failed)}.` }),
-    next: [`infra services logs ${first}`, 'infra services status'],
-    data: { failed, succeeded, log },
+    next: [
+      ...failed
+        .filter((name) => !overtaken.includes(name))
+        .slice(0, 1)
+        .map((name) => `infra services logs ${name}`),
+      'infra services status',
+    ],
+    data: { failed, succeeded, log, ...(overtaken.length === 0 ? {} : { overtaken }) },
   };
   if (succeeded.length > 0) return new PartialError(message, details);
+  if (failed.every((name) => overtaken.includes(name))) return new ConflictError(message, details);
   const codes = new Set(statuses.map(({ lastErrorCode }) => lastErrorCode));
   const [code] = codes;
   // Its findings stay in the message: the process that found them has told them in words only.

@@ -135,6 +135,8 @@ async function carryOut(
     await spec?.cleanUp?.(stray.instanceId);
   }
   supervisor.accepted(specs);
+  const current = named('keep');
+  for (const service of supervisor.services) if (current.has(service.name)) service.vindicate();
   const old = await supervisor.bringUp(named('start'), named('replace'));
   await host.recorder.flush(host.policy.epochEveryMs);
   const down = supervisor.services.filter(

@@ -143,6 +143,14 @@ export class ManagedService implements SupervisedService {
     this.#host.changed(this);
   }
 
+  /** What was said of it while it went on is over: it was found to be as it is configured. */
+  vindicate(): void {
+    if (this.state !== 'ready' || this.#facts.lastError === undefined) return;
+    this.#facts.lastError = undefined;
+    this.#facts.lastErrorCode = undefined;
+    this.#host.changed(this);
+  }
+
   /** Gives up before the first try, for a reason outside of the service. */
   refuse(reason: string): void {
     this.#desired = 'running';

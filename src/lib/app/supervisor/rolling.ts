@@ -44,3 +44,15 @@ export class RollingTurns {
     service.leave(`it was not restarted, since ${culprit} failed to`);
   }
 }
+
+/**
+ * The result with those named that another order came for meanwhile: they have not failed by themselves, and their last
+ * lines say nothing of it.
+ */
+export function withOvertaken(result: ServicesResult, overtaken: (name: string) => boolean): ServicesResult {
+  const names = result.failed.filter(overtaken);
+  if (names.length === 0) return result;
+  const { lines = {}, ...rest } = result;
+  const left = Object.entries(lines).filter(([name]) => !names.includes(name));
+  return { ...rest, overtaken: names, ...(left.length === 0 ? {} : { lines: Object.fromEntries(left) }) };
+}

@@ -201,6 +201,8 @@ export interface ServicesResult {
   readonly services: readonly ServiceStatus[];
   /** Names of those that are not what was asked for. */
   readonly failed: readonly string[];
+  /** Those of the failed for which a contrary order came meanwhile: that one counts. */
+  readonly overtaken?: readonly string[];
   /** What the names and kinds of the order came to; absent when it was about everything. */
   readonly named?: readonly string[];
   /** As asked for before the order came. */

@@ -21,7 +21,7 @@ import { checked, type Reconciling, reconcileLive } from './live-reconcile.ts';
 import { ManagedService } from './managed-service.ts';
 import { inOrder } from './order.ts';
 import { takeEpoch } from './repository.ts';
-import { RollingTurns } from './rolling.ts';
+import { RollingTurns, withOvertaken } from './rolling.ts';
 import type { SupervisorLog } from './service-host.ts';
 import type { BootState, ConfigurationStatus, InstanceStatus, ReconcileResult, ServicesResult } from './status.ts';
 import { SupervisorHost, type SupervisorHostOptions } from './supervisor-host.ts';
@@ -183,7 +183,7 @@ export class Supervisor implements Reconciling {
     const wanted = this.#select(names, (service) => service.dependsOn);
     for (const name of wanted) this.host.books.stoppedOnPurpose.delete(name);
     await this.#startInOrder(wanted);
-    return this.#result(wanted, ['ready']);
+    return withOvertaken(this.#result(wanted, ['ready']), (name) => this.#overruled({ name }));
   }
 
   /** Stops services and what depends on them; all when none is named. The supervisor stays. `now` cuts the grace short. */
@@ -199,7 +199,8 @@ export class Supervisor implements Reconciling {
       // Whoever started it meanwhile had the last word.
       ({ name }) => this.host.books.stoppedOnPurpose.has(name),
     );
-    return this.#result(wanted, ['stopped']);
+    const started = (name: string): boolean => !this.host.books.stoppedOnPurpose.has(name);
+    return withOvertaken(this.#result(wanted, ['stopped']), (name) => this.#state === 'running' && started(name));
   }
 
   /** Restarts exactly the named services (all but the database when none is named), those that others depend on first. */
@@ -217,7 +218,7 @@ export class Supervisor implements Reconciling {
         if (!this.#overruled(service)) await turns.restart(service);
       },
     );
-    return turns.report(this.#result(wanted, ['ready']));
+    return withOvertaken(turns.report(this.#result(wanted, ['ready'])), (name) => this.#overruled({ name }));
   }
 
   /**
@@ -378,7 +379,7 @@ export class Supervisor implements Reconciling {
   }
 
   /** Whether a stop came after the order that is being carried out. */
-  #overruled({ name }: ManagedService): boolean {
+  #overruled({ name }: { readonly name: string }): boolean {
     return this.#closing.signal.aborted || this.host.books.stoppedOnPurpose.has(name);
   }
 

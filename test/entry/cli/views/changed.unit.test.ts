@@ -88,6 +88,16 @@ describe('the exit code of an order that failed', () => {
     expect(error?.message).toBe('Failed to start a: a is broken; b: b is broken');
   });
 
+  it('is that of a conflict when a contrary order came meanwhile, and no log is named', () => {
+    const services = [service('a', 'stopping')];
+    const error = orderFailure('restart', { named: ['a'], services, failed: ['a'], overtaken: ['a'] }, []);
+    expect(error).toMatchObject({
+      code: 'CONFLICT',
+      message: 'Failed to restart a: overtaken by a stop',
+      next: ['infra services status'],
+    });
+  });
+
   it('is none when nothing failed', () => {
     expect(orderFailure('stop', { services: [service('a', 'stopped')], failed: [] }, [])).toBeUndefined();
   });
