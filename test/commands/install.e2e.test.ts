@@ -101,7 +101,12 @@ describe.skipIf(process.platform !== 'linux')('infra services install and uninst
       const refused = await run('install', ...scope, '--yes');
       expect(refused.code).toBe(2);
       expect(refused.stderr).toContain('would run as root');
+      expect(refused.stderr).toContain(['infra services install', ...scope, '--run-as root'].join(' '));
     }
+    const looked = await run('install', '--user', '--dry-run');
+    expect(looked.code, looked.stderr).toBe(0);
+    expect(looked.stdout).toContain('ExecStart=');
+    expect(looked.stderr).toContain('infra services install --user --run-as root');
     expect((await run('install', '--run-as', 'nobody-of-that-name', '--yes')).code).toBe(3);
     expect((await run('install', '--run-as', 'nobody', '--yes')).code).toBe(6);
 

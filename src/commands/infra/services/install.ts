@@ -42,8 +42,12 @@ export default class Install extends BaseCommand<typeof Install> {
       scope: flags.system ? 'system' : flags.user ? 'user' : undefined,
       runAs: flags['run-as'],
       profile: profile ?? profileName(env),
+      shownOnly: flags['dry-run'],
     });
-    if (flags['dry-run']) return plannedFile(plan);
+    if (flags['dry-run']) {
+      if (!output.session.json) for (const hint of plan.hints) output.note(hint);
+      return plannedFile(plan);
+    }
     if (!output.session.json) output.note(`${plan.file.path} (runs as ${plan.account})\n\n${plan.content}`);
     const question = `Write ${plan.file.path}${plan.running ? '' : ' and start it'}?`;
     await confirmed(

@@ -1,7 +1,9 @@
 import { string } from '@oclif/core/args';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
 import { refuseOwnPath } from '../../../entry/cli/delegation.ts';
+import { supervisorOrLeft } from '../../../entry/cli/left-behind.ts';
 import { giveOrder } from '../../../entry/cli/live/order.ts';
+import { notInForce } from '../../../entry/cli/not-in-force.ts';
 import { namedServices, orderFlags } from '../../../entry/cli/order-flags.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
@@ -28,11 +30,19 @@ export default class Restart extends BaseCommand<typeof Restart> {
   protected async execute(): Promise<Artifact> {
     const names = namedServices('restart', this.args, this.flags);
     refuseOwnPath('restart', names, this.output.session);
-    const supervisor = await this.context.supervisor();
+    const wanted = ['infra services restart', ...names].join(' ').slice(0, 200);
+    const supervisor = await supervisorOrLeft(this.context, { done: 'restarted', command: wanted });
     if (names.some((name) => name.startsWith('mcp:'))) await this.#refuseNewOnes(names);
-    const { table, failure } = await giveOrder('restart', supervisor, names, this.flags);
+    const { result, table, failure } = await giveOrder('restart', supervisor, names, this.flags);
     this.verdict = failure;
-    return table;
+    const notes = await notInForce(
+      this.context,
+      supervisor,
+      result.services.map(({ name }) => name),
+    );
+    if (notes.length === 0) return table;
+    const advice = `Bring it into force: ${this.output.runnable('infra services reconcile')}`;
+    return { ...table, notes: [...(table.notes ?? []), ...notes, advice] };
   }
 
   /** @throws NotFoundError for a server whose file came after the start */

@@ -2,6 +2,7 @@ import { string } from '@oclif/core/args';
 import { boolean, integer } from '@oclif/core/flags';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
 import { Interrupts } from '../../../entry/cli/interrupt.ts';
+import { supervisorOrLeft } from '../../../entry/cli/left-behind.ts';
 import { followStart, partlyStarted } from '../../../entry/cli/live/follow.ts';
 import { stayAttached } from '../../../entry/cli/live/foreground.ts';
 import { giveOrder } from '../../../entry/cli/live/order.ts';
@@ -57,7 +58,10 @@ export default class Start extends BaseCommand<typeof Start> {
   protected async execute(): Promise<Artifact> {
     const names = namedServices('start', this.args, this.flags);
     this.#refuseContradictions(names);
-    if (names.length > 0) return await this.#order(await this.context.supervisor(), names);
+    if (names.length > 0) {
+      const wanted = ['infra services start', ...names].join(' ').slice(0, 200);
+      return await this.#order(await supervisorOrLeft(this.context, { done: 'started', command: wanted }), names);
+    }
     const instance = await this.#instance();
     const running = await connectIfRunning(instance);
     if (running === undefined) return await this.#start(instance, true);

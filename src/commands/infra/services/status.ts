@@ -31,13 +31,15 @@ export default class Status extends BaseCommand<typeof Status> {
     const { configuredServices, selectable } = await import('../../../entry/cli/configured-services.ts');
     const configured = await configuredServices(this.context);
     const start = this.output.runnable('infra services start');
-    const { servicesLeftBehind } = await import('../../../lib/app/supervisor/left-behind.ts');
-    const left = await servicesLeftBehind((await this.context.instance()).id);
+    const { leftBehind } = await import('../../../lib/app/supervisor/left-behind.ts');
+    const left = await leftBehind((await this.context.instance()).id);
     const title =
-      left.length === 0 ? `Nothing is running. Start it: ${start}` : `${leftRunning(left)}. Take over: ${start}`;
+      left.size === 0
+        ? `Nothing is running. Start it: ${start}`
+        : `${leftRunning([...left.keys()])}. Take over: ${start}`;
     const known = [
       ...configured,
-      ...left.filter((name) => !configured.some((one) => one.name === name)).map(selectable),
+      ...[...left.keys()].filter((name) => !configured.some((one) => one.name === name)).map(selectable),
     ];
     return stoppedTable(
       (await this.#chosen(known)).map(({ name }) => name),

@@ -2,16 +2,16 @@ import { string } from '@oclif/core/args';
 import { boolean } from '@oclif/core/flags';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
 import { refuseOwnPath } from '../../../entry/cli/delegation.ts';
+import { refuseLeftBehind } from '../../../entry/cli/left-behind.ts';
 import { giveOrder } from '../../../entry/cli/live/order.ts';
 import { showUntilStopped } from '../../../entry/cli/live/stopping.ts';
 import { namedServices, orderFlags } from '../../../entry/cli/order-flags.ts';
-import { leftRunning } from '../../../entry/cli/views/services.ts';
 import type { CommandContext } from '../../../lib/app/command-context.ts';
 import type { SupervisorClient } from '../../../lib/app/supervisor/client.ts';
 import { isNotRunning } from '../../../lib/app/supervisor/running.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
-import { ConfigInvalidError, ConflictError, TimeoutError } from '../../../lib/shared/errors.ts';
+import { ConfigInvalidError, TimeoutError } from '../../../lib/shared/errors.ts';
 
 export default class Stop extends BaseCommand<typeof Stop> {
   static override summary = 'Stop everything, or the services that are named';
@@ -44,7 +44,7 @@ export default class Stop extends BaseCommand<typeof Stop> {
       supervisor = await this.context.supervisor();
     } catch (error) {
       if (!isNotRunning(error)) throw error;
-      await refuseLeftBehind(this.context);
+      await refuseLeftBehind(this.context, { done: 'stopped', command: 'infra services stop' });
       await refuseUnknown(this.context, names);
       return { type: 'text', content: 'Nothing is running.', data: { stopped: [] } };
     }
@@ -80,18 +80,6 @@ export default class Stop extends BaseCommand<typeof Stop> {
       data: { pending: pending.map(({ name }) => name) },
     });
   }
-}
-
-/** A supervisor that was killed leaves its services running: "nothing is running" would be untrue. */
-async function refuseLeftBehind(context: CommandContext): Promise<void> {
-  const { servicesLeftBehind } = await import('../../../lib/app/supervisor/left-behind.ts');
-  const left = await servicesLeftBehind((await context.instance()).id);
-  if (left.length === 0) return;
-  throw new ConflictError(leftRunning(left), {
-    hint: 'A start takes over what runs; then it can be stopped',
-    next: ['infra services start', 'infra services stop'],
-    data: { services: left },
-  });
 }
 
 /** What is not running is stopped already, what nobody knows is a mistake. */

@@ -75,16 +75,20 @@ export function leftRunning(left: readonly string[]): string {
   return `No supervisor is running, but ${names} still ${left.length === 1 ? 'is' : 'are'}`;
 }
 
-/** What an instance would run, when no supervisor runs; `left` goes on without one. */
-export function stoppedTable(names: readonly string[], title: string, left: readonly string[] = []): TableArtifact {
+/** What an instance would run, when no supervisor runs; `left` goes on without one, by name with its pid. */
+export function stoppedTable(
+  names: readonly string[],
+  title: string,
+  left: ReadonlyMap<string, number> = new Map(),
+): TableArtifact {
   return {
     type: 'table',
     title,
     columns,
     items: names.map((name) => ({
       name,
-      state: left.includes(name) ? 'unsupervised' : 'stopped',
-      pid: null,
+      state: left.has(name) ? 'unsupervised' : 'stopped',
+      pid: left.get(name) ?? null,
       port: null,
       ready_in: null,
       since: null,

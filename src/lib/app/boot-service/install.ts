@@ -19,6 +19,8 @@ export interface InstallRequest {
   /** Root only: as whom it shall run. */
   readonly runAs: string | undefined;
   readonly profile: string;
+  /** It is only to be shown: who it would run as need not be settled. */
+  readonly shownOnly?: boolean;
 }
 
 /** What an installation would write and run. */
@@ -72,7 +74,12 @@ export async function planInstall(request: InstallRequest): Promise<InstallPlan>
     present,
     running,
     commands: enabling(file, !running),
-    hints: [...new Set(barriers), ...lingering(file, account.name), ...takeover(file, running)],
+    hints: [
+      ...unsaid(request, site),
+      ...new Set(barriers),
+      ...lingering(file, account.name),
+      ...takeover(file, running),
+    ],
   };
 }
 
@@ -146,10 +153,10 @@ async function accountFor(request: InstallRequest, site: InstanceSite, scope: Bo
       next: ['infra services install --user'],
     });
   }
-  if (runAs === undefined && site.uid === 0) {
+  if (runAs === undefined && site.uid === 0 && request.shownOnly !== true) {
     throw new UsageError(`${site.root} belongs to root, and the system would run as root.`, {
-      hint: 'Give the folder to an ordinary user (chown -R), or say that you want it with --run-as root',
-      next: ['infra services install --help'],
+      hint: 'Give the folder to an ordinary user (chown -R), or say that you want it, with the first',
+      next: [asRoot(request), 'infra services install --dry-run'],
     });
   }
   const account = await accountOf(runAs ?? site.uid);
@@ -165,6 +172,16 @@ async function accountFor(request: InstallRequest, site: InstanceSite, scope: Bo
     });
   }
   return account;
+}
+
+function asRoot({ scope }: InstallRequest): string {
+  return `infra services install${scope === undefined ? '' : ` --${scope}`} --run-as root`;
+}
+
+/** Who only looks is told what an installation would ask for. */
+function unsaid(request: InstallRequest, site: InstanceSite): string[] {
+  if (request.runAs !== undefined || site.uid !== 0) return [];
+  return [`${site.root} belongs to root, so it would run as root; to install it so: ${asRoot(request)}`];
 }
 
 function requireRight(scope: BootScope, what: 'install' | 'uninstall'): void {

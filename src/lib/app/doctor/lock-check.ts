@@ -28,8 +28,8 @@ export async function checkSupervisor(context: CommandContext): Promise<Finding>
     return await judge(status);
   } catch (error) {
     if (!isNotRunning(error)) throw error;
-    const { servicesLeftBehind } = await import('../supervisor/left-behind.ts');
-    const left = await servicesLeftBehind(instance.id);
+    const { leftBehind } = await import('../supervisor/left-behind.ts');
+    const left = [...(await leftBehind(instance.id)).keys()];
     if (left.length > 0) {
       return {
         state: 'fail',

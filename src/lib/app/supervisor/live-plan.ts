@@ -4,6 +4,9 @@ import type { ServiceState } from './status.ts';
 
 type Digests = Pick<ServiceSpec, 'artefactHash' | 'configHash'>;
 
+/** The reason of a step for a service that is configured otherwise than it was started. */
+export const configurationChanged = 'its configuration has changed';
+
 /** A service as the running supervisor has it. */
 export interface LiveService {
   readonly name: string;
@@ -82,6 +85,7 @@ function judge(service: LiveService, spec: Digests): Omit<Step, 'name'> {
 }
 
 function changeOf(from: Digests, to: Digests): string | undefined {
-  if (from.artefactHash !== to.artefactHash) return 'its artefact has changed';
-  return from.configHash === to.configHash ? undefined : 'its configuration has changed';
+  // First what a restart does not bring into force.
+  if (from.configHash !== to.configHash) return configurationChanged;
+  return from.artefactHash === to.artefactHash ? undefined : 'its artefact has changed';
 }
