@@ -81,7 +81,8 @@ export class CommandContext implements AsyncDisposable {
   supervisor(): Promise<SupervisorClient> {
     this.#supervisor ??= (async () => {
       const { SupervisorClient } = await import('./supervisor/client.ts');
-      return await SupervisorClient.connect((await this.instance()).controlSocket);
+      const { controlSocket, runDir } = await this.instance();
+      return await SupervisorClient.connect(controlSocket, runDir);
     })();
     return this.#supervisor;
   }

@@ -39,6 +39,7 @@ export default class Reconcile extends BaseCommand<typeof Reconcile> {
       if (!dryRun || !isNotRunning(error)) throw error;
       return await this.#planOfStart();
     }
+    await supervisor.status(); // one that hangs is found out at once
     const result = await supervisor.reconcile({ dryRun });
     const failure = reconcileFailure(result);
     if (!result.valid && failure !== undefined) throw failure;

@@ -122,7 +122,9 @@ export default class Start extends BaseCommand<typeof Start> {
     let seen = 0;
     const stop = (now: boolean): void => {
       // The stream of events tells the outcome; an answer that can't come any more is none.
-      client?.shutdown(now).catch(() => {});
+      client?.shutdown(now).catch((error: unknown) => {
+        if (error instanceof TimeoutError) output.note(error.message);
+      });
     };
     using interrupts = new Interrupts((count, signal) => {
       if (!flags.foreground) return;
@@ -133,7 +135,7 @@ export default class Start extends BaseCommand<typeof Start> {
     try {
       if (launch) await launchSupervisor(instance, profile ?? profileName(env), env);
       const { SupervisorClient } = await import('../../../lib/app/supervisor/client.ts');
-      client = await SupervisorClient.connect(instance.controlSocket);
+      client = await SupervisorClient.connect(instance.controlSocket, instance.runDir);
       if (flags.foreground && interrupts.first !== undefined) stop(false);
       if (!flags.wait) {
         await reporter.close();
@@ -197,7 +199,7 @@ export default class Start extends BaseCommand<typeof Start> {
 async function connectIfRunning(instance: Instance): Promise<SupervisorClient | undefined> {
   const { SupervisorClient } = await import('../../../lib/app/supervisor/client.ts');
   try {
-    return await SupervisorClient.connect(instance.controlSocket);
+    return await SupervisorClient.connect(instance.controlSocket, instance.runDir);
   } catch (error) {
     if (!isNotRunning(error)) throw error;
     return undefined;

@@ -65,7 +65,7 @@ export default class Stop extends BaseCommand<typeof Stop> {
       const look = this.output.runnable('infra services status');
       return { type: 'text', content: `Stopping; look with ${look}`, data: { stopping: running } };
     }
-    const stopped = showUntilStopped(supervisor, this.output, () => supervisor.shutdown(now));
+    const stopped = showUntilStopped(supervisor, this.output, () => supervisor.shutdown(now, timeout * 1000));
     if (!(await within(stopped, timeout * 1000))) throw await this.#late(supervisor);
     return { type: 'text', content: `Stopped ${running.join(', ') || 'the supervisor'}.`, data: { stopped: running } };
   }

@@ -2,6 +2,7 @@ import { BaseCommand } from '../../../entry/cli/base-command.ts';
 import { Interrupts } from '../../../entry/cli/interrupt.ts';
 import type { Keyboard } from '../../../entry/cli/live/keys.ts';
 import { canDraw } from '../../../entry/cli/live/reporter.ts';
+import type { SupervisorPlace } from '../../../entry/cli/live/supervisor-feed.ts';
 import { watchDrawn, watchPlain } from '../../../entry/cli/live/watch.ts';
 import { emptyWatch } from '../../../entry/cli/live/watch-model.ts';
 import { servicesTable } from '../../../entry/cli/views/services.ts';
@@ -26,19 +27,19 @@ export default class Watch extends BaseCommand<typeof Watch> {
   };
 
   protected async execute(): Promise<Artifact> {
-    const { controlSocket } = await this.context.instance();
+    const place = await this.context.instance();
     // Who begins to watch nothing has mistaken the place; one that ends later is waited for.
     await this.context.supervisor();
-    return canDraw(this.output.session) ? await this.#drawn(controlSocket) : await this.#plain(controlSocket);
+    return canDraw(this.output.session) ? await this.#drawn(place) : await this.#plain(place);
   }
 
-  async #drawn(controlSocket: string): Promise<Artifact> {
+  async #drawn(place: SupervisorPlace): Promise<Artifact> {
     const { session } = this.output;
     const { WatchScreen } = await import('../../../entry/cli/live/watch-view.ts');
     using interrupts = new Interrupts();
     const screen = new WatchScreen(session.stderr, emptyWatch);
     try {
-      const last = await watchDrawn(controlSocket, session.stdin as unknown as Keyboard, screen, {
+      const last = await watchDrawn(place, session.stdin as unknown as Keyboard, screen, {
         signal: interrupts.signal,
         interrupt: () => {
           this.exitStatus = 130; // in raw mode a Ctrl-C is a key, not a signal
@@ -51,9 +52,9 @@ export default class Watch extends BaseCommand<typeof Watch> {
     }
   }
 
-  async #plain(controlSocket: string): Promise<Artifact> {
+  async #plain(place: SupervisorPlace): Promise<Artifact> {
     using interrupts = new Interrupts();
-    const count = await watchPlain(controlSocket, this.output, interrupts);
+    const count = await watchPlain(place, this.output, interrupts);
     this.exitStatus = interrupts.exitCode;
     return { type: 'text', content: `${count} events.`, data: { count } };
   }

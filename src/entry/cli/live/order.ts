@@ -6,6 +6,8 @@ import { errorFromWire, errorToWire } from '../../../lib/shared/wire.ts';
 import { changedTable, type OrderVerb, orderFailure } from '../views/changed.ts';
 import { lastLinesOf, lastWords, namedLines } from './follow.ts';
 
+const answerMs = 5_000;
+
 export interface OrderRequest {
   readonly wait: boolean;
   /** In seconds. */
@@ -33,6 +35,8 @@ export async function giveOrder(
 ): Promise<OrderOutcome> {
   const chosen = names.length === 0 ? undefined : names;
   const options = wait ? { timeoutMs: timeout * 1000 } : { wait: false };
+  // One that hangs is found out at once, not when the order's time is up.
+  await client.status({ withinMs: Math.min(answerMs, timeout * 1000) });
   try {
     const result =
       verb === 'stop'

@@ -2,6 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { SupervisorClient } from '../../../lib/app/supervisor/client.ts';
 import { isNotRunning } from '../../../lib/app/supervisor/running.ts';
 import type { InstanceStatus, SupervisorEvent } from '../../../lib/app/supervisor/status.ts';
+import type { Instance } from '../../../lib/infra/config/instance.ts';
+import { TimeoutError } from '../../../lib/shared/errors.ts';
+
+/** Where the supervisor of an instance is found. */
+export type SupervisorPlace = Pick<Instance, 'controlSocket'> & Partial<Pick<Instance, 'runDir'>>;
 
 export type Followed =
   /** A supervisor answers; `at` is the time before it was asked, so that its later events can be told from earlier ones. */
@@ -19,10 +24,10 @@ export type Followed =
  * What the supervisor of an instance tells, and the one after it when it has ended, until the signal fires. Of each
  * supervisor every event comes once: first those since it began.
  *
- * @throws SupervisorUnavailableError when the socket is another user's
+ * @throws SupervisorUnavailableError when the socket is another user's; TimeoutError when the first one does not answer
  */
 export async function* followSupervisor(
-  controlSocket: string,
+  { controlSocket, runDir }: SupervisorPlace,
   signal: AbortSignal,
   retryMs = 500,
 ): AsyncGenerator<Followed, void, undefined> {
@@ -32,9 +37,9 @@ export async function* followSupervisor(
   while (!signal.aborted) {
     let client: SupervisorClient | undefined;
     try {
-      client = await SupervisorClient.connect(controlSocket);
+      client = await SupervisorClient.connect(controlSocket, runDir);
       const at = new Date().toISOString();
-      const status = await client.status();
+      const status = await client.status({ signal });
       const { pid, startedAt } = status.supervisor;
       if (run !== `${pid} ${startedAt}`) seen = 0;
       run = `${pid} ${startedAt}`;
@@ -46,7 +51,8 @@ export async function* followSupervisor(
         yield { type: 'event', event };
       }
     } catch (error) {
-      if (!isNotRunning(error)) throw error;
+      // One that hangs when the watch begins is told; later it is waited for, as one that is gone.
+      if (!isNotRunning(error) && !(error instanceof TimeoutError && run !== '')) throw error;
     } finally {
       client?.close();
     }

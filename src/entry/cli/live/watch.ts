@@ -6,7 +6,7 @@ import type { Output } from '../output/output.ts';
 import { changedTable, orderFailure } from '../views/changed.ts';
 import { type Key, type Keyboard, Keys } from './keys.ts';
 import { eventLine } from './plain.ts';
-import { followSupervisor } from './supervisor-feed.ts';
+import { followSupervisor, type SupervisorPlace } from './supervisor-feed.ts';
 import {
   emptyWatch,
   pressed,
@@ -32,7 +32,7 @@ interface Screen {
  * @returns how things were last
  */
 export async function watchDrawn(
-  controlSocket: string,
+  place: SupervisorPlace,
   keyboard: Keyboard,
   screen: Screen,
   interrupts: { readonly signal: AbortSignal; readonly interrupt: () => void },
@@ -46,7 +46,7 @@ export async function watchDrawn(
   using _keys = new Keys(keyboard, (key) => watch.key(key));
   const refresh = setInterval(() => void watch.refresh(), refreshMs);
   try {
-    for await (const told of followSupervisor(controlSocket, signal)) {
+    for await (const told of followSupervisor(place, signal)) {
       if (told.type === 'connected') watch.connected(told.client, told.status, told.at);
       else if (told.type === 'event') watch.event(told.event);
       else watch.lost();
@@ -167,10 +167,10 @@ class Watch {
  *
  * @returns how many events there were
  */
-export async function watchPlain(controlSocket: string, output: Output, interrupts: Interrupts): Promise<number> {
+export async function watchPlain(place: SupervisorPlace, output: Output, interrupts: Interrupts): Promise<number> {
   let count = 0;
   let from = '';
-  for await (const told of followSupervisor(controlSocket, interrupts.signal)) {
+  for await (const told of followSupervisor(place, interrupts.signal)) {
     if (told.type === 'connected') {
       // Of one that we lost every event counts; of the first we see those that come from now on.
       if (from === '') from = told.at;

@@ -1,8 +1,9 @@
 import { lstatSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
-import { SupervisorUnavailableError } from '../../shared/errors.ts';
+import { SupervisorUnavailableError, TimeoutError } from '../../shared/errors.ts';
 import { errorFromWire, isWireError } from '../../shared/wire.ts';
+import { machineMs, untilHeader } from './deadline.ts';
 import type { InstanceStatus, ReconcileResult, ServiceLogLine, ServicesResult, SupervisorEvent } from './status.ts';
 
 export type {
@@ -19,6 +20,26 @@ export type {
 // Not an import: linking node:http as an ES module reads all of its exports, and some are getters that load undici (about
 // 10 ms of every command).
 const { Agent, request: httpRequest } = process.getBuiltinModule('node:http');
+
+/** What needs no work is answered in a moment. */
+const questionMs = 5_000;
+/** A request that writes, such as a sign-in: it may have to wait for the database. */
+const writeMs = 10_000;
+const orderMs = 120_000;
+/** An order's answer says itself that its time was up; that much later there is none. */
+const marginMs = 3_000;
+const shutdownMs = 30_000;
+/** As long as it takes to replace every service, if it must be; it has to be begun as soon as any other. */
+const reconcileMs = 1_800_000;
+
+/** How long to wait for an answer. */
+export interface Patience {
+  /** Until the whole answer, in ms; of a stream until its beginning. */
+  readonly withinMs?: number | undefined;
+  /** From when on it must not be begun any more, in ms from now; `withinMs` unless told. */
+  readonly beginWithinMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
 
 export interface LogQuery {
   /** Names; every service when absent. */
@@ -42,34 +63,45 @@ export interface OrderOptions {
   readonly timeoutMs?: number;
 }
 
-/** Speaks to a running supervisor over its control socket. Every method throws the error that the supervisor threw. */
+/**
+ * Speaks to a running supervisor over its control socket. Every method throws the error that the supervisor threw, and
+ * TimeoutError when it does not answer: it is stopped by a signal, or hangs.
+ */
 export class SupervisorClient {
   readonly #socket: string;
+  readonly #runDir: string | undefined;
   readonly #agent = new Agent({ keepAlive: true });
 
-  private constructor(socket: string) {
+  private constructor(socket: string, runDir: string | undefined) {
     this.#socket = socket;
+    this.#runDir = runDir;
   }
 
   /**
    * @param controlSocket path of the instance's control socket
-   * @throws SupervisorUnavailableError when none runs, or when the socket is another user's
+   * @param runDir the instance's `run/`, from which the error about one that does not answer has its pid
+   * @throws SupervisorUnavailableError when none runs, or when the socket is another user's; TimeoutError when too many
+   *   wait for it already
    */
-  static async connect(controlSocket: string): Promise<SupervisorClient> {
+  static async connect(controlSocket: string, runDir?: string): Promise<SupervisorClient> {
     refuseForeign(controlSocket);
+    const client = new SupervisorClient(controlSocket, runDir);
     await new Promise<void>((resolve, reject) => {
       const probe = connect(controlSocket);
       probe.once('connect', () => {
         probe.destroy();
         resolve();
       });
-      probe.once('error', (cause) => reject(unavailable(cause)));
+      probe.once('error', (cause) => {
+        if (isFull(cause)) void client.#silent().then(reject, reject);
+        else reject(unavailable(cause));
+      });
     });
-    return new SupervisorClient(controlSocket);
+    return client;
   }
 
-  async status(): Promise<InstanceStatus> {
-    return (await this.request('GET', '/v1/status')) as InstanceStatus;
+  async status(patience: Patience = {}): Promise<InstanceStatus> {
+    return (await this.request('GET', '/v1/status', undefined, patience)) as InstanceStatus;
   }
 
   /**
@@ -91,18 +123,30 @@ export class SupervisorClient {
   }
 
   async #order(verb: string, names: readonly string[] | undefined, options: OrderOptions): Promise<ServicesResult> {
-    const body = names === undefined ? options : { names, ...options };
-    return (await this.request('POST', `/v1/${verb}`, body)) as ServicesResult;
+    const timeoutMs = options.wait === false ? undefined : (options.timeoutMs ?? orderMs);
+    const body = {
+      ...(names === undefined ? {} : { names }),
+      ...options,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    };
+    const patience =
+      timeoutMs === undefined ? { withinMs: questionMs } : { withinMs: timeoutMs + marginMs, beginWithinMs: timeoutMs };
+    return (await this.request('POST', `/v1/${verb}`, body, patience)) as ServicesResult;
   }
 
   /** Brings what runs to what is configured now, and waits for it; `dryRun` only asks what that would take. */
   async reconcile(options: { readonly dryRun?: boolean } = {}): Promise<ReconcileResult> {
-    return (await this.request('POST', '/v1/reconcile', options)) as ReconcileResult;
+    const patience =
+      options.dryRun === true ? { withinMs: questionMs } : { withinMs: reconcileMs, beginWithinMs: writeMs };
+    return (await this.request('POST', '/v1/reconcile', options, patience)) as ReconcileResult;
   }
 
-  /** Stops everything, the supervisor last; resolves when it has ended. `now` kills instead of asking. */
-  async shutdown(now = false): Promise<void> {
-    await this.request('POST', '/v1/shutdown', { now });
+  /**
+   * Stops everything, the supervisor last; resolves when it has ended. `now` kills instead of asking.
+   * @param withinMs how long the supervisor has to take the order, in ms; what follows takes as long as it takes
+   */
+  async shutdown(now = false, withinMs = shutdownMs): Promise<void> {
+    await this.request('POST', '/v1/shutdown', { now }, { withinMs });
     try {
       // The stream ends with the process that feeds it.
       for await (const event of this.events()) if (event.type === 'stopped') break;
@@ -128,15 +172,20 @@ export class SupervisorClient {
 
   /**
    * One request and its JSON answer, for the routes that the composition root added.
-   * @throws the error that the supervisor answered with; SupervisorUnavailableError when the connection breaks
+   * @throws the error that the supervisor answered with; SupervisorUnavailableError when the connection breaks;
+   *   TimeoutError
    */
-  async request(method: 'GET' | 'POST', path: string, body?: unknown): Promise<unknown> {
-    const response = await this.#open(method, path, body);
-    try {
-      return JSON.parse(await textOf(response)) as unknown;
-    } catch (cause) {
-      throw unavailable(cause);
-    }
+  async request(method: 'GET' | 'POST', path: string, body?: unknown, patience: Patience = {}): Promise<unknown> {
+    const withinMs = patience.withinMs ?? (method === 'GET' ? questionMs : writeMs);
+    return await this.#within(withinMs, patience.signal, async (signal) => {
+      const until = method === 'GET' ? undefined : machineMs() + (patience.beginWithinMs ?? withinMs);
+      const response = await this.#open(method, path, body, signal, until);
+      try {
+        return JSON.parse(await textOf(response)) as unknown;
+      } catch (cause) {
+        throw unavailable(cause);
+      }
+    });
   }
 
   close(): void {
@@ -144,7 +193,7 @@ export class SupervisorClient {
   }
 
   async *#stream<T>(path: string, signal?: AbortSignal): AsyncGenerator<T, void, undefined> {
-    const response = await this.#open('GET', path, undefined, signal);
+    const response = await this.#within(questionMs, signal, (bounded) => this.#open('GET', path, undefined, bounded));
     let rest = '';
     try {
       for await (const chunk of response.setEncoding('utf8') as AsyncIterable<string>) {
@@ -160,7 +209,36 @@ export class SupervisorClient {
     }
   }
 
-  async #open(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<IncomingMessage> {
+  /** Its signal fires when the time is up before the work is done, or with the caller's. */
+  async #within<T>(ms: number, signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), ms);
+    try {
+      return await work(signal === undefined ? late.signal : AbortSignal.any([late.signal, signal]));
+    } catch (error) {
+      throw late.signal.aborted ? await this.#silent() : error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** The error about a supervisor that holds its socket and does not answer. */
+  async #silent(): Promise<TimeoutError> {
+    const pid = this.#runDir === undefined ? undefined : await holderOf(this.#runDir);
+    return new TimeoutError(`The supervisor${pid === undefined ? '' : ` (pid ${pid})`} does not answer`, {
+      hint: 'The services go on without it. What is wrong with it, and how to end it, says',
+      next: ['doctor'],
+      data: { reason: 'no_answer', ...(pid === undefined ? {} : { pid }) },
+    });
+  }
+
+  async #open(
+    method: string,
+    path: string,
+    body: unknown,
+    signal: AbortSignal,
+    until?: number,
+  ): Promise<IncomingMessage> {
     const payload = body === undefined ? undefined : JSON.stringify(body);
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const sent = httpRequest(
@@ -169,15 +247,20 @@ export class SupervisorClient {
           agent: this.#agent,
           method,
           path,
-          headers:
-            payload === undefined
+          headers: {
+            ...(payload === undefined
               ? {}
-              : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) },
-          ...(signal === undefined ? {} : { signal }),
+              : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
+            ...(until === undefined ? {} : { [untilHeader]: String(until) }),
+          },
+          signal,
         },
         resolve,
       );
-      sent.once('error', (cause) => reject(unavailable(cause)));
+      sent.once('error', (cause) => {
+        if (isFull(cause)) void this.#silent().then(reject, reject);
+        else reject(unavailable(cause));
+      });
       sent.end(payload);
     });
     if ((response.statusCode ?? 500) < 400) return response;
@@ -191,6 +274,18 @@ async function textOf(response: IncomingMessage): Promise<string> {
   let text = '';
   for await (const chunk of response.setEncoding('utf8') as AsyncIterable<string>) text += chunk;
   return text;
+}
+
+/** Whether so many connections wait to be taken that the socket takes no more: connect(2). */
+function isFull(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && cause.code === 'EAGAIN';
+}
+
+/** The pid of the supervisor that has not come to its end yet. */
+async function holderOf(runDir: string): Promise<number | undefined> {
+  const { readSupervisorFile } = await import('../../infra/process/launch.ts');
+  const left = readSupervisorFile({ runDir });
+  return left?.state === 'booting' || left?.state === 'running' ? left.pid : undefined;
 }
 
 /** A socket that another user put there could hand us any answer. */

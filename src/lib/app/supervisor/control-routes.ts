@@ -24,9 +24,9 @@ const waitingLimit = 10_000;
 export function supervisorRoutes(supervisor: Supervisor, shutdown: (now: boolean) => void): ControlRoute[] {
   return [
     route('GET', '/v1/status', noInput, async () => supervisor.status()),
-    route('POST', '/v1/start', orderInput, (order) => carryOut(supervisor, 'start', order)),
-    route('POST', '/v1/stop', stopInput, (order) => carryOut(supervisor, 'stop', order)),
-    route('POST', '/v1/restart', orderInput, (order) => carryOut(supervisor, 'restart', order)),
+    route('POST', '/v1/start', orderInput, (order, leftMs) => carryOut(supervisor, 'start', order, leftMs)),
+    route('POST', '/v1/stop', stopInput, (order, leftMs) => carryOut(supervisor, 'stop', order, leftMs)),
+    route('POST', '/v1/restart', orderInput, (order, leftMs) => carryOut(supervisor, 'restart', order, leftMs)),
     route('POST', '/v1/reconcile', reconcileInput, (options) => supervisor.reconcile(options)),
     route('POST', '/v1/shutdown', shutdownInput, async ({ now }) => {
       shutdown(now === true);
@@ -52,9 +52,9 @@ function route<S extends z.ZodType>(
   method: 'GET' | 'POST',
   path: string,
   input: S,
-  handle: (input: z.output<S>) => Promise<unknown>,
+  handle: (input: z.output<S>, leftMs?: number) => Promise<unknown>,
 ): ControlRoute {
-  return { method, path, input, handle: (checked) => handle(checked as z.output<S>) };
+  return { method, path, input, handle: (checked, leftMs) => handle(checked as z.output<S>, leftMs) };
 }
 
 /** Everything since the supervisor began, or since the event of that name, then whatever happens. */

@@ -1,8 +1,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { z } from 'zod';
-import { AppError, ConfigInvalidError, NotFoundError, TooLargeError, UsageError } from '../../shared/errors.ts';
+import {
+  AppError,
+  ConfigInvalidError,
+  NotFoundError,
+  TimeoutError,
+  TooLargeError,
+  UsageError,
+} from '../../shared/errors.ts';
 import { heartbeat, heartbeatMs, sseMessage } from '../../shared/sse.ts';
 import { errorToWire } from '../../shared/wire.ts';
+import { machineMs, untilHeader } from './deadline.ts';
 
 /** One operation of the control API: JSON in, checked, JSON out. */
 export interface ControlRoute {
@@ -10,7 +19,8 @@ export interface ControlRoute {
   readonly path: string;
   /** Checks the body of a POST and the query of a GET. */
   readonly input: z.ZodType;
-  handle(input: unknown): Promise<unknown>;
+  /** @param leftMs how long the caller will wait, in ms, when he has said so */
+  handle(input: unknown, leftMs?: number): Promise<unknown>;
 }
 
 /** One operation that answers with JSON lines, or server-sent events, until it is done or the caller leaves. */
@@ -62,7 +72,29 @@ async function answer(api: ControlApi, request: IncomingMessage, response: Serve
   const route = api.routes.find(({ method, path }) => method === request.method && path === url.pathname);
   if (route === undefined) throw new NotFoundError(`The control API has no ${request.method} ${url.pathname}.`);
   const input = route.method === 'GET' ? query : await bodyOf(request);
-  sendJson(response, 200, (await route.handle(checkedInput(route.input, input))) ?? null);
+  const checked = checkedInput(route.input, input);
+  const leftMs = route.method === 'GET' ? undefined : await timeLeft(request);
+  sendJson(response, 200, (await route.handle(checked, leftMs)) ?? null);
+}
+
+/**
+ * An order that has waited for us while we hung must not surprise anybody: whoever gave it was told that nobody answers.
+ *
+ * @returns how long its caller will wait, in ms, when he has said so
+ * @throws TimeoutError when it is too late to begin, or the caller has left
+ */
+async function timeLeft(request: IncomingMessage): Promise<number | undefined> {
+  const { [untilHeader]: until } = request.headers;
+  const leftMs = typeof until === 'string' && /^\d{1,15}$/.test(until) ? Number(until) - machineMs() : undefined;
+  // That he has left is read after what he sent, in a later turn.
+  for (let turns = 0; turns < 2; turns += 1) await nextTurn();
+  const { destroyed, readableEnded } = request.socket;
+  if (!destroyed && !readableEnded && (leftMs === undefined || leftMs > 0)) return leftMs;
+  throw new TimeoutError('The order came too late and was not begun', {
+    hint: 'Look how things are, and give it again',
+    next: ['infra services status'],
+    data: { reason: 'not_begun' },
+  });
 }
 
 /** A name that is given several times has a list for its value. */

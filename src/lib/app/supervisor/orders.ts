@@ -25,8 +25,14 @@ const goal: Readonly<Record<OrderVerb, ServiceState>> = { start: 'ready', stop: 
  *
  * @throws NotFoundError for what is neither a name nor a kind; ConflictError while everything is being stopped;
  *   TimeoutError naming those that are not there yet: nothing of the order is taken back
+ * @param leftMs how long the caller will still wait, in ms: less than the order's time when it has waited for us
  */
-export async function carryOut(supervisor: Supervisor, verb: OrderVerb, order: Order): Promise<ServicesResult> {
+export async function carryOut(
+  supervisor: Supervisor,
+  verb: OrderVerb,
+  order: Order,
+  leftMs = Number.POSITIVE_INFINITY,
+): Promise<ServicesResult> {
   const before = supervisor.status().services;
   const names = order.names === undefined ? undefined : chosenNames(supervisor, order.names);
   const work = ordered(supervisor, verb, names, order.now === true);
@@ -39,7 +45,7 @@ export async function carryOut(supervisor: Supervisor, verb: OrderVerb, order: O
     return told(supervisor, verb, names, before, { services, failed: [], pending: pendingOf(verb, services, before) });
   }
   if (order.timeoutMs === undefined) return told(supervisor, verb, names, before, await work);
-  const result = await within(work, order.timeoutMs);
+  const result = await within(work, Math.min(order.timeoutMs, leftMs));
   if (result !== undefined) return told(supervisor, verb, names, before, result);
   work.catch((error: unknown) => supervisor.log.error({ err: error, verb, names }, 'an order failed'));
   throw lateError(verb, concerned(supervisor, verb, names, before), before, order.timeoutMs);

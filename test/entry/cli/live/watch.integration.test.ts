@@ -20,7 +20,7 @@ function watch() {
   const screen = new WatchScreen(terminal, emptyWatch);
   const interrupt = new AbortController();
   let interrupted = false;
-  const ended = watchDrawn(system.socket, keyboard as unknown as Keyboard, screen, {
+  const ended = watchDrawn({ controlSocket: system.socket }, keyboard as unknown as Keyboard, screen, {
     signal: interrupt.signal,
     interrupt: () => {
       interrupted = true;
