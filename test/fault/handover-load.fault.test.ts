@@ -50,7 +50,7 @@ describe('change without downtime', () => {
     for (const { pid } of before) expect(pids).not.toContain(pid);
   });
 
-  it('the API is restarted five times under load, a worker at a time, and no request fails', async () => {
+  it('the API is restarted five times under load, a worker at a time, and no request and no tool call fails', async () => {
     const requests = new HttpLoad(system.ports[0], { clients: 8, keepAlive: true });
     await until('there is load', () => requests.told.ok > 100, 60_000);
     const before = await apis();
@@ -98,6 +98,16 @@ describe('change without downtime', () => {
     expect(services[1]?.lastError).toContain('api:1');
     await new Promise((resolve) => stranger.close(resolve));
     expect((await client.restart(['api'])).failed).toEqual([]);
+  });
+
+  it('the API comes back from a stop only when it can make calls', async () => {
+    await client.stop(['api']);
+    const { failed, services } = await client.start(['api']);
+    expect(failed).toEqual([]);
+    for (const { health } of services.filter(({ kind }) => kind === 'api')) {
+      expect(health).toMatchObject({ serving: true });
+      expect(health?.reason).toBeUndefined();
+    }
   });
 
   it('stops without a trace', async () => {

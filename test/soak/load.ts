@@ -39,6 +39,8 @@ export class Load {
   readonly told: Told = { sent: 0, acknowledged: new Map(), failures: new Map(), failedAt: [] };
   readonly #system: SoakSystem;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 64 });
+  /** A connection for each call: only these show whether a process that has just begun to listen can make calls. */
+  readonly #anew = new Agent({ keepAlive: false });
   readonly #tokens = new Map<ServerName, { readonly value: Promise<string>; readonly at: number }>();
   readonly #clients: Promise<void>[];
   readonly #thinkMs: number;
@@ -99,7 +101,7 @@ export class Load {
   async #bare(index: number): Promise<void> {
     while (!this.#stopped) {
       const call = this.#draw(index);
-      const good = await this.#counted(call, () => this.#send(call));
+      const good = await this.#counted(call, () => this.#send(call, index % 2 === 0 ? this.#anew : this.#agent));
       await delay(good ? this.#thinkMs : this.#thinkMs + 50);
     }
   }
@@ -143,7 +145,7 @@ export class Load {
     return value;
   }
 
-  async #send(call: Call): Promise<string | undefined> {
+  async #send(call: Call, agent = this.#agent): Promise<string | undefined> {
     const token = await this.#token(call.server).catch(() => {
       throw new Refused('no token to be had');
     });
@@ -153,7 +155,7 @@ export class Load {
       method: 'tools/call',
       params: { name: call.tool, arguments: call.args },
     });
-    const { status, text, id } = await this.#post(this.#system.endpoint(call.server), token, body);
+    const { status, text, id } = await this.#post(agent, this.#system.endpoint(call.server), token, body);
     if (status === 401) this.#tokens.delete(call.server);
     const message = parse(text);
     if (status !== 200 || message === undefined) throw new Refused(`HTTP ${status}${codeIn(message)}`);
@@ -162,14 +164,19 @@ export class Load {
     return id;
   }
 
-  #post(url: string, token: string, body: string): Promise<{ status: number; text: string; id: string | undefined }> {
+  #post(
+    agent: Agent,
+    url: string,
+    token: string,
+    body: string,
+  ): Promise<{ status: number; text: string; id: string | undefined }> {
     return new Promise((resolve, reject) => {
       const headers = {
         authorization: `Bearer ${token}`,
         'content-type': 'application/json',
         accept: 'application/json, text/event-stream',
       };
-      const sent = request(url, { method: 'POST', agent: this.#agent, headers });
+      const sent = request(url, { method: 'POST', agent, headers });
       const late = setTimeout(() => sent.destroy(new Refused(`no answer in ${answerLimitMs / 1000} s`)), answerLimitMs);
       const fail = (error: Error): void => {
         clearTimeout(late);

@@ -4,6 +4,7 @@ import { packageVersion } from '../../lib/infra/config/package-root.ts';
 import type { Logger } from '../../lib/infra/logging/logger.ts';
 import { openProcessLog } from '../../lib/infra/process/own-log.ts';
 import { type ErrorCode, PreconditionError, toAppError } from '../../lib/shared/errors.ts';
+import { untilAble } from './able.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { HttpEndpoint } from './listen.ts';
 import { createApi, requestHandler } from './server.ts';
@@ -18,6 +19,8 @@ const instanceForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** How long running requests get to end by themselves, and then once they are told to, in ms; the supervisor's grace is 10 s. */
 const drainMs = 6000;
 const endMs = 1500;
+/** How long a first process waits for what it needs before it listens all the same and says that it is not ready, in ms. */
+const ableMs = 5000;
 
 async function main(log: Logger): Promise<void> {
   const instanceId = process.env.SYSTEMPROMPT_SERVICE_INSTANCE ?? '';
@@ -50,6 +53,11 @@ async function main(log: Logger): Promise<void> {
     draining: () => endpoint?.draining ?? false,
   };
   const app = await createApi(deps);
+  // One that is to take the place of another has no use while it can't: the supervisor gives it up in its time.
+  const successor = process.env.SYSTEMPROMPT_SUCCESSOR === 'yes';
+  for (const [check, err] of await untilAble(context.readiness, successor ? Number.POSITIVE_INFINITY : ableMs)) {
+    log.warn({ err, check }, 'Listening without what it needs');
+  }
   const probeSocket = process.env.SYSTEMPROMPT_PROBE_SOCKET;
   const listening = await HttpEndpoint.listen(requestHandler(app, deps), {
     ...profile.server,

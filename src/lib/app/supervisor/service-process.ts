@@ -55,7 +55,7 @@ export class ServiceProcess {
 
   /** @throws what preparing, choosing a port and executing throw; the signal's reason */
   async spawn(signal: AbortSignal): Promise<Run> {
-    return this.#hold(await this.#execute(signal));
+    return this.#hold(await this.#execute(signal, false));
   }
 
   /**
@@ -63,7 +63,7 @@ export class ServiceProcess {
    * @throws as {@link spawn}
    */
   async spawnBeside(signal: AbortSignal): Promise<Run> {
-    const run = await this.#execute(signal);
+    const run = await this.#execute(signal, true);
     this.#beside.add(run);
     return run;
   }
@@ -117,12 +117,12 @@ export class ServiceProcess {
     return [];
   }
 
-  async #execute(signal: AbortSignal): Promise<Run> {
+  async #execute(signal: AbortSignal, successor: boolean): Promise<Run> {
     const { spec, name } = this.#service;
     await spec.prepare?.(signal);
     const port = await this.#host.claimPort(this.#service, signal);
     const instanceId = newId<ServiceInstanceId>();
-    const command = await spec.command({ instanceId, port });
+    const command = await spec.command({ instanceId, port, successor });
     await this.#host.mayAct(this.#service, signal);
     signal.throwIfAborted();
     const { artefactHash, configHash } = spec;

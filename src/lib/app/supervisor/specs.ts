@@ -113,7 +113,7 @@ function apiSpecs(source: SpecSource, dependsOn: readonly string[]): ServiceSpec
     artefactHash,
     configHash,
     prepare: presenceOf(main),
-    command: async ({ instanceId }) => ({
+    command: async ({ instanceId, successor }) => ({
       file: process.execPath,
       args: [...apiNodeArguments, main],
       env: {
@@ -122,6 +122,7 @@ function apiSpecs(source: SpecSource, dependsOn: readonly string[]): ServiceSpec
         ...logEnvironment(profile.runtime.log_level, logLimits(profile.logging)),
         SYSTEMPROMPT_PROBE_SOCKET: probeSocketOf(runtimeDir, instanceId),
         ...(apiSharesPort ? { SYSTEMPROMPT_SHARED_PORT: 'yes' } : {}),
+        ...(successor === true ? { SYSTEMPROMPT_SUCCESSOR: 'yes' } : {}),
       },
       cwd: instance.root,
     }),

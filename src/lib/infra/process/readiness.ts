@@ -10,9 +10,12 @@ export interface Readiness {
 export interface ReadinessOptions {
   /** How long one look may take, in ms. */
   readonly boundMs: number;
-  /** How long an answer holds, in ms: whoever asks more often gets the last one. */
+  /** How long an answer holds, in ms: whoever asks more often gets the last one. A no is soon looked at again. */
   readonly holdMs: number;
 }
+
+/** A no holds at most this long, in ms: what was missing for a moment must not count as missing for longer. */
+const longestNoMs = 50;
 
 /** Bounds a look at readiness: in time, to one at once, and in how often it is made. A look that hangs or throws means not ready. */
 export class ReadinessCheck {
@@ -38,7 +41,8 @@ export class ReadinessCheck {
   /** Answers within `boundMs`, whatever the look does. */
   async current(): Promise<Readiness> {
     const { boundMs, holdMs } = this.#options;
-    if (this.#looking === undefined && performance.now() - this.#answeredAt < holdMs) return this.#answer;
+    const held = this.#answer.ready ? holdMs : Math.min(holdMs, longestNoMs);
+    if (this.#looking === undefined && performance.now() - this.#answeredAt < held) return this.#answer;
     this.#looking ??= this.#make().finally(() => {
       this.#looking = undefined;
     });

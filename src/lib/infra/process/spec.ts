@@ -86,7 +86,12 @@ export interface ServiceSpec {
   /** Digest of its configuration, likewise. */
   readonly configHash: string;
   prepare?(signal: AbortSignal): Promise<void>;
-  command(run: { readonly instanceId: ServiceInstanceId; readonly port: number | undefined }): Promise<ProcessCommand>;
+  command(run: {
+    readonly instanceId: ServiceInstanceId;
+    readonly port: number | undefined;
+    /** It is to take the place of a run that serves. */
+    readonly successor?: boolean;
+  }): Promise<ProcessCommand>;
   probe(context: ProbeContext): Promise<ProbeResult>;
   /** Removes what a run that is over may have left outside of its process. */
   cleanUp?(instanceId: ServiceInstanceId): Promise<void>;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Readiness, ReadinessCheck } from '../../../../src/lib/infra/process/readiness.ts';
+import { until } from '../../../helpers/until.ts';
 
 function check(look: (signal: AbortSignal) => Promise<Readiness>, holdMs = 0) {
   const errors: unknown[] = [];
@@ -50,5 +51,16 @@ describe('a look at readiness', () => {
     await Promise.all([made.current(), made.current(), made.current()]);
     await made.current();
     expect(looks).toBe(1);
+  });
+
+  it('holds a no for a moment only', async () => {
+    let looks = 0;
+    const { check: made } = check(async () => {
+      looks += 1;
+      return looks === 1 ? { ready: false } : { ready: true };
+    }, 60_000);
+    expect(await made.current()).toEqual({ ready: false });
+    await until('it is looked at again', async () => (await made.current()).ready, 5_000);
+    expect(looks).toBe(2);
   });
 });
