@@ -34,6 +34,7 @@ export class Composition {
    * @throws ConfigInvalidError with the findings of all files; PreconditionError for what only a new start can change
    */
   async configured(): Promise<Configured> {
+    const { keepPort } = await import('../../lib/app/supervisor/kept-port.ts');
     const { keepProfile, readConfiguration, specsFor } = await import('../../lib/app/supervisor/configuration.ts');
     const configuration = await readConfiguration(this.instance, this.#profileName);
     const { profile, servers } = configuration;
@@ -52,6 +53,7 @@ export class Composition {
         this.servers = servers;
         if (!changed) return;
         await keepProfile(this.instance, profile);
+        await keepPort(this.instance, process.env);
         await this.#closeIdentity();
       },
     };

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createControlServer } from '../../lib/app/supervisor/control.ts';
 import { supervisorRoutes, supervisorStreams } from '../../lib/app/supervisor/control-routes.ts';
 import { Journal } from '../../lib/app/supervisor/journal.ts';
+import { forgetPort, keptPortName, withKeptPort } from '../../lib/app/supervisor/kept-port.ts';
 import { bindControlSocket } from '../../lib/app/supervisor/lock.ts';
 import { keepLogs } from '../../lib/app/supervisor/log-keeper.ts';
 import { ManagerReport } from '../../lib/app/supervisor/manager-report.ts';
@@ -34,7 +35,7 @@ import { bootSteps, Composition } from './composition.ts';
 const lastWordsMs = 3_000;
 
 /** Under `run/`, written by a supervisor only: what one left half written when it was killed is removed by the next. */
-const ownFiles = ['supervisor.json', 'postgres-process.json', 'postgres.json', 'last-valid.json'];
+const ownFiles = ['supervisor.json', 'postgres-process.json', 'postgres.json', 'last-valid.json', keptPortName];
 
 async function main(): Promise<number> {
   const who = { service: 'supervisor', instanceId: newId<ServiceInstanceId>() };
@@ -69,6 +70,7 @@ async function supervise(instance: Instance, log: Logger): Promise<number> {
     runDir: instance.runDir,
     version: packageVersion(),
     url: () => composition.url,
+    ended: () => forgetPort(instance),
     policy: defaultPolicy,
     journal,
     log,
@@ -95,6 +97,7 @@ async function supervise(instance: Instance, log: Logger): Promise<number> {
   keepLogs(() => supervisor.services, limits, log);
   try {
     for (const name of ownFiles) await removeHalves(join(instance.runDir, name));
+    Object.assign(process.env, await withKeptPort(instance, process.env));
     await leave(instance, 'booting');
     report?.booting();
     supervisor.closing.addEventListener('abort', () => void report?.stopping());

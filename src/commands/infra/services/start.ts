@@ -175,15 +175,20 @@ export default class Start extends BaseCommand<typeof Start> {
     const before = await client.status();
     const refused = before.supervisor.configuration?.valid === false;
     if (!refused && before.services.every(({ state }) => state === 'ready'))
-      return this.#card(before, 'systemprompt is running already', []);
+      return this.#card(before, 'systemprompt is running already', [], before);
     if (!this.flags.wait) return await this.#order(client, []);
     const { result } = await giveOrder('start', client, [], this.flags);
     const status = await client.status();
     if (result.failed.length > 0) throw partlyStarted(status.services, result.failed, true);
-    return this.#card(status, 'systemprompt is running', []);
+    return this.#card(status, 'systemprompt is running', [], before);
   }
 
-  #card(status: InstanceStatus, title: string, phases: readonly { name: string; ms: number }[]): Artifact {
+  #card(
+    status: InstanceStatus,
+    title: string,
+    phases: readonly { name: string; ms: number }[],
+    before?: InstanceStatus,
+  ): Artifact {
     const { output } = this;
     return startedCard({
       status,
@@ -192,6 +197,7 @@ export default class Start extends BaseCommand<typeof Start> {
       runnable: (command) => output.runnable(command),
       foreground: this.flags.foreground && phases.length > 0,
       port: this.flags.port,
+      before,
     });
   }
 }

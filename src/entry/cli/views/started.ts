@@ -11,6 +11,8 @@ export interface StartedFacts {
   readonly foreground: boolean;
   /** The port that was asked for, when one was. */
   readonly port?: number | undefined;
+  /** How it was before the order, when it ran already. */
+  readonly before?: InstanceStatus | undefined;
 }
 
 const tokenVariable = 'TOKEN';
@@ -33,7 +35,10 @@ export function startedCard(facts: StartedFacts): PresentationCardArtifact {
   const actual = portOf(status);
   if (facts.port !== undefined && actual !== undefined && facts.port !== actual) {
     const again = runnable(`infra services start --port ${facts.port}`);
-    const heading = `Port ${actual} stays: --port ${facts.port} was not applied, since it runs already`;
+    const was = facts.before === undefined ? actual : portOf(facts.before);
+    const outcome =
+      was === undefined || was === actual ? `Port ${actual} stays` : `The API went from ${was} to ${actual}`;
+    const heading = `${outcome}: --port ${facts.port} was not applied, since it runs already`;
     sections.push({ heading, content: `  Stop it first, then start it there:\n  ${stop}\n  ${again}` });
     Object.assign(data, { port: actual, port_not_applied: facts.port });
   }

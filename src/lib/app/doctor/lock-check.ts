@@ -44,7 +44,7 @@ export async function checkSupervisor(context: CommandContext): Promise<Finding>
   }
 }
 
-async function judge({ supervisor }: InstanceStatus): Promise<Finding> {
+async function judge({ supervisor, services }: InstanceStatus): Promise<Finding> {
   const { packageVersion } = await import('../../infra/config/package-root.ts');
   const detail = `pid ${supervisor.pid}, version ${supervisor.version}`;
   if (supervisor.version !== packageVersion()) {
@@ -53,6 +53,11 @@ async function judge({ supervisor }: InstanceStatus): Promise<Finding> {
       detail: `${detail}, and this is ${packageVersion()}: stop and start again`,
       fix: 'infra services stop',
     };
+  }
+  const database = services.find(({ kind }) => kind === 'database');
+  if (!supervisor.acting && supervisor.state === 'running' && database?.state === 'stopped') {
+    const why = 'the database was stopped by name, and nothing can be started without it';
+    return { state: 'warn', detail: `${detail}; ${why}`, fix: 'infra services start' };
   }
   if (!supervisor.acting)
     return { state: 'fail', detail: `${detail}; it waits for the database`, fix: 'infra services logs supervisor' };

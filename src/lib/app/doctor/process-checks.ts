@@ -9,7 +9,7 @@ import { statusNow } from './lock-check.ts';
 export async function checkPort(context: CommandContext): Promise<Finding> {
   const running = await statusNow(context);
   const apis = (running?.services ?? []).filter(({ kind }) => kind === 'api');
-  const port = apis.find((api) => api.port !== undefined)?.port ?? (await context.profile()).server.port;
+  const port = apis.find((api) => api.port !== undefined)?.port ?? (await portOf(context, running !== undefined));
   const holder = await holderOf(port);
   if (holder === undefined) return { state: 'ok', detail: `${port} is free` };
   if (holder.pid !== undefined && apis.some(({ pid }) => pid === holder.pid)) {
@@ -23,6 +23,16 @@ export async function checkPort(context: CommandContext): Promise<Finding> {
     detail: `${port} is taken by ${nameOf(holder)}`,
     fix: 'infra services start --port <number>',
   };
+}
+
+/** The port for the API's next run: the one that the system was given, while anything of it runs, else the profile's. */
+async function portOf(context: CommandContext, supervised: boolean): Promise<number> {
+  const { keptPort } = await import('../supervisor/kept-port.ts');
+  const { servicesLeftBehind } = await import('../supervisor/left-behind.ts');
+  const instance = await context.instance();
+  const kept = await keptPort(instance);
+  const lives = kept !== undefined && (supervised || (await servicesLeftBehind(instance.id)).length > 0);
+  return lives ? kept : (await context.profile()).server.port;
 }
 
 /** Whether each MCP server has its port, or would get one: the preferred one, else the next free one of the range. */

@@ -21,9 +21,13 @@ export interface Configuration {
  * Reads profile and servers.
  * @throws ConfigInvalidError with the findings of all files; NotFoundError when there is no such profile
  */
-export async function readConfiguration(instance: Instance, profileName: string): Promise<Configuration> {
+export async function readConfiguration(
+  instance: Instance,
+  profileName: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Configuration> {
   const { loadMcpServers } = await import('../../domain/mcp/index.ts');
-  const profile = await settle(loadProfile(instance, profileName));
+  const profile = await settle(loadProfile(instance, profileName, env));
   const range = 'value' in profile ? { portRange: profile.value.ports.mcp } : {};
   const servers = await settle(loadMcpServers(instance.servicesDir, range));
   if ('value' in profile && 'value' in servers) return { profile: profile.value, servers: servers.value };

@@ -6,6 +6,7 @@ import { withSession } from '../../infra/database/session.ts';
 import { DatabaseUnavailableError } from '../../shared/errors.ts';
 import { readConfiguration, specsFor } from './configuration.ts';
 import { DatabaseRecordFile } from './database-record.ts';
+import { withKeptPort } from './kept-port.ts';
 import { checkDependencies } from './order.ts';
 import { defaultPolicy } from './policy.ts';
 import { findOrphans, observe, planReconcile, type Recorded, type Step } from './reconcile.ts';
@@ -23,7 +24,7 @@ export interface OfflinePlan {
  * @throws ConfigInvalidError with every finding
  */
 export async function planStart(instance: Instance, profileName: string): Promise<OfflinePlan> {
-  const configuration = await readConfiguration(instance, profileName);
+  const configuration = await readConfiguration(instance, profileName, await withKeptPort(instance, process.env));
   const secrets = await openSecretStore(instance);
   const { database, services } = await specsFor(instance, configuration, secrets);
   const specs = [...(database === undefined ? [] : [database]), ...services];

@@ -32,6 +32,8 @@ export interface SupervisorOptions extends SupervisorHostOptions {
   readonly url: () => string;
   /** What the operator should know of where it runs; said at the boot and in the status. */
   readonly warnings?: readonly string[];
+  /** Called when everything has ended, before that is told. */
+  readonly ended?: () => Promise<void>;
 }
 
 /** One per installation: starts, watches and stops its services. The composition root holds the local lock meanwhile. */
@@ -290,6 +292,7 @@ export class Supervisor implements Reconciling {
     this.#closing.abort();
     // After a takeover, be it in the midst of this, the services are somebody else's.
     if (this.fence.state !== 'lost') await Promise.race([this.#endEverything(), this.fence.lost()]);
+    if (this.fence.state !== 'lost') await this.#options.ended?.();
     this.host.recorder.close();
     await this.host.records.settled();
     this.journal.add({ type: 'stopped' });
