@@ -53,11 +53,11 @@ async function main(log: Logger): Promise<void> {
     draining: () => endpoint?.draining ?? false,
   };
   const app = await createApi(deps);
+  const missing = await untilAble(context.readiness, ableMs);
+  for (const [check, err] of missing) log.warn({ err, check }, 'Not ready');
   // One that is to take the place of another has no use while it can't: the supervisor gives it up in its time.
   const successor = process.env.SYSTEMPROMPT_SUCCESSOR === 'yes';
-  for (const [check, err] of await untilAble(context.readiness, successor ? Number.POSITIVE_INFINITY : ableMs)) {
-    log.warn({ err, check }, 'Listening without what it needs');
-  }
+  if (successor && missing.length > 0) await untilAble(context.readiness, Number.POSITIVE_INFINITY);
   const probeSocket = process.env.SYSTEMPROMPT_PROBE_SOCKET;
   const listening = await HttpEndpoint.listen(requestHandler(app, deps), {
     ...profile.server,

@@ -49,6 +49,16 @@ it.each([
   expect(text.includes('sp infra services start --port 8090')).toBe(expected !== undefined);
 });
 
+it('a port that did not stay is not said to have stayed', () => {
+  const runnable = (command: string) => `sp ${command}`;
+  const facts = { title: 't', phases: [], runnable, foreground: false, port: 8090 };
+  const before = status('running', 'http://localhost:8090', 8090);
+  const card = startedCard({ ...facts, before, status: status('running', 'http://localhost:8080', 8080) });
+  const text = JSON.stringify(card.sections);
+  expect(text).toContain('The API went from 8090 to 8080: --port 8090 was not applied');
+  expect(text).not.toContain('stays');
+});
+
 it('stays a table of 80 columns when a service has failed, its reason below; times of its dead run are not shown', () => {
   const at = '2026-11-21T12:00:00.000Z';
   const run = { generation: 1, restarts: 5, startedAt: at, readyAt: at, readyMs: 812 };
