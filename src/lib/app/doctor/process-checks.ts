@@ -28,10 +28,10 @@ export async function checkPort(context: CommandContext): Promise<Finding> {
 /** The port for the API's next run: the one that the system was given, while anything of it runs, else the profile's. */
 async function portOf(context: CommandContext, supervised: boolean): Promise<number> {
   const { keptPort } = await import('../supervisor/kept-port.ts');
-  const { servicesLeftBehind } = await import('../supervisor/left-behind.ts');
+  const { leftBehind } = await import('../supervisor/left-behind.ts');
   const instance = await context.instance();
   const kept = await keptPort(instance);
-  const lives = kept !== undefined && (supervised || (await servicesLeftBehind(instance.id)).length > 0);
+  const lives = kept !== undefined && (supervised || (await leftBehind(instance.id)).size > 0);
   return lives ? kept : (await context.profile()).server.port;
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { readJson, writeFileAtomic } from '../../infra/config/atomic-file.ts';
 import type { Instance } from '../../infra/config/instance.ts';
-import { servicesLeftBehind } from './left-behind.ts';
+import { leftBehind } from './left-behind.ts';
 
 // A port that was given by flag or environment belongs to the system that runs, not to the shell that started it: a
 // supervisor that takes over must not move what goes on serving there.
@@ -31,14 +31,14 @@ export async function keepPort(instance: Place, env: NodeJS.ProcessEnv): Promise
 export async function withKeptPort(instance: Place, env: NodeJS.ProcessEnv): Promise<NodeJS.ProcessEnv> {
   if (env[variable]) return env;
   const kept = await readJson(fileOf(instance), fileSchema);
-  if (kept === undefined || (await servicesLeftBehind(instance.id)).length === 0) return env;
+  if (kept === undefined || (await leftBehind(instance.id)).size === 0) return env;
   return { ...env, [variable]: String(kept.port) };
 }
 
 /** Forgets it when nothing runs any more: the next start goes by the profile. */
 export async function forgetPort(instance: Place): Promise<void> {
   if (!existsSync(fileOf(instance))) return;
-  if ((await servicesLeftBehind(instance.id)).length === 0) await rm(fileOf(instance), { force: true });
+  if ((await leftBehind(instance.id)).size === 0) await rm(fileOf(instance), { force: true });
 }
 
 /** @returns the port that was given to the system when it was started; `undefined` when none was */
