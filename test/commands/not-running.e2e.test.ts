@@ -46,3 +46,10 @@ it('a stop of what is stopped already succeeds, one of what nobody knows does no
   expect(unknown.code).toBe(3);
   expect(unknown.stderr).toContain('Did you mean database?');
 });
+
+it.each(['start', 'restart'])('a %s of what nobody knows names the nearest, also where nothing runs', async (verb) => {
+  const unknown = await run('infra', 'services', verb, 'databsae');
+  expect(unknown.code).toBe(3);
+  expect(unknown.stderr).toContain('Did you mean database?');
+  expect((await run('infra', 'services', verb, 'database')).code).toBe(6);
+});

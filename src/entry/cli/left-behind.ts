@@ -1,7 +1,7 @@
 import type { CommandContext } from '../../lib/app/command-context.ts';
 import type { SupervisorClient } from '../../lib/app/supervisor/client.ts';
 import { isNotRunning } from '../../lib/app/supervisor/running.ts';
-import { ConflictError } from '../../lib/shared/errors.ts';
+import { ConfigInvalidError, ConflictError } from '../../lib/shared/errors.ts';
 import { leftRunning } from './views/services.ts';
 
 /**
@@ -24,15 +24,40 @@ export async function refuseLeftBehind(
   });
 }
 
-/** @throws ConflictError when services run without a supervisor; SupervisorUnavailableError when nothing runs */
+/**
+ * That nothing runs is no answer to a name that nobody knows.
+ *
+ * @param names names or kinds, as the user wrote them
+ * @throws NotFoundError with the nearest names; nothing when the configuration can't be read
+ */
+export async function refuseUnknown(context: CommandContext, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  const { configuredServices } = await import('./configured-services.ts');
+  const { selectServices } = await import('../../lib/app/supervisor/selection.ts');
+  try {
+    selectServices(names, await configuredServices(context));
+  } catch (error) {
+    if (!(error instanceof ConfigInvalidError)) throw error; // who could know the names then?
+  }
+}
+
+/**
+ * The supervisor for an order about what is named.
+ *
+ * @throws ConflictError when services run without a supervisor; NotFoundError for a name that nobody knows;
+ *   SupervisorUnavailableError when nothing runs
+ */
 export async function supervisorOrLeft(
   context: CommandContext,
+  names: readonly string[],
   then: { readonly done: string; readonly command: string },
 ): Promise<SupervisorClient> {
   try {
     return await context.supervisor();
   } catch (error) {
-    if (isNotRunning(error)) await refuseLeftBehind(context, then);
+    if (!isNotRunning(error)) throw error;
+    await refuseLeftBehind(context, then);
+    await refuseUnknown(context, names);
     throw error;
   }
 }

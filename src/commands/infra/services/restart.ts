@@ -31,7 +31,7 @@ export default class Restart extends BaseCommand<typeof Restart> {
     const names = namedServices('restart', this.args, this.flags);
     refuseOwnPath('restart', names, this.output.session);
     const wanted = ['infra services restart', ...names].join(' ').slice(0, 200);
-    const supervisor = await supervisorOrLeft(this.context, { done: 'restarted', command: wanted });
+    const supervisor = await supervisorOrLeft(this.context, names, { done: 'restarted', command: wanted });
     if (names.some((name) => name.startsWith('mcp:'))) await this.#refuseNewOnes(names);
     const { result, table, failure } = await giveOrder('restart', supervisor, names, this.flags);
     this.verdict = failure;

@@ -60,7 +60,10 @@ export default class Start extends BaseCommand<typeof Start> {
     this.#refuseContradictions(names);
     if (names.length > 0) {
       const wanted = ['infra services start', ...names].join(' ').slice(0, 200);
-      return await this.#order(await supervisorOrLeft(this.context, { done: 'started', command: wanted }), names);
+      return await this.#order(
+        await supervisorOrLeft(this.context, names, { done: 'started', command: wanted }),
+        names,
+      );
     }
     const instance = await this.#instance();
     const running = await connectIfRunning(instance);

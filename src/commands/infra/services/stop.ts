@@ -2,16 +2,15 @@ import { string } from '@oclif/core/args';
 import { boolean } from '@oclif/core/flags';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
 import { refuseOwnPath } from '../../../entry/cli/delegation.ts';
-import { refuseLeftBehind } from '../../../entry/cli/left-behind.ts';
+import { refuseLeftBehind, refuseUnknown } from '../../../entry/cli/left-behind.ts';
 import { giveOrder } from '../../../entry/cli/live/order.ts';
 import { showUntilStopped } from '../../../entry/cli/live/stopping.ts';
 import { namedServices, orderFlags } from '../../../entry/cli/order-flags.ts';
-import type { CommandContext } from '../../../lib/app/command-context.ts';
 import type { SupervisorClient } from '../../../lib/app/supervisor/client.ts';
 import { isNotRunning } from '../../../lib/app/supervisor/running.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
-import { ConfigInvalidError, TimeoutError } from '../../../lib/shared/errors.ts';
+import { TimeoutError } from '../../../lib/shared/errors.ts';
 
 export default class Stop extends BaseCommand<typeof Stop> {
   static override summary = 'Stop everything, or the services that are named';
@@ -79,18 +78,6 @@ export default class Stop extends BaseCommand<typeof Stop> {
       next: ['infra services status', 'infra services stop --now'],
       data: { pending: pending.map(({ name }) => name) },
     });
-  }
-}
-
-/** What is not running is stopped already, what nobody knows is a mistake. */
-async function refuseUnknown(context: CommandContext, names: readonly string[]): Promise<void> {
-  if (names.length === 0) return;
-  const { configuredServices } = await import('../../../entry/cli/configured-services.ts');
-  const { selectServices } = await import('../../../lib/app/supervisor/selection.ts');
-  try {
-    selectServices(names, await configuredServices(context));
-  } catch (error) {
-    if (!(error instanceof ConfigInvalidError)) throw error; // who could know the names then?
   }
 }
 
