@@ -41,6 +41,10 @@ export interface Patience {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** How long after its last word a supervisor may take to let go of the socket, and how often that is looked at, in ms. */
+const releaseMs = 3_000;
+const releasePollMs = 10;
+
 export interface LogQuery {
   /** Names; every service when absent. */
   readonly service?: string | readonly string[] | undefined;
@@ -153,6 +157,14 @@ export class SupervisorClient {
     } catch (error) {
       if (!(error instanceof SupervisorUnavailableError)) throw error; // it ended before we could listen
     }
+    await this.#released();
+  }
+
+  /** Its last word comes some milliseconds before it lets go of the socket, which is the lock that a next start needs. */
+  async #released(): Promise<void> {
+    const deadline = performance.now() + releaseMs;
+    while (lstatSync(this.#socket, { throwIfNoEntry: false }) !== undefined && performance.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, releasePollMs));
   }
 
   /** What happened since the supervisor started, then what happens, until it ends or the signal fires. */
