@@ -75,7 +75,8 @@ it('a server whose file came after the start is listed as not running, and calls
     expect(JSON.parse(refused.stdout).error, argv.join(' ')).toMatchObject({
       code: 'NOT_FOUND',
       message: 'The MCP server other is configured and not running',
-      hint: expect.stringContaining('next start'),
+      hint: 'A reconcile brings a new file into force',
+      next: [expect.stringContaining('infra services reconcile')],
     });
   }
   const unknown = await system.run('plugins', 'mcp', 'call', 'nothing', 'x', '--json');
