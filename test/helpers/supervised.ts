@@ -226,11 +226,13 @@ export class Supervised {
 }
 
 const blockSize = 10;
+const worker = Number(process.env['VITEST_POOL_ID'] ?? 0);
 
 /** Ten ports in a row that nobody listens on. */
 async function freeBlock(): Promise<readonly [number, number]> {
   return until('a block of free ports', async () => {
-    const first = 26_000 + blockSize * Math.floor(Math.random() * 500);
+    // Workers side by side take every other block: one that is free now may be about to be used.
+    const first = 26_000 + blockSize * (2 * Math.floor(Math.random() * 250) + (worker % 2));
     const ports = Array.from({ length: blockSize }, (_, index) => first + index);
     const free = await Promise.all(ports.map(isPortFree));
     return free.every(Boolean) ? ([first, first + blockSize - 1] as const) : undefined;
