@@ -14,6 +14,8 @@ export interface SessionOptions {
   readonly applicationName?: string;
   /** How long to try again while the reason may pass by itself, in ms; one try only unless told. */
   readonly waitMs?: number;
+  /** How long one try may take, in ms; 5 s unless told. */
+  readonly connectTimeoutMs?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -50,8 +52,8 @@ async function connect(config: ConnectionConfig, options: SessionOptions): Promi
   for (;;) {
     options.signal?.throwIfAborted();
     const left = deadline - performance.now();
-    const timeoutMs =
-      options.waitMs === undefined ? CONNECT_TIMEOUT_MS : Math.min(CONNECT_TIMEOUT_MS, Math.max(left, 1000));
+    const most = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
+    const timeoutMs = options.waitMs === undefined ? most : Math.min(most, Math.max(left, 1000));
     const client = new pg.Client(clientConfig(config, options.applicationName, timeoutMs));
     client.on('error', () => {}); // the statement that is running rejects as well
     try {

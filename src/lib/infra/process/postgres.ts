@@ -141,9 +141,12 @@ function argumentsOf(dataDir: string, socketDir: string, port: number): string[]
 
 /** Ready is what answers a query and is our cluster: another server may have our port, or a copy of our data. */
 async function probe(config: ConnectionConfig, state: PostgresState, context: ProbeContext): Promise<ProbeResult> {
-  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(Math.min(PROBE_TIMEOUT_MS, context.timeoutMs))]);
+  const connectTimeoutMs = Math.min(PROBE_TIMEOUT_MS, context.timeoutMs);
+  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(connectTimeoutMs)]);
   try {
-    const [row] = await withSession(config, { applicationName: 'systemprompt probe', signal }, (session) =>
+    // The signal alone ends no try that is under way: a server that is stopped still takes connections, by its kernel.
+    const options = { applicationName: 'systemprompt probe', signal, connectTimeoutMs };
+    const [row] = await withSession(config, options, (session) =>
       session.query<{ id: string; dir: string }>(
         "SELECT system_identifier::text AS id, current_setting('data_directory') AS dir FROM pg_control_system()",
       ),

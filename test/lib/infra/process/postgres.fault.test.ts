@@ -221,6 +221,21 @@ describe('embedded PostgreSQL', () => {
     expect((await readdir(dirname(dataDir))).filter((name) => name.includes('.init-'))).toEqual([]);
   });
 
+  test('the probe of a server that is stopped by a signal takes no longer than it may', async () => {
+    const { pid } = await fixture.start();
+    process.kill(pid, 'SIGSTOP');
+    try {
+      const since = performance.now();
+      const at = { instanceId: '' as never, pid, port: undefined };
+      const context = { ...at, signal: AbortSignal.timeout(500), timeoutMs: 500, connection: new ProbeConnection() };
+      expect(await fixture.service.probe(context)).toMatchObject({ ready: false });
+      // It took the 5 s of any other connection.
+      expect(performance.now() - since).toBeLessThan(4_000);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+  });
+
   test('the probe refuses another server that answers on the port', async () => {
     const other = await EmbeddedFixture.create();
     try {
