@@ -1,9 +1,8 @@
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createControlServer } from '../../lib/app/supervisor/control.ts';
 import { supervisorRoutes, supervisorStreams } from '../../lib/app/supervisor/control-routes.ts';
 import { Journal } from '../../lib/app/supervisor/journal.ts';
-import { forgetPort, keptPortName, withKeptPort } from '../../lib/app/supervisor/kept-port.ts';
+import { forgetPort, withKeptPort } from '../../lib/app/supervisor/kept-port.ts';
 import { bindControlSocket } from '../../lib/app/supervisor/lock.ts';
 import { keepLogs } from '../../lib/app/supervisor/log-keeper.ts';
 import { ManagerReport } from '../../lib/app/supervisor/manager-report.ts';
@@ -14,7 +13,7 @@ import { removeHalves, writeFileAtomic } from '../../lib/infra/config/atomic-fil
 import { type Instance, requireInstance } from '../../lib/infra/config/instance.ts';
 import { packageVersion } from '../../lib/infra/config/package-root.ts';
 import { profileName } from '../../lib/infra/config/profile.ts';
-import { ensureRuntimeDir } from '../../lib/infra/config/runtime-dir.ts';
+import { ensureRuntimeDir, runtimeRecord } from '../../lib/infra/config/runtime-dir.ts';
 import { captureOutput } from '../../lib/infra/logging/capture.ts';
 import { createLogger, type Logger } from '../../lib/infra/logging/logger.ts';
 import { openSupervisorLog, type SupervisorFile, supervisorFile } from '../../lib/infra/process/launch.ts';
@@ -33,9 +32,6 @@ import { bootSteps, Composition } from './composition.ts';
 
 /** How long a caller who waits for the start gets to read why there is none. */
 const lastWordsMs = 3_000;
-
-/** Under `run/`, written by a supervisor only: what one left half written when it was killed is removed by the next. */
-const ownFiles = ['supervisor.json', 'postgres-process.json', 'postgres.json', 'last-valid.json', keptPortName];
 
 async function main(): Promise<number> {
   const who = { service: 'supervisor', instanceId: newId<ServiceInstanceId>() };
@@ -96,7 +92,8 @@ async function supervise(instance: Instance, log: Logger): Promise<number> {
   keepRotated(supervisorLogFile(instance.logsDir), limits, log);
   keepLogs(() => supervisor.services, limits, log);
   try {
-    for (const name of ownFiles) await removeHalves(join(instance.runDir, name));
+    // All of it is a supervisor's, but for what any command may be writing just now.
+    await removeHalves(instance.runDir, [runtimeRecord]);
     Object.assign(process.env, await withKeptPort(instance, process.env));
     await leave(instance, 'booting');
     report?.booting();

@@ -1,5 +1,5 @@
 import type { Database } from '../../infra/database/connection.ts';
-import { tailLines } from '../../infra/process/log-tail.ts';
+import { lastWords } from '../../infra/process/log-tail.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import { terminate } from '../../infra/process/terminate.ts';
 import { DatabaseUnavailableError } from '../../shared/errors.ts';
@@ -31,7 +31,6 @@ export interface Booting {
 }
 
 const orphanGraceMs = 5_000;
-const shownLines = 20;
 
 /**
  * Looks at the fixed ports before anything is started.
@@ -81,7 +80,7 @@ export async function reconcileDatabase(
     await endProcess(supervisor, service.name, orphan, service.spec, step?.reason ?? 'it is on no record');
   await service.start();
   if (service.state === 'ready' || supervisor.closing.aborted) return;
-  const lines = service.logFile === undefined ? [] : tailLines(service.logFile, shownLines);
+  const lines = service.logFile === undefined ? [] : lastWords(service.logFile);
   throw new DatabaseUnavailableError(`PostgreSQL did not start: ${service.facts.lastError ?? 'no reason is known'}`, {
     hint: 'The end of its log says why.',
     data: { reason: 'not_started', log: lines },

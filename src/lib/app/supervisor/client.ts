@@ -31,6 +31,9 @@ const marginMs = 3_000;
 const shutdownMs = 30_000;
 /** As long as it takes to replace every service, if it must be; it has to be begun as soon as any other. */
 const reconcileMs = 1_800_000;
+/** How long after its last word a supervisor may take to let go of the socket, and how often that is looked at, in ms. */
+const releaseMs = 3_000;
+const releasePollMs = 10;
 
 /** How long to wait for an answer. */
 export interface Patience {
@@ -40,10 +43,6 @@ export interface Patience {
   readonly beginWithinMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
-
-/** How long after its last word a supervisor may take to let go of the socket, and how often that is looked at, in ms. */
-const releaseMs = 3_000;
-const releasePollMs = 10;
 
 export interface LogQuery {
   /** Names; every service when absent. */

@@ -12,9 +12,6 @@ import { leftBehind } from './left-behind.ts';
 const variable = 'SYSTEMPROMPT_SERVER_PORT';
 const fileSchema = z.object({ version: z.literal(1), port: z.int().min(1).max(65_535) });
 
-/** Where the port is kept, beside what else a supervisor leaves for the next. */
-export const keptPortName = 'server-port.json';
-
 type Place = Pick<Instance, 'id' | 'runDir'>;
 
 /** Keeps the port that the environment gives, if it gives one. */
@@ -47,5 +44,5 @@ export async function keptPort(instance: Place): Promise<number | undefined> {
 }
 
 function fileOf({ runDir }: Place): string {
-  return join(runDir, keptPortName);
+  return join(runDir, 'server-port.json');
 }

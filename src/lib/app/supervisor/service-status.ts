@@ -1,12 +1,11 @@
 import { basename } from 'node:path';
-import { tailLines } from '../../infra/process/log-tail.ts';
+import { lastWords, tailLines } from '../../infra/process/log-tail.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import type { ProcessRecord, Run } from './run.ts';
 import type { SupervisedService } from './service-host.ts';
 import type { LastExit, RunBeside, ServiceStatus } from './status.ts';
 
 const lastLogLength = 500;
-const lastWordLines = 20;
 
 /** What is told of a service; `logFile` is that of its last run. */
 export function statusOf(
@@ -38,7 +37,7 @@ export function statusOf(
     lastError: facts.lastError,
     lastErrorCode: facts.lastErrorCode,
     lastLog: logFile === undefined ? undefined : tailLines(logFile, 1)[0]?.slice(0, lastLogLength),
-    log: service.state === 'failed' && logFile !== undefined ? tailLines(logFile, lastWordLines) : undefined,
+    log: service.state === 'failed' && logFile !== undefined ? lastWords(logFile) : undefined,
     detail: facts.detail,
     health: service.health.status(),
     resources: service.resources.status(),
@@ -55,7 +54,7 @@ function besideOf(pid: number, { instanceId, port }: ProcessRecord): RunBeside {
 
 /** Why a process that ended for its configuration says it did, in its own last words. */
 export function configurationFault({ configuredAt }: Pick<ServiceSpec, 'configuredAt'>, logFile: string): string {
-  const lines = tailLines(logFile, lastWordLines);
+  const lines = lastWords(logFile);
   const said = lines.findLast((line) => messageIn(line) !== undefined);
   const words = (said === undefined ? lines.at(-1) : messageIn(said))?.slice(0, lastLogLength);
   const where = configuredAt === undefined ? '' : `${configuredAt}: `;

@@ -1,4 +1,4 @@
-import { tailLines } from '../../infra/process/log-tail.ts';
+import { lastWords } from '../../infra/process/log-tail.ts';
 import type { ReadyResult } from '../../infra/process/spec.ts';
 import { AppError, type ErrorCode, PreconditionError, TimeoutError } from '../../shared/errors.ts';
 import { untilAble } from './probing.ts';
@@ -22,8 +22,6 @@ export interface NotRaised {
   /** The end of its output. */
   readonly lines: readonly string[];
 }
-
-const shownLines = 20;
 
 /**
  * Starts a run beside the one that serves and waits until it is ready by its own id; one that does not get so far is
@@ -58,7 +56,7 @@ export async function raiseSuccessor(
     either.throwIfAborted();
     return { run, found: result };
   } catch (error) {
-    const lines = run === undefined ? [] : tailLines(run.logFile, shownLines);
+    const lines = run === undefined ? [] : lastWords(run.logFile);
     const why = signal.aborted
       ? new PreconditionError('another order came first')
       : reasonOf(error, service, run, exit);

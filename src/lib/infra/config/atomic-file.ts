@@ -29,15 +29,14 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array, m
 }
 
 /**
- * Removes what writers that were killed left half written of a file. Only for whoever alone writes it: another's
+ * Removes what writers that were killed left half written in a folder. Only for whoever alone writes there: another's
  * {@link writeFileAtomic} that is under way would fail.
+ * @param spared names of files that others write as well
  */
-export async function removeHalves(path: string): Promise<void> {
-  const folder = dirname(path);
-  const halves = (await readdir(folder)).filter(
-    (name) => name.startsWith(`.${basename(path)}.`) && name.endsWith('.tmp'),
-  );
-  await Promise.all(halves.map((name) => rm(join(folder, name), { force: true })));
+export async function removeHalves(folder: string, spared: readonly string[]): Promise<void> {
+  const halves = (await readdir(folder)).filter((name) => name.startsWith('.') && name.endsWith('.tmp'));
+  const own = halves.filter((name) => !spared.some((file) => name.startsWith(`.${file}.`)));
+  await Promise.all(own.map((name) => rm(join(folder, name), { force: true })));
 }
 
 /** Makes a rename in the folder durable: fsync of a file does not cover its name (fsync(2)). */

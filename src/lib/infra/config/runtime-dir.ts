@@ -9,7 +9,8 @@ import { assertPrivate, shellQuote } from './permissions.ts';
 const SOCKET_PATH_MAX_BYTES = 103;
 /** The longest name that any of us puts into the folder: `.s.PGSQL.65535.lock` of PostgreSQL. */
 const LONGEST_NAME_BYTES = 20;
-const RECORD = 'runtime.json';
+/** Under `run/`: which folder was chosen. */
+export const runtimeRecord = 'runtime.json';
 
 function statOrNothing(path: string): Stats | undefined {
   return statSync(path, { throwIfNoEntry: false });
@@ -42,7 +43,7 @@ export function preferredRuntimeDir(instanceId: string, env: NodeJS.ProcessEnv):
  */
 export function resolveRuntimeDir(runDir: string, instanceId: string, env: NodeJS.ProcessEnv): string {
   const preferred = preferredRuntimeDir(instanceId, env);
-  const recorded = readRecord(join(runDir, RECORD));
+  const recorded = readRecord(join(runDir, runtimeRecord));
   return recorded !== undefined && recorded !== preferred && isOurs(statOrNothing(recorded)) ? recorded : preferred;
 }
 
@@ -73,7 +74,7 @@ export async function ensureRuntimeDir(instance: {
   }
   assertPrivate(runtimeDir, await makeFolder(runtimeDir), 'The folder for sockets');
   const { writeFileAtomic } = await import('./atomic-file.ts');
-  await writeFileAtomic(join(instance.runDir, RECORD), `${JSON.stringify({ dir: runtimeDir })}\n`, 0o600);
+  await writeFileAtomic(join(instance.runDir, runtimeRecord), `${JSON.stringify({ dir: runtimeDir })}\n`, 0o600);
   return runtimeDir;
 }
 

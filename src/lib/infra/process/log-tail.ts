@@ -24,6 +24,13 @@ export interface RawTail {
   readonly position: LogPosition;
 }
 
+const shownLines = 20;
+
+/** The lines that are shown with a failure, as by {@link tailLines}. */
+export function lastWords(file: string): string[] {
+  return tailLines(file, shownLines);
+}
+
 /**
  * The last lines of a log, its rotated parts included; none when there is no such file, or no descriptor to read it with:
  * they explain, and whoever asks goes on without.
