@@ -1,4 +1,5 @@
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
+import { withCommandDatabase } from '../../../entry/cli/database-access.ts';
 import { appliedTable } from '../../../entry/cli/views/migrations.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
@@ -6,15 +7,20 @@ import type { CommandDeclaration } from '../../../lib/shared/command.ts';
 export default class DbMigrate extends BaseCommand<typeof DbMigrate> {
   static override summary = 'Apply the migrations that the database lacks';
   static override description =
-    'Each migration runs in a transaction of its own; a second run at the same time waits for the first.';
+    'Each migration runs in a transaction of its own; a second run at the same time waits for the first. ' +
+    'Where nothing runs, the embedded database is started for as long as this takes.';
   static override examples = ['<%= config.bin %> infra db migrate'];
   static override declaration: CommandDeclaration = { effect: 'write', permission: 'admin', needs: 'database' };
 
   protected async execute(): Promise<Artifact> {
     const { migrateInstance } = await import('../../../lib/app/database-admin.ts');
     const { context } = this;
-    return appliedTable(
-      await migrateInstance(await context.instance(), await context.profile(), await context.secrets()),
+    const report = await withCommandDatabase(
+      context,
+      this.output,
+      { purpose: 'The database is being migrated' },
+      async () => migrateInstance(await context.instance(), await context.profile(), await context.secrets()),
     );
+    return appliedTable(report);
   }
 }
