@@ -2,7 +2,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { CommandHelp, Help } from '@oclif/core/help';
 import { type CliOptions, loadConfig } from './framework.ts';
 import { style } from './output/style.ts';
-import { helpEntries, renderRootHelp } from './root-help.ts';
+import { helpEntries, type PackageFacts, renderRootHelp } from './root-help.ts';
 import type { CliSession } from './session.ts';
 
 /** The order of the sections: how it is used comes before what there is to it. */
@@ -38,6 +38,11 @@ class CollectedHelp extends Help {
   protected override CommandHelpClass = OrderedCommandHelp;
   readonly lines: string[] = [];
 
+  /** A topic may be described before it holds a command; it is shown from then on. */
+  protected override get sortedTopics(): Help['sortedTopics'] {
+    return super.sortedTopics.filter(({ name }) => this.config.commandIDs.some((id) => id.startsWith(`${name}:`)));
+  }
+
   protected override log(...args: string[]): void {
     this.lines.push(args.join(' '));
   }
@@ -51,8 +56,9 @@ class CollectedHelp extends Help {
 export async function helpText(options: CliOptions, subject: string, session: CliSession): Promise<string> {
   const config = await loadConfig(options);
   if (subject === '') {
-    const facts = { version: config.version, description: String(config.pjson['description'] ?? '') };
-    return renderRootHelp(facts, helpEntries(config.commands), style(session.colour.stdout).bold).trimEnd();
+    const facts = config.pjson as unknown as PackageFacts;
+    const entries = helpEntries(config.commands, facts.oclif.topics);
+    return renderRootHelp(facts, entries, style(session.colour.stdout).bold).trimEnd();
   }
   const help = new CollectedHelp(config, {
     maxWidth: Math.max(60, Math.min(session.width, 120)),

@@ -1,12 +1,14 @@
 import { wrap } from '../../lib/shared/text/width.ts';
 
-/** What the root help shows of a topic or a command. */
+/** What the root help shows of a command or a topic. */
 export interface HelpEntry {
   readonly name: string;
   readonly summary: string;
+  /** Of a topic: the last words of its commands. */
+  readonly commands?: readonly string[];
 }
 
-interface PackageFacts {
+export interface PackageFacts {
   readonly version: string;
   readonly description: string;
   readonly oclif: { readonly topics?: Readonly<Record<string, { readonly description?: string }>> };
@@ -32,18 +34,17 @@ const flags: readonly HelpEntry[] = [
 
 /**
  * The help of the program as a whole. One function serves the fast path (from the manifest's JSON, without the command
- * framework) and the live one, so that they can't differ. No line is wider than 80 columns, so nothing is wrapped.
+ * framework) and the live one, so that they can't differ. No line is wider than 80 columns.
  *
  * @param bold marks up a section's header
  */
 export function renderRootHelp(
-  facts: { readonly version: string; readonly description: string },
+  facts: Pick<PackageFacts, 'description'>,
   entries: readonly HelpEntry[],
   bold: (text: string) => string,
 ): string {
   const width = Math.max(...[...entries, ...flags].map((entry) => entry.name.length)) + 2;
-  const list = (items: readonly HelpEntry[]): string[] =>
-    items.map((entry) => `  ${entry.name.padEnd(width)}${entry.summary}`.trimEnd());
+  const list = (items: readonly HelpEntry[]): string[] => items.flatMap((entry) => described(entry, width));
   return [
     ...wrap(facts.description, columns),
     '',
@@ -56,7 +57,10 @@ export function renderRootHelp(
     '  $ systemprompt plugins mcp tools systemprompt',
     '',
     bold('COMMANDS'),
-    ...list(entries),
+    ...list(entries.filter((entry) => entry.commands === undefined)),
+    '',
+    bold('TOPICS'),
+    ...list(entries.filter((entry) => entry.commands !== undefined)),
     '',
     bold('GLOBAL FLAGS'),
     ...list(flags),
@@ -71,18 +75,36 @@ export function renderRootHelp(
   ].join('\n');
 }
 
-/** The commands of the root help from ids and summaries: whole names, sorted. */
+/** A topic's commands follow what it is about, on lines of their own. */
+function described({ name, summary, commands = [] }: HelpEntry, width: number): string[] {
+  const names = commands.length === 0 ? [] : wrap(commands.join(', '), columns - width - 4);
+  const [first = '', ...rest] = [...(summary === '' ? [] : [summary]), ...names.map((line) => `  ${line}`)];
+  return [`  ${name.padEnd(width)}${first}`.trimEnd(), ...rest.map((line) => `  ${''.padEnd(width)}${line}`)];
+}
+
+/** The commands without a topic by whole names, then the topics that hold commands; both sorted. */
 export function helpEntries(
   commands: Iterable<{
     readonly id: string;
     readonly summary?: string | undefined;
     readonly hidden?: boolean | undefined;
   }>,
+  topics: Readonly<Record<string, { readonly description?: string }>> = {},
 ): HelpEntry[] {
-  return [...commands]
-    .filter((command) => command.hidden !== true)
-    .map((command) => ({ name: command.id.replaceAll(':', ' '), summary: command.summary ?? '' }))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  const shown = [...commands].filter((command) => command.hidden !== true).sort((a, b) => (a.id < b.id ? -1 : 1));
+  const single: HelpEntry[] = [];
+  const grouped = new Map<string, string[]>();
+  for (const { id, summary = '' } of shown) {
+    const topic = id.slice(0, Math.max(0, id.lastIndexOf(':')));
+    if (topic === '') single.push({ name: id, summary });
+    else grouped.set(topic, [...(grouped.get(topic) ?? []), id.slice(topic.length + 1)]);
+  }
+  const groups = [...grouped].map(([topic, names]) => ({
+    name: topic.replaceAll(':', ' '),
+    summary: topics[topic]?.description ?? '',
+    commands: names,
+  }));
+  return [...single, ...groups.sort((a, b) => (a.name < b.name ? -1 : 1))];
 }
 
 /** Whether headers may be bold on standard output, by the same rules as everywhere. */
@@ -96,5 +118,6 @@ export function printRootHelp(packageJson: PackageFacts, manifest: ManifestFacts
   const bold = boldAt(process.stdout, process.env)
     ? (text: string) => `\u001B[1m${text}\u001B[22m`
     : (text: string) => text;
-  process.stdout.write(renderRootHelp(packageJson, helpEntries(Object.values(manifest.commands)), bold));
+  const entries = helpEntries(Object.values(manifest.commands), packageJson.oclif.topics);
+  process.stdout.write(renderRootHelp(packageJson, entries, bold));
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -6,47 +6,33 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { resolveCommand } from '../../../src/entry/cli/resolve.ts';
 import { permissions } from '../../../src/lib/shared/permission.ts';
 import { type CliLoop, type CliRun, openCliLoop, packageRoot } from '../../helpers/cli.ts';
+import { commandTree, type ManifestCommand, manifestCommands } from '../../helpers/command-tree.ts';
 
-interface ManifestFlag {
-  readonly name: string;
-  readonly type: 'boolean' | 'option';
-  readonly summary?: string;
-  readonly options?: readonly string[];
-  readonly multiple?: boolean;
-  readonly helpGroup?: string;
-}
-interface ManifestCommand {
-  readonly id: string;
-  readonly summary?: string;
-  readonly examples?: readonly string[];
-  readonly args: Readonly<
-    Record<string, { readonly required?: boolean; readonly multiple?: boolean; readonly description?: string }>
-  >;
-  readonly flags: Readonly<Record<string, ManifestFlag>>;
-  readonly declaration?: { readonly effect: string; readonly permission: string; readonly needs: string };
-}
-
-const manifest = JSON.parse(await readFile(join(packageRoot, 'oclif.manifest.json'), 'utf8')) as {
-  commands: Record<string, ManifestCommand>;
-};
-const commands = Object.values(manifest.commands);
+const commands = await manifestCommands();
 const ids = commands.map((command) => command.id);
+
+const golden = join(packageRoot, 'test/golden/commands.txt');
 
 const spoken = (command: ManifestCommand): string[] => command.id.split(':');
 
+// All of it runs in one process, some milliseconds a line: with a process each, a hundred commands would take minutes.
 let loop: CliLoop;
 let cwd: string;
+/** The user's own folders, which no command of a test may write to. */
+let home: string;
 
 beforeAll(async () => {
-  loop = openCliLoop();
   cwd = await mkdtemp(join(tmpdir(), 'systemprompt-cli-'));
+  home = await mkdtemp(join(tmpdir(), 'systemprompt-home-'));
+  loop = openCliLoop();
 });
 afterAll(async () => {
   await loop[Symbol.asyncDispose]();
-  await rm(cwd, { recursive: true, force: true });
+  for (const folder of [cwd, home]) await rm(folder, { recursive: true, force: true });
 });
 
-const run = (argv: readonly string[]): Promise<CliRun> => loop.run({ argv, cwd });
+const run = (argv: readonly string[], folder = cwd): Promise<CliRun> =>
+  loop.run({ argv, cwd: folder, env: { HOME: home } });
 
 interface Failure {
   readonly ok: false;
@@ -77,8 +63,12 @@ async function fails(argv: readonly string[]): Promise<Failure> {
   return envelope;
 }
 
+const existing = new Set<string>();
+
 /** A suggested command is one that there is: its words resolve, and its help can be shown. */
 async function exists(next: string): Promise<void> {
+  if (existing.has(next)) return;
+  existing.add(next);
   expect(next.startsWith('systemprompt ')).toBe(true);
   const words = next.slice('systemprompt '.length).split(' ');
   expect(['command', 'help']).toContain(resolveCommand(words, ids).kind);
@@ -162,26 +152,35 @@ describe.each(commands.map((command) => [spoken(command).join(' '), command] as 
     expect(error.code).toBe('USAGE');
   });
 
-  // `start` would make an instance, `cleanup` looks for what gone ones left; every other command has to say that there is none.
-  const elsewhere = ['infra:services:start', 'infra:services:cleanup'].includes(command.id)
-    ? []
-    : [[...words, ...tooFew.map(() => 'x')]];
-  it.each(elsewhere)('says the same in both modes where there is no instance', async (...argv) => {
-    const { error } = await envelopeOf(argv);
-    expect(error.next.length).toBeGreaterThan(0);
+  const elsewhere = makesSomething.includes(command.id) ? [] : [tooFew.map(() => 'x')];
+  it.each(elsewhere)('says the same in both modes where there is no instance', async (...given) => {
+    const argv = [...words, ...given];
+    const text = await inEmptyFolder(argv, command);
+    const json = await inEmptyFolder([...argv, '--json'], command);
+    expect(json.code).toBe(text.code);
+    const envelope = JSON.parse(json.stdout) as Failure | { readonly ok: true };
+    expect(envelope.ok).toBe(json.code === 0);
+    // What needs nothing may succeed; every other command has to say that there is no instance, and what to do.
+    if (envelope.ok) {
+      expect(command.declaration?.needs).toBe('none');
+      expect(text.stdout).not.toBe('');
+      return;
+    }
+    expect(text.stderr).not.toBe('');
+    expect(envelope.error.next.length).toBeGreaterThan(0);
+    for (const next of envelope.error.next) await exists(next);
   });
 });
 
-/** The failure of a line that may also print a result on stdout in text mode, as `doctor` does. */
-async function envelopeOf(argv: readonly string[]): Promise<Failure> {
-  const text = await run(argv);
-  const json = await run([...argv, '--json']);
-  expect(json.code).toBe(text.code);
-  expect(text.stderr).not.toBe('');
-  const envelope = JSON.parse(json.stdout) as Failure;
-  expect(envelope.ok).toBe(false);
-  for (const next of envelope.error.next) await exists(next);
-  return envelope;
+/** These make an instance or a project, or look for what gone ones left; they have tests of their own. */
+const makesSomething: readonly string[] = ['infra:services:start', 'infra:services:cleanup', 'init'];
+
+/** Runs a line in a folder of its own; what only reads leaves nothing there. */
+async function inEmptyFolder(argv: readonly string[], command: ManifestCommand): Promise<CliRun> {
+  const folder = await mkdtemp(join(cwd, 'empty-'));
+  const ran = await run(argv, folder);
+  if (command.declaration?.effect === 'read') expect(await readdir(folder), 'left by a command that reads').toEqual([]);
+  return ran;
 }
 
 describe('the program', () => {
@@ -211,7 +210,24 @@ describe('the program', () => {
     );
   });
 
-  it('has a manifest in which each command names its module', () => {
+  it('has the commands that are on record', async () => {
+    const tree = commandTree(commands);
+    // After a wanted change: UPDATE_GOLDEN=1 npx vitest run test/entry/cli/every-command
+    if (process.env.UPDATE_GOLDEN === '1') await writeFile(golden, tree);
+    expect(tree).toBe(await readFile(golden, 'utf8'));
     expect(commands.length).toBeGreaterThan(15);
+  });
+
+  it('says what each topic is about', async () => {
+    const { oclif } = JSON.parse(await readFile(join(packageRoot, 'package.json'), 'utf8'));
+    const topics = new Set(
+      ids.flatMap((id) =>
+        id
+          .split(':')
+          .slice(0, -1)
+          .map((_, end, all) => all.slice(0, end + 1).join(':')),
+      ),
+    );
+    for (const topic of topics) expect(oclif.topics, topic).toHaveProperty([topic, 'description']);
   });
 });

@@ -19,7 +19,7 @@ const names = ids.map((id) => id.replaceAll(':', ' '));
 const forms = [...new Set(suggestedInSources(packageRoot, names).map(({ form }) => form))].sort();
 
 let system: RunningSystem;
-/** For lines that find no instance, and so leave nothing in their process. */
+/** Runs what only looks, some milliseconds a line; what starts and stops things gets a process of its own, as a user's does. */
 let loop: CliLoop;
 let empty: string;
 let freePort: number;
@@ -87,7 +87,8 @@ async function run(line: string | readonly string[], cwd = system.instance.root)
   const words = typeof line === 'string' ? line.split(' ') : line;
   const argv = [...words, '--json'];
   const own = { cwd, env: { SYSTEMPROMPT_INVOKED_AS: 'systemprompt' } };
-  const ran = cwd === empty ? await loop.run({ argv, ...own }) : await runCli(argv, own);
+  const alone = cwd !== empty && /^infra services (?:start|stop|restart|reconcile)/.test(words.join(' '));
+  const ran = alone ? await runCli(argv, own) : await loop.run({ argv, ...own });
   const last = ran.stdout.trimEnd().split('\n').at(-1) ?? '';
   return { ...ran, envelope: JSON.parse(last) as Envelope };
 }
@@ -151,7 +152,7 @@ describe('what the sources suggest', () => {
       // What can't be undone asks first, and here nobody answers.
       expect([0, effectOf(line) === 'destructive' ? 5 : 0], line).toContain((await works(line)).code);
       if (order(line) > 0) {
-        await run('infra services stop');
+        if (line.includes('--port')) await run('infra services stop');
         expect(await run('infra services start')).toMatchObject({ code: 0 });
       }
     }
