@@ -1,4 +1,5 @@
-import { AnswerNeededError, CancelledError, InternalError } from '../../lib/shared/errors.ts';
+import { AnswerNeededError, CancelledError } from '../../lib/shared/errors.ts';
+import { askConfirm, canAsk } from './ask.ts';
 import type { CliSession } from './session.ts';
 
 /** What a command is about to do. */
@@ -37,16 +38,12 @@ export async function confirmed(
 ): Promise<void> {
   if (flags['yes'] === true) return;
   const name = what.id.replaceAll(':', ' ');
-  // Who does not see the question can't answer it either.
-  if (session.nonInteractive || session.json || session.stderr.isTTY !== true) {
+  if (!canAsk(session)) {
     throw new AnswerNeededError(`${name} ${what.effect} and was not confirmed`, {
       hint: 'Add --yes to confirm',
       next: [`${name} --help`],
     });
   }
-  const { confirm, isCancel } = await import('@clack/prompts');
-  const answer = await confirm({ message: what.question, initialValue: false, output: session.stderr });
-  if (isCancel(answer)) throw new CancelledError('Interrupted', { data: { signal: 'SIGINT' } });
-  if (typeof answer !== 'boolean') throw new InternalError('The question had no answer');
-  if (!answer) throw new CancelledError('Not confirmed, nothing was changed');
+  const yes = await askConfirm({ message: what.question, flag: '--yes', command: what.id }, session);
+  if (!yes) throw new CancelledError('Not confirmed, nothing was changed');
 }

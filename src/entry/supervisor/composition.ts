@@ -38,6 +38,12 @@ export class Composition {
     const { keepProfile, readConfiguration, specsFor } = await import('../../lib/app/supervisor/configuration.ts');
     const configuration = await readConfiguration(this.instance, this.#profileName);
     const { profile, servers } = configuration;
+    if (profile.tenant !== this.instance.tenant) {
+      throw new PreconditionError('The profile names another tenant, which a running system does not change to.', {
+        hint: 'Stop the system before its profile is given to another tenant.',
+        next: ['infra services stop'],
+      });
+    }
     if (this.profile !== undefined && this.profile.database.url !== profile.database.url) {
       throw new PreconditionError('The profile names another database, which a running system does not change to.', {
         hint: 'Stop the system and start it again.',

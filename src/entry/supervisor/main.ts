@@ -9,10 +9,10 @@ import { ManagerReport } from '../../lib/app/supervisor/manager-report.ts';
 import { defaultPolicy } from '../../lib/app/supervisor/policy.ts';
 import { configurationExitCode } from '../../lib/app/supervisor/restarts.ts';
 import { Supervisor } from '../../lib/app/supervisor/supervisor.ts';
+import { activeProfile } from '../../lib/infra/config/active-profile.ts';
 import { removeHalves, writeFileAtomic } from '../../lib/infra/config/atomic-file.ts';
 import { type Instance, requireInstance } from '../../lib/infra/config/instance.ts';
 import { packageVersion } from '../../lib/infra/config/package-root.ts';
-import { profileName } from '../../lib/infra/config/profile.ts';
 import { ensureRuntimeDir, runtimeRecord } from '../../lib/infra/config/runtime-dir.ts';
 import { captureOutput } from '../../lib/infra/logging/capture.ts';
 import { createLogger, type Logger } from '../../lib/infra/logging/logger.ts';
@@ -57,7 +57,7 @@ async function main(): Promise<number> {
 }
 
 async function supervise(instance: Instance, log: Logger): Promise<number> {
-  const profile = profileName();
+  const profile = activeProfile(instance, { cwd: process.cwd(), env: process.env }).name;
   const journal = new Journal();
   const composition = new Composition(instance, profile);
   const reaper = missingReaper();

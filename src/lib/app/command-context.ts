@@ -1,4 +1,5 @@
 import type { McpServerConfig } from '../domain/mcp/index.ts';
+import type { ActiveProfile } from '../infra/config/active-profile.ts';
 import type { Instance } from '../infra/config/instance.ts';
 import type { Profile } from '../infra/config/profile.ts';
 import type { SecretStore } from '../infra/config/secrets.ts';
@@ -11,7 +12,7 @@ import type { InstanceStatus } from './supervisor/status.ts';
 export interface CommandContextOptions {
   readonly cwd: string;
   readonly env: NodeJS.ProcessEnv;
-  /** Name of the profile; the instance's default when absent. */
+  /** Name of the profile by flag or `SYSTEMPROMPT_PROFILE`; without it the active one is found as `activeProfile` says. */
   readonly profile: string | undefined;
 }
 
@@ -36,13 +37,23 @@ export class CommandContext implements AsyncDisposable {
   /** The instance around the current folder, if there is one. */
   async findInstance(): Promise<Instance | undefined> {
     const { locateInstance } = await import('../infra/config/instance.ts');
-    return await locateInstance(this.options.cwd, this.options.env);
+    return await locateInstance(this.options.cwd, this.options.env, this.options.profile);
+  }
+
+  /**
+   * The profile that the command means, and why.
+   * @throws PreconditionError when there is no project, or a file that selects a profile is damaged
+   */
+  async activeProfile(): Promise<ActiveProfile> {
+    const { requireProject } = await import('../infra/config/instance.ts');
+    const { activeProfile } = await import('../infra/config/active-profile.ts');
+    return activeProfile(await requireProject(this.options.cwd, this.options.env), this.options);
   }
 
   /** @throws PreconditionError when there is none */
   instance(): Promise<Instance> {
     this.#instance ??= import('../infra/config/instance.ts').then(({ requireInstance }) =>
-      requireInstance(this.options.cwd, this.options.env),
+      requireInstance(this.options.cwd, this.options.env, this.options.profile),
     );
     return this.#instance;
   }
@@ -51,7 +62,7 @@ export class CommandContext implements AsyncDisposable {
   profile(): Promise<Profile> {
     this.#profile ??= (async () => {
       const { loadProfile } = await import('../infra/config/profile.ts');
-      return await loadProfile(await this.instance(), this.options.profile);
+      return await loadProfile(await this.instance(), (await this.activeProfile()).name, this.options.env);
     })();
     return this.#profile;
   }
@@ -63,10 +74,12 @@ export class CommandContext implements AsyncDisposable {
    */
   async requireKnownProfile(): Promise<void> {
     const { profile } = this.options;
-    const instance = profile === undefined ? undefined : await this.findInstance();
-    if (profile === undefined || instance === undefined) return;
-    const { profileNames } = await import('../infra/config/profile.ts');
-    if (!(await profileNames(instance)).includes(profile)) await this.profile();
+    if (profile === undefined) return;
+    const { locateProject } = await import('../infra/config/instance.ts');
+    const project = await locateProject(this.options.cwd, this.options.env);
+    if (project === undefined) return;
+    const { profileNames, requireProfile } = await import('../infra/config/profile.ts');
+    if (!(await profileNames(project)).includes(profile)) await requireProfile(project, profile);
   }
 
   secrets(): Promise<SecretStore> {

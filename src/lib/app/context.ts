@@ -1,6 +1,7 @@
 import { loadMcpServers, type McpServerConfig } from '../domain/mcp/index.ts';
+import { activeProfile } from '../infra/config/active-profile.ts';
 import { requireInstance } from '../infra/config/instance.ts';
-import { loadProfile, type Profile, profileName } from '../infra/config/profile.ts';
+import { loadProfile, type Profile } from '../infra/config/profile.ts';
 import { openSecretStore } from '../infra/config/secrets.ts';
 import { openDatabase } from '../infra/database/connection.ts';
 import { connectionFor } from '../infra/database/connections.ts';
@@ -42,7 +43,14 @@ export interface ApiConfiguration {
  */
 export async function readApiConfiguration(cwd: string, env: NodeJS.ProcessEnv): Promise<ApiConfiguration> {
   const instance = await requireInstance(cwd, env);
-  const profile = await loadProfile(instance, profileName(env), env);
+  const mark = env['SYSTEMPROMPT_INSTANCE'];
+  if (mark !== undefined && mark !== instance.id) {
+    throw new PreconditionError('The profile names another tenant than the one that this process was started for.', {
+      hint: 'Stop the system before the tenant of its profile is changed.',
+      next: ['infra services status'],
+    });
+  }
+  const profile = await loadProfile(instance, activeProfile(instance, { cwd, env }).name, env);
   const servers = await loadMcpServers(instance.servicesDir, { portRange: profile.ports.mcp });
   return { instance, profile, servers, secrets: await openSecretStore(instance) };
 }

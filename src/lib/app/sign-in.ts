@@ -1,4 +1,3 @@
-import { profileName } from '../infra/config/profile.ts';
 import { type CliSession, readSession, removeSession, saveSession } from '../infra/config/session-file.ts';
 import { NotFoundError } from '../shared/errors.ts';
 import type { CommandContext } from './command-context.ts';
@@ -20,7 +19,7 @@ export async function signIn(context: CommandContext, request: SignInRequest): P
   const supervisor = await context.supervisor();
   const login = (await supervisor.request('POST', '/v1/session/login', request)) as LocalLogin;
   if (request.server === undefined) {
-    await saveSession(await context.instance(), nameOf(context), {
+    await saveSession(await context.instance(), await nameOf(context), {
       token: login.token,
       audience: login.audience,
       scopes: [...login.scopes],
@@ -35,7 +34,7 @@ export async function signIn(context: CommandContext, request: SignInRequest): P
 
 /** The sign-in that this CLI keeps, be it still good or not. */
 export async function keptSession(context: CommandContext): Promise<CliSession | undefined> {
-  return await readSession(await context.instance(), nameOf(context));
+  return await readSession(await context.instance(), await nameOf(context));
 }
 
 /**
@@ -45,7 +44,7 @@ export async function keptSession(context: CommandContext): Promise<CliSession |
  * @throws SupervisorUnavailableError when it is forgotten here and could not be revoked there
  */
 export async function signOut(context: CommandContext): Promise<CliSession | undefined> {
-  const kept = await removeSession(await context.instance(), nameOf(context));
+  const kept = await removeSession(await context.instance(), await nameOf(context));
   if (kept === undefined || Date.parse(kept.expiresAt) <= Date.now()) return kept;
   const supervisor = await context.supervisor();
   try {
@@ -57,6 +56,6 @@ export async function signOut(context: CommandContext): Promise<CliSession | und
   return kept;
 }
 
-function nameOf(context: CommandContext): string {
-  return context.options.profile ?? profileName(context.options.env);
+async function nameOf(context: CommandContext): Promise<string> {
+  return (await context.activeProfile()).name;
 }

@@ -35,13 +35,12 @@ export default class Install extends BaseCommand<typeof Install> {
     const { flags, output } = this;
     const { cwd, env, profile } = this.context.options;
     const { planInstall, install } = await import('../../../lib/app/boot-service/install.ts');
-    const { profileName } = await import('../../../lib/infra/config/profile.ts');
     const plan = await planInstall({
       cwd,
       env,
       scope: flags.system ? 'system' : flags.user ? 'user' : undefined,
       runAs: flags['run-as'],
-      profile: profile ?? profileName(env),
+      profile,
       shownOnly: flags['dry-run'],
     });
     if (flags['dry-run']) {

@@ -50,9 +50,8 @@ export default class Reconcile extends BaseCommand<typeof Reconcile> {
   /** What the next start would do. */
   async #planOfStart(): Promise<Artifact> {
     const { planStart } = await import('../../../lib/app/supervisor/offline-plan.ts');
-    const { profileName } = await import('../../../lib/infra/config/profile.ts');
-    const { profile, env } = this.context.options;
-    const { steps, unseen } = await planStart(await this.context.instance(), profile ?? profileName(env));
+    const { name } = await this.context.activeProfile();
+    const { steps, unseen } = await planStart(await this.context.instance(), name);
     const notes = ['No supervisor runs: this is what infra services start would do', ...unseen];
     return reconciledTable({ steps, services: [], failed: [] }, { dryRun: true, notes });
   }

@@ -104,8 +104,8 @@ export default class Start extends BaseCommand<typeof Start> {
     const { locateInstance, newInstanceRoot, createLocalInstance } = await import(
       '../../../lib/infra/config/instance.ts'
     );
-    const { cwd, env } = this.context.options;
-    const found = await locateInstance(cwd, env);
+    const { cwd, env, profile } = this.context.options;
+    const found = await locateInstance(cwd, env, profile);
     if (found !== undefined) return found;
     const created = await createLocalInstance(newInstanceRoot(cwd, env), env);
     this.output.note(`Created the local instance in ${created.dir}`);
@@ -114,10 +114,9 @@ export default class Start extends BaseCommand<typeof Start> {
 
   async #start(instance: Instance, launch: boolean): Promise<Artifact> {
     const { output, flags } = this;
-    const { env, profile } = this.context.options;
+    const { env } = this.context.options;
     // A flag reaches the configuration as environment (config.loadProfile): it outranks the profile's file.
     if (flags.port !== undefined) env['SYSTEMPROMPT_SERVER_PORT'] = String(flags.port);
-    const { profileName } = await import('../../../lib/infra/config/profile.ts');
     const { launchSupervisor } = await import('../../../lib/infra/process/launch.ts');
     const before = phasesFrom(env);
     const reporter = await openReporter(output, before);
@@ -136,7 +135,7 @@ export default class Start extends BaseCommand<typeof Start> {
       stop(count > 1);
     });
     try {
-      if (launch) await launchSupervisor(instance, profile ?? profileName(env), env);
+      if (launch) await launchSupervisor(instance, (await this.context.activeProfile()).name, env);
       const { SupervisorClient } = await import('../../../lib/app/supervisor/client.ts');
       client = await SupervisorClient.connect(instance.controlSocket, instance.runDir);
       if (flags.foreground && interrupts.first !== undefined) stop(false);

@@ -29,9 +29,9 @@ export default class Uninstall extends BaseCommand<typeof Uninstall> {
 
   protected async execute(): Promise<Artifact> {
     const { flags, output } = this;
-    const { cwd, env } = this.context.options;
+    const { cwd, env, profile } = this.context.options;
     const { findInstalled, uninstall } = await import('../../../lib/app/boot-service/install.ts');
-    const file = await findInstalled(cwd, env, flags.system ? 'system' : flags.user ? 'user' : undefined);
+    const file = await findInstalled(cwd, env, flags.system ? 'system' : flags.user ? 'user' : undefined, profile);
     const question = `Stop the system and remove ${file.path}?`;
     await confirmed({ id: 'infra:services:uninstall', effect: 'stops the system', question }, flags, output.session);
     const steps = await uninstall(file, env);

@@ -18,7 +18,8 @@ export interface InstallRequest {
   readonly scope: BootScope | undefined;
   /** Root only: as whom it shall run. */
   readonly runAs: string | undefined;
-  readonly profile: string;
+  /** Of the flag; without it the active one. */
+  readonly profile: string | undefined;
   /** It is only to be shown: who it would run as need not be settled. */
   readonly shownOnly?: boolean;
 }
@@ -43,8 +44,8 @@ export interface InstallPlan {
  *   does not say as whom the system shall run; ForbiddenError; NotFoundError for an account or a profile that there is not
  */
 export async function planInstall(request: InstallRequest): Promise<InstallPlan> {
-  const site = await requireInstanceSite(request.cwd, request.env);
-  await requireProfile(site, request.profile);
+  const site = await requireInstanceSite(request);
+  await requireProfile(site, site.profile);
   const scope = request.scope ?? defaultScope();
   const account = await accountFor(request, site, scope);
   const file = bootFile(site.id, scope, request.env);
@@ -52,7 +53,7 @@ export async function planInstall(request: InstallRequest): Promise<InstallPlan>
   const content = bootFileContent(file, {
     instanceId: site.id,
     root: site.root,
-    profile: request.profile,
+    profile: site.profile,
     user: scope === 'system' ? account.name : undefined,
     command,
     path: servicePath(),
@@ -94,14 +95,16 @@ export async function install(plan: InstallPlan, env: NodeJS.ProcessEnv): Promis
 /**
  * The file that was installed for the instance.
  * @param scope both are looked at unless told
+ * @param profile of the flag: the tenant that it names is meant
  * @throws NotFoundError when there is none; PreconditionError for a file of somebody else in its place
  */
 export async function findInstalled(
   cwd: string,
   env: NodeJS.ProcessEnv,
   scope: BootScope | undefined,
+  profile: string | undefined,
 ): Promise<BootFile> {
-  const site = await requireInstanceSite(cwd, env);
+  const site = await requireInstanceSite({ cwd, env, profile });
   const scopes: readonly BootScope[] = scope === undefined ? ['system', 'user'] : [scope];
   const files = scopes.map((each) => bootFile(site.id, each, env));
   const file = files.find(({ path }) => existsSync(path));
@@ -162,8 +165,8 @@ async function accountFor(request: InstallRequest, site: InstanceSite, scope: Bo
   const account = await accountOf(runAs ?? site.uid);
   if (account.uid !== site.uid) {
     throw new PreconditionError(
-      `The instance in ${site.dir} belongs to the user with id ${site.uid}, and ${account.name} could not open it.`,
-      { hint: `Hand it over: chown -R ${account.name}: ${site.dir}`, next: ['infra services install --help'] },
+      `The instance in ${site.projectDir} belongs to the user with id ${site.uid}, and ${account.name} could not open it.`,
+      { hint: `Hand it over: chown -R ${account.name}: ${site.projectDir}`, next: ['infra services install --help'] },
     );
   }
   if (scope === 'user' && account.uid !== self) {

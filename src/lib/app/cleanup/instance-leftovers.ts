@@ -1,7 +1,7 @@
-import { lstatSync, readdirSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Instance } from '../../infra/config/instance.ts';
+import { type Instance, tenantsFolder } from '../../infra/config/instance.ts';
 import { identify } from '../../infra/process/identity.ts';
 import { readSupervisorFile, supervisorFile } from '../../infra/process/launch.ts';
 import { socketAnswers } from '../../infra/process/postgres-owner.ts';
@@ -40,23 +40,30 @@ export async function staleRunFiles(instance: Instance): Promise<CleanupItem[]> 
 
 /** Halves of atomic writes, and drafts of an instance, that were interrupted. */
 export function interruptedWrites(instance: Instance, now = Date.now()): CleanupItem[] {
+  const { projectDir, dir } = instance;
   const items: CleanupItem[] = [];
+  // The databases' files are their own, and other tenants' state is looked at when it is their turn.
+  const closed = new Set([join(projectDir, tenantsFolder), join(projectDir, 'data'), instance.dataDir]);
   const visit = (folder: string): void => {
     for (const entry of readdirSync(folder, { withFileTypes: true })) {
       const path = join(folder, entry.name);
-      // The database's files are its own.
-      if (entry.isDirectory() && path !== instance.dataDir) visit(path);
+      if (entry.isDirectory() && !closed.has(path)) visit(path);
       if (!entry.isFile() || !halfWritten.test(entry.name)) continue;
       const stats = lstatSync(path, { throwIfNoEntry: false });
       if (stats !== undefined && now - stats.mtimeMs > interruptedAfterMs)
         items.push(file('half-written file', path, 'the write was interrupted'));
     }
   };
-  visit(instance.dir);
-  for (const name of readdirSync(instance.root)) {
-    const pid = Number(/^\.systemprompt\.new-(\d+)-[0-9a-f-]{36}$/.exec(name)?.[1]);
+  visit(projectDir);
+  if (dir !== projectDir) visit(dir);
+  const tenants = join(projectDir, tenantsFolder);
+  const drafts = [instance.root, ...(existsSync(tenants) ? [tenants] : [])].flatMap((folder) =>
+    readdirSync(folder).map((name) => ({ folder, name })),
+  );
+  for (const { folder, name } of drafts) {
+    const pid = Number(/^\.(?:systemprompt\.)?new-(\d+)-[0-9a-f-]{36}$/.exec(name)?.[1]);
     if (!Number.isSafeInteger(pid) || isRunning(pid)) continue;
-    const path = join(instance.root, name);
+    const path = join(folder, name);
     // In another container the same number may be somebody who is at it right now.
     const made = lstatSync(path, { throwIfNoEntry: false });
     if (made === undefined || now - made.mtimeMs <= interruptedAfterMs) continue;

@@ -1,12 +1,13 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { tenantsFolder } from '../../infra/config/instance.ts';
 
 /** How deep below the folder that is still there, and among how many folders, a project is looked for. */
 const depthLimit = 3;
 const folderLimit = 2_000;
 const skipped: ReadonlySet<string> = new Set(['node_modules', '.git', 'proc', 'sys', 'dev']);
 
-/** The id of the instance in a `.systemprompt`; unknown when it can't be read. */
+/** The id of the instance in a folder of state; unknown when it can't be read. */
 export function idIn(dir: string): string | undefined {
   try {
     return (JSON.parse(readFileSync(join(dir, 'instance.json'), 'utf8')) as { id?: string }).id;
@@ -23,11 +24,13 @@ export class InstancesNear {
   readonly #byFolder = new Map<string, ReadonlyMap<string, string>>();
 
   /**
-   * @param dir the `.systemprompt` that is not there any more
+   * @param dir the folder of state that is not there any more: a `.systemprompt`, or a tenant's below one
    * @returns the one that has the id now
    */
   find(dir: string, id: string): string | undefined {
-    let folder = dirname(dirname(dir));
+    const above = dirname(dir);
+    const projectDir = basename(above) === tenantsFolder ? dirname(above) : dir;
+    let folder = dirname(dirname(projectDir));
     while (!existsSync(folder)) folder = dirname(folder);
     const known = this.#byFolder.get(folder) ?? instancesBelow(folder);
     this.#byFolder.set(folder, known);
@@ -46,13 +49,22 @@ function instancesBelow(top: string): Map<string, string> {
       looked += 1;
       if (looked > folderLimit) return found;
       const dir = join(folder, '.systemprompt');
-      const id = existsSync(dir) ? idIn(dir) : undefined;
-      if (id !== undefined) found.set(id, dir);
+      for (const state of statesIn(dir)) {
+        const id = idIn(state);
+        if (id !== undefined) found.set(id, state);
+      }
       next.push(...foldersIn(folder));
     }
     level = next;
   }
   return found;
+}
+
+/** The state of the project's tenants: of `local`, which is `.systemprompt` itself, and of the others. */
+function statesIn(projectDir: string): string[] {
+  if (!existsSync(projectDir)) return [];
+  const tenants = join(projectDir, tenantsFolder);
+  return existsSync(tenants) ? [projectDir, ...foldersIn(tenants)] : [projectDir];
 }
 
 function foldersIn(folder: string): string[] {

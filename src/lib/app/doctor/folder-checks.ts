@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync, type Stats, statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Instance } from '../../infra/config/instance.ts';
+import { type Instance, tenantsFolder } from '../../infra/config/instance.ts';
 import { shellQuote } from '../../infra/config/permissions.ts';
 import { readPostgresState } from '../../infra/process/postgres-state.ts';
 import { formatBytes } from '../../shared/text/cells.ts';
@@ -40,17 +40,22 @@ interface Seen {
   readonly stats: Stats;
 }
 
-/** All of `.systemprompt/` but the database's own files, on whose rights PostgreSQL insists by itself. */
+/**
+ * All of `.systemprompt/` but other tenants' state, and the databases' own files, on whose rights PostgreSQL insists by itself.
+ */
 function privatePaths(instance: Instance): Seen[] {
+  const { projectDir, dir } = instance;
+  const closed = new Set([join(projectDir, tenantsFolder), join(projectDir, 'data'), instance.dataDir]);
   const found: Seen[] = [];
   const visit = (path: string): void => {
     const stats = lstatSync(path, { throwIfNoEntry: false });
     if (stats === undefined || stats.isSymbolicLink()) return;
     found.push({ path, stats });
-    if (!stats.isDirectory() || path === instance.dataDir) return;
+    if (!stats.isDirectory() || closed.has(path)) return;
     for (const name of readdirSync(path)) visit(join(path, name));
   };
-  visit(instance.dir);
+  visit(projectDir);
+  if (dir !== projectDir) visit(dir);
   return found;
 }
 

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, type Stats, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { PreconditionError } from '../../shared/errors.ts';
+import { activeProfile, defaultTenant, type ProjectPlace, tenantOfProfile } from './active-profile.ts';
 import { packageRoot } from './package-root.ts';
 import { assertOwned, assertPrivate } from './permissions.ts';
 import { resolveRuntimeDir } from './runtime-dir.ts';
@@ -11,13 +12,22 @@ const INSTANCE_FOLDER = '.systemprompt';
 const INSTANCE_FILE = 'instance.json';
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** One installation on this machine: a project folder and the private state beside it. All paths are absolute. */
+/** Under `.systemprompt/`: the state of each tenant but `local`, a folder each. */
+export const tenantsFolder = 'tenants';
+/** In a tenant's folder: it is being deleted, and nothing may be started in it any more. */
+export const deletionMark = 'deleting.json';
+
+/** One tenant of a project: what is isolated on this machine. All paths are absolute. */
 export interface Instance {
   /** Random and permanent: processes of ours carry it as a marker. */
   readonly id: string;
+  /** Name of the tenant. */
+  readonly tenant: string;
   /** The project's folder, which holds `.systemprompt/`. */
   readonly root: string;
-  /** `.systemprompt/`. */
+  /** `.systemprompt/`: profiles, sign-ins and the list of tenants, which the tenants of a project share. */
+  readonly projectDir: string;
+  /** The tenant's own state: keys, secrets, run files, logs, data. That of the tenant `local` is `.systemprompt/` itself. */
   readonly dir: string;
   /** Configuration as code: the project's `services/`, or the package's own when the project has none. */
   readonly servicesDir: string;
@@ -35,11 +45,35 @@ export function newInstanceRoot(cwd: string, env: NodeJS.ProcessEnv): string {
 }
 
 /**
- * The instance that a command started in `cwd` means: `SYSTEMPROMPT_ROOT` when set, else the nearest folder upwards
+ * The instance that a command started in `cwd` means: of the project that is found as {@link locateProject} says, the tenant of
+ * the active profile.
+ * @param profile of the flag `--profile`
+ * @throws PreconditionError when there is one that is damaged, open to others, another user's or just being deleted, or when the
+ *   profile names a tenant that there is not; ConfigInvalidError when its line `tenant` can't be read
+ */
+export async function locateInstance(
+  cwd: string,
+  env: NodeJS.ProcessEnv,
+  profile?: string,
+): Promise<Instance | undefined> {
+  const project = await locateProject(cwd, env);
+  if (project === undefined) return undefined;
+  const active = activeProfile(project, { cwd, env, profile });
+  const tenant = tenantOfProfile(project.projectDir, active.name);
+  const found = await tenantInstance(project, tenant, env);
+  if (found !== undefined) return found;
+  throw new PreconditionError(`The profile \`${active.name}\` names the tenant \`${tenant}\`, which there is not.`, {
+    hint: 'Create it, or name another in the profile.',
+    data: { profile: active.name, tenant },
+  });
+}
+
+/**
+ * The project around `cwd`, as its tenant `local`, which each has: `SYSTEMPROMPT_ROOT` when set, else the nearest folder upwards
  * that holds one.
  * @throws PreconditionError when there is one that is damaged, open to others or another user's
  */
-export async function locateInstance(cwd: string, env: NodeJS.ProcessEnv): Promise<Instance | undefined> {
+export async function locateProject(cwd: string, env: NodeJS.ProcessEnv): Promise<Instance | undefined> {
   if (env.SYSTEMPROMPT_ROOT) return readInstance(newInstanceRoot(cwd, env), env);
   let folder = resolve(cwd);
   for (;;) {
@@ -52,16 +86,56 @@ export async function locateInstance(cwd: string, env: NodeJS.ProcessEnv): Promi
 }
 
 /**
+ * A tenant of a project by its name.
+ * @returns undefined when there is none
+ * @throws PreconditionError when it is damaged, open to others, another user's or just being deleted
+ */
+export async function tenantInstance(
+  { root, projectDir }: ProjectPlace,
+  tenant: string,
+  env: NodeJS.ProcessEnv,
+): Promise<Instance | undefined> {
+  if (tenant === defaultTenant) return readInstance(root, env);
+  const dir = tenantDir(projectDir, tenant);
+  if (existsSync(join(dir, deletionMark))) {
+    throw new PreconditionError(`The tenant \`${tenant}\` is being deleted, and that is not finished.`, {
+      hint: 'Finish it.',
+      data: { tenant },
+    });
+  }
+  return readState({ root, projectDir, dir, tenant }, env);
+}
+
+/** Where the state of a tenant lies. */
+export function tenantDir(projectDir: string, tenant: string): string {
+  return tenant === defaultTenant ? projectDir : join(projectDir, tenantsFolder, tenant);
+}
+
+/**
  * As `locateInstance`, for those who can't do without.
  * @throws PreconditionError when there is none
  */
-export async function requireInstance(cwd: string, env: NodeJS.ProcessEnv): Promise<Instance> {
-  const instance = await locateInstance(cwd, env);
+export async function requireInstance(cwd: string, env: NodeJS.ProcessEnv, profile?: string): Promise<Instance> {
+  const instance = await locateInstance(cwd, env, profile);
   if (instance !== undefined) return instance;
+  throw noInstance(cwd, env);
+}
+
+/**
+ * As `locateProject`, for those who can't do without.
+ * @throws PreconditionError when there is none
+ */
+export async function requireProject(cwd: string, env: NodeJS.ProcessEnv): Promise<Instance> {
+  const project = await locateProject(cwd, env);
+  if (project !== undefined) return project;
+  throw noInstance(cwd, env);
+}
+
+function noInstance(cwd: string, env: NodeJS.ProcessEnv): PreconditionError {
   const where = env.SYSTEMPROMPT_ROOT
     ? `in ${newInstanceRoot(cwd, env)}, which SYSTEMPROMPT_ROOT names`
     : `in ${resolve(cwd)} or above it`;
-  throw new PreconditionError(`There is no instance ${where}.`, {
+  return new PreconditionError(`There is no instance ${where}.`, {
     hint: 'The first start creates one; or change to the folder of your project.',
     next: ['infra services start'],
   });
@@ -88,6 +162,13 @@ export async function createLocalInstance(root: string, env: NodeJS.ProcessEnv =
 
 function readInstance(root: string, env: NodeJS.ProcessEnv): Instance | undefined {
   const dir = join(root, INSTANCE_FOLDER);
+  return readState({ root, projectDir: dir, dir, tenant: defaultTenant }, env);
+}
+
+type StatePlace = Pick<Instance, 'root' | 'projectDir' | 'dir' | 'tenant'>;
+
+function readState(place: StatePlace, env: NodeJS.ProcessEnv): Instance | undefined {
+  const { root, dir } = place;
   const stats = statOrNothing(dir);
   if (stats?.isDirectory() !== true) return undefined;
   const file = join(dir, INSTANCE_FILE);
@@ -102,9 +183,8 @@ function readInstance(root: string, env: NodeJS.ProcessEnv): Instance | undefine
   const id = parseId(text, file);
   const runtimeDir = resolveRuntimeDir(runDir, id, env);
   return {
+    ...place,
     id,
-    root,
-    dir,
     servicesDir: servicesDirOf(root),
     runDir,
     logsDir: join(dir, 'logs'),

@@ -161,6 +161,11 @@ export const profileFileSchema = z
       .regex(/^[a-z0-9][a-z0-9-]{0,49}$/, 'must have lower-case letters, digits and dashes only, at most 50')
       .optional()
       .describe('Name of the profile, the same as its folder. Default: that name.'),
+    tenant: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9-]{0,49}$/, 'must have lower-case letters, digits and dashes only, at most 50')
+      .default('local')
+      .describe('The tenant whose data, secrets and database these settings are for; on a line of its own.'),
     server,
     database,
     security,

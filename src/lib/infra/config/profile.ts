@@ -7,6 +7,7 @@ import {
   PreconditionError,
   UsageError,
 } from '../../shared/errors.ts';
+import { profileNameForm, tenantOfProfile } from './active-profile.ts';
 import type { Instance } from './instance.ts';
 import type { ProfileFile } from './profile-schema.ts';
 
@@ -20,25 +21,17 @@ export interface Profile extends Omit<ProfileFile, 'name' | 'server' | 'database
   readonly security: Omit<ProfileFile['security'], 'issuer'> & { readonly issuer: string };
 }
 
-const DEFAULT_PROFILE = 'local';
-const NAME = /^[a-z0-9][a-z0-9-]{0,49}$/;
-
-/** The profile that a command means when no flag says so: `SYSTEMPROMPT_PROFILE`, else `local`. */
-export function profileName(env: NodeJS.ProcessEnv = process.env): string {
-  return env.SYSTEMPROMPT_PROFILE || DEFAULT_PROFILE;
-}
-
 /** Where the profile of that name is kept. */
-export function profileFile(instance: Pick<Instance, 'dir'>, name: string): string {
-  return join(instance.dir, 'profiles', name, 'profile.yaml');
+export function profileFile(instance: Pick<Instance, 'projectDir'>, name: string): string {
+  return join(instance.projectDir, 'profiles', name, 'profile.yaml');
 }
 
 /**
  * Checks that there is a profile of that name; it is not read.
  * @throws UsageError for what can't be a profile's name, NotFoundError when there is none of that name
  */
-export async function requireProfile(instance: Pick<Instance, 'dir'>, name: string): Promise<void> {
-  if (!NAME.test(name)) {
+export async function requireProfile(instance: Pick<Instance, 'projectDir'>, name: string): Promise<void> {
+  if (!profileNameForm.test(name)) {
     throw new UsageError('That is no name for a profile.', {
       hint: 'Use lower-case letters, digits and dashes, at most 50.',
     });
@@ -47,7 +40,9 @@ export async function requireProfile(instance: Pick<Instance, 'dir'>, name: stri
   if (!available.includes(name)) {
     throw new NotFoundError(`There is no profile \`${name}\`.`, {
       hint:
-        available.length === 0 ? `None is in ${join(instance.dir, 'profiles')}.` : `There is: ${available.join(', ')}.`,
+        available.length === 0
+          ? `None is in ${join(instance.projectDir, 'profiles')}.`
+          : `There is: ${available.join(', ')}.`,
       data: { profile: name, available },
     });
   }
@@ -59,8 +54,8 @@ export async function requireProfile(instance: Pick<Instance, 'dir'>, name: stri
  *   ConfigInvalidError with every finding, PreconditionError for a broken override in the environment
  */
 export async function loadProfile(
-  instance: Pick<Instance, 'dir'>,
-  name: string = profileName(),
+  instance: Pick<Instance, 'projectDir'>,
+  name: string,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<Profile> {
   await requireProfile(instance, name);
@@ -72,19 +67,20 @@ export async function loadProfile(
   if ('issues' in parsed) throw new ConfigInvalidError(parsed.issues);
   const portOverride = portFromEnvironment(env);
   const issues = crossChecks(parsed.value, name, parsed.issue);
+  issues.push(...tenantCheck(parsed.value, tenantOfProfile(instance.projectDir, name), parsed.issue));
   if (issues.length > 0) throw new ConfigInvalidError(issues);
   return complete(parsed.value, name, portOverride);
 }
 
 /** The profiles of an instance, sorted. */
-export async function profileNames(instance: Pick<Instance, 'dir'>): Promise<string[]> {
-  const folder = join(instance.dir, 'profiles');
+export async function profileNames(instance: Pick<Instance, 'projectDir'>): Promise<string[]> {
+  const folder = join(instance.projectDir, 'profiles');
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
     throw new PreconditionError(`${folder} can't be read (${error.code}).`, { cause: error });
   });
   return entries
-    .filter((entry) => entry.isDirectory() && NAME.test(entry.name))
+    .filter((entry) => entry.isDirectory() && profileNameForm.test(entry.name))
     .map((entry) => entry.name)
     .sort();
 }
@@ -95,6 +91,7 @@ function complete(file: ProfileFile, name: string, portOverride: number | undefi
   const { url } = file.database;
   return {
     name,
+    tenant: file.tenant,
     server: { ...file.server, port, external_url: externalUrl },
     database: url === undefined ? {} : { url },
     security: { ...file.security, issuer: file.security.issuer ?? externalUrl },
@@ -131,4 +128,11 @@ function crossChecks(file: ProfileFile, name: string, issue: MakeIssue): ConfigI
     issues.push(issue(['ports', 'agents'], '`ports.agents` overlaps `ports.mcp`', 'give each a range of its own'));
   }
   return issues;
+}
+
+/** Commands that start quickly find the tenant by a look at the text; the parser must have found the same. */
+function tenantCheck(file: ProfileFile, scanned: string, issue: MakeIssue): ConfigIssue[] {
+  if (file.tenant === scanned) return [];
+  const hint = `write it at the left margin as \`tenant: ${file.tenant}\``;
+  return [issue(['tenant'], '`tenant` must be a plain name on a line of its own', hint)];
 }

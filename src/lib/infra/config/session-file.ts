@@ -26,12 +26,19 @@ const sessionFileSchema = z.strictObject({
 export type CliSession = z.infer<typeof cliSessionSchema>;
 
 /** The sign-in that is kept for a profile, be it still valid or not. */
-export async function readSession(instance: Pick<Instance, 'dir'>, profile: string): Promise<CliSession | undefined> {
+export async function readSession(
+  instance: Pick<Instance, 'projectDir'>,
+  profile: string,
+): Promise<CliSession | undefined> {
   return (await readAll(instance)).get(profile);
 }
 
 /** Keeps a sign-in in place of the profile's former one, in a file that only the owner can read. */
-export function saveSession(instance: Pick<Instance, 'dir'>, profile: string, session: CliSession): Promise<void> {
+export function saveSession(
+  instance: Pick<Instance, 'projectDir'>,
+  profile: string,
+  session: CliSession,
+): Promise<void> {
   return change(instance, (sessions) => {
     sessions.set(profile, session);
   });
@@ -41,7 +48,10 @@ export function saveSession(instance: Pick<Instance, 'dir'>, profile: string, se
  * Forgets the sign-in of a profile.
  * @returns what was kept, for the caller to revoke
  */
-export async function removeSession(instance: Pick<Instance, 'dir'>, profile: string): Promise<CliSession | undefined> {
+export async function removeSession(
+  instance: Pick<Instance, 'projectDir'>,
+  profile: string,
+): Promise<CliSession | undefined> {
   let removed: CliSession | undefined;
   await change(instance, (sessions) => {
     removed = sessions.get(profile);
@@ -50,21 +60,21 @@ export async function removeSession(instance: Pick<Instance, 'dir'>, profile: st
   return removed;
 }
 
-function sessionFile(instance: Pick<Instance, 'dir'>): string {
-  return join(instance.dir, 'sessions/index.json');
+function sessionFile(instance: Pick<Instance, 'projectDir'>): string {
+  return join(instance.projectDir, 'sessions/index.json');
 }
 
-async function readAll(instance: Pick<Instance, 'dir'>): Promise<Map<string, CliSession>> {
+async function readAll(instance: Pick<Instance, 'projectDir'>): Promise<Map<string, CliSession>> {
   const file = await readJson(sessionFile(instance), sessionFileSchema);
   return new Map(Object.entries(file?.sessions ?? {}));
 }
 
 async function change(
-  instance: Pick<Instance, 'dir'>,
+  instance: Pick<Instance, 'projectDir'>,
   alter: (sessions: Map<string, CliSession>) => void,
 ): Promise<void> {
   const file = sessionFile(instance);
-  await mkdir(join(instance.dir, 'sessions'), { recursive: true, mode: 0o700 });
+  await mkdir(join(instance.projectDir, 'sessions'), { recursive: true, mode: 0o700 });
   await withFileLock(`${file}.lock`, async () => {
     const sessions = await readAll(instance);
     alter(sessions);

@@ -206,7 +206,7 @@ describe('the sign-in of the command line', () => {
 
   it('is kept by profile, in a private file, until it is removed', async () => {
     await using folder = await temporaryFolder();
-    const instance = { dir: folder.path };
+    const instance = { projectDir: folder.path };
     expect(await readSession(instance, 'local')).toBeUndefined();
     await Promise.all([
       saveSession(instance, 'local', session),
@@ -223,10 +223,10 @@ describe('the sign-in of the command line', () => {
 
   it('does not quote a token when its file is damaged', async () => {
     await using folder = await temporaryFolder();
-    await saveSession({ dir: folder.path }, 'local', session);
+    await saveSession({ projectDir: folder.path }, 'local', session);
     const file = join(folder.path, 'sessions/index.json');
     await writeFile(file, (await readFile(file, 'utf8')).slice(0, -10));
-    const error = (await readSession({ dir: folder.path }, 'local').catch((reason: unknown) => reason)) as Error;
+    const error = (await readSession({ projectDir: folder.path }, 'local').catch((reason: unknown) => reason)) as Error;
     expect(error).toMatchObject({ code: 'PRECONDITION' });
     expect(`${error.stack}${JSON.stringify(error)}${error.cause}`).not.toContain('signature');
   });

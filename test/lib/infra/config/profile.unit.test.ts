@@ -10,8 +10,8 @@ async function load(text: string, env: NodeJS.ProcessEnv = {}): Promise<Profile>
   await using folder = await temporaryFolder();
   const dir = folder.path;
   await mkdir(join(dir, 'profiles/local'), { recursive: true });
-  await writeFile(profileFile({ dir }, 'local'), text);
-  return await loadProfile({ dir }, 'local', env);
+  await writeFile(profileFile({ projectDir: dir }, 'local'), text);
+  return await loadProfile({ projectDir: dir }, 'local', env);
 }
 
 async function issuesOf(text: string, env: NodeJS.ProcessEnv = {}): Promise<string[]> {
@@ -24,6 +24,7 @@ describe('loadProfile', () => {
   it('completes an empty profile with the defaults', async () => {
     expect(await load('{}')).toEqual({
       name: 'local',
+      tenant: 'local',
       server: { host: 'localhost', port: 8080, external_url: 'http://localhost:8080', workers: 1 },
       database: {},
       security: { issuer: 'http://localhost:8080', access_token_ttl_seconds: 3600 },
@@ -99,6 +100,6 @@ describe('loadProfile', () => {
 
   it.each(['', '..', '../local', 'a/b', 'A', '-a', 'a'.repeat(51), 'a\n'])('refuses the name %j', async (name) => {
     await using folder = await temporaryFolder();
-    await expect(loadProfile({ dir: folder.path }, name, {})).rejects.toMatchObject({ code: 'USAGE' });
+    await expect(loadProfile({ projectDir: folder.path }, name, {})).rejects.toMatchObject({ code: 'USAGE' });
   });
 });
