@@ -1,6 +1,6 @@
-// Writes the JSON Schemas of the YAML files (editors complete and check with them) and the reference of the profile's
-// fields in docs/configuration.md, all from the zod schemas. With --check it writes nothing and fails when any of them
-// is out of date.
+// Writes the JSON Schemas of the YAML files (editors complete and check with them), the reference of the profile's
+// fields in docs/configuration.md and that of the files of services/ in docs/reference/services.md, all from the zod
+// schemas. With --check it writes nothing and fails when any of them is out of date.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { ensureProjectNode, root } from './lib/project.mjs';
@@ -8,9 +8,9 @@ import { ensureProjectNode, root } from './lib/project.mjs';
 ensureProjectNode(import.meta.url);
 
 const { z } = await import('zod');
-const { fieldReference } = await import('./lib/field-reference.mjs');
+const { fieldReference, fieldTable } = await import('./lib/field-reference.mjs');
 const { profileFileSchema } = await import('../src/lib/infra/config/profile-schema.ts');
-const { mcpFileSchema } = await import('../src/lib/domain/mcp/index.ts');
+const { fileKinds } = await import('../src/lib/app/config/kinds.ts');
 
 /** Draft 7 is what YAML language servers know best. */
 function jsonSchema(name, title, schema) {
@@ -19,7 +19,26 @@ function jsonSchema(name, title, schema) {
 }
 
 const profile = jsonSchema('profile', 'profile.yaml', profileFileSchema);
-const mcp = jsonSchema('mcp', 'services/mcp/*.yaml', mcpFileSchema);
+const services = Object.values(fileKinds).map((kind) => ({ kind, ...jsonSchema(kind.id, kind.place, kind.schema) }));
+
+/** The files of one kind after the other; the root file refers to the others for what they hold. */
+function servicesReference() {
+  const head = [
+    '# Files of `services/`',
+    '',
+    'Written by scripts/generate-schemas.mjs; how the files are put together is in [Configuration](../configuration.md#services).',
+    'What is in angle brackets is a name of yours; `[]` stands for each entry of a list.',
+  ];
+  const parts = services
+    .filter(({ kind }) => kind.id !== 'fragment')
+    .map(({ kind, schema }) => {
+      const { properties } = schema;
+      const own =
+        kind.id === 'services' ? { includes: properties.includes, settings: properties.settings } : properties;
+      return ['', `## \`${kind.place}\``, '', schema.description, '', ...fieldTable({ ...schema, properties: own })];
+    });
+  return `${[...head, ...parts.flat()].join('\n')}\n`;
+}
 
 const begin = '<!-- profile fields: written by scripts/generate-schemas.mjs -->';
 const end = '<!-- end of profile fields -->';
@@ -33,7 +52,8 @@ function withReference(path, lines) {
 }
 
 const outputs = [
-  ...[profile, mcp].map(({ path, schema }) => ({ path, text: `${JSON.stringify(schema, undefined, 2)}\n` })),
+  ...[profile, ...services].map(({ path, schema }) => ({ path, text: `${JSON.stringify(schema, undefined, 2)}\n` })),
+  { path: 'docs/reference/services.md', text: servicesReference() },
   { path: 'docs/configuration.md', text: withReference('docs/configuration.md', fieldReference(profile.schema)) },
 ];
 

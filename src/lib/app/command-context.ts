@@ -125,8 +125,8 @@ export class CommandContext implements AsyncDisposable {
 
   /** The MCP servers of the configuration. @throws ConfigInvalidError with every finding */
   async mcpServers(): Promise<readonly McpServerConfig[]> {
-    const { loadMcpServers } = await import('../domain/mcp/index.ts');
-    return await loadMcpServers((await this.instance()).servicesDir);
+    const { loadServices } = await import('./config/load-services.ts');
+    return (await loadServices(await this.instance())).mcpServers;
   }
 
   /**

@@ -1,4 +1,4 @@
-import { loadMcpServers, type McpServerConfig } from '../domain/mcp/index.ts';
+import type { McpServerConfig } from '../domain/mcp/index.ts';
 import { activeProfile } from '../infra/config/active-profile.ts';
 import { requireInstance } from '../infra/config/instance.ts';
 import { loadProfile, type Profile } from '../infra/config/profile.ts';
@@ -7,6 +7,7 @@ import { openDatabase } from '../infra/database/connection.ts';
 import { connectionFor } from '../infra/database/connections.ts';
 import type { Logger } from '../infra/logging/logger.ts';
 import { PreconditionError } from '../shared/errors.ts';
+import { loadServices } from './config/load-services.ts';
 import { type Identity, openIdentity } from './identity.ts';
 import { openMcpGateway } from './router/open.ts';
 import { type RegistryServer, registryView } from './router/registry-view.ts';
@@ -51,7 +52,7 @@ export async function readApiConfiguration(cwd: string, env: NodeJS.ProcessEnv):
     });
   }
   const profile = await loadProfile(instance, activeProfile(instance, { cwd, env }).name, env);
-  const servers = await loadMcpServers(instance.servicesDir, { portRange: profile.ports.mcp });
+  const { mcpServers: servers } = await loadServices(instance, { profile });
   return { instance, profile, servers, secrets: await openSecretStore(instance) };
 }
 

@@ -18,7 +18,7 @@ export interface Configuration {
 }
 
 /**
- * Reads profile and servers.
+ * Reads profile and `services/`.
  * @throws ConfigInvalidError with the findings of all files; NotFoundError when there is no such profile
  */
 export async function readConfiguration(
@@ -26,12 +26,13 @@ export async function readConfiguration(
   profileName: string,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<Configuration> {
-  const { loadMcpServers } = await import('../../domain/mcp/index.ts');
+  const { loadServices } = await import('../config/load-services.ts');
   const profile = await settle(loadProfile(instance, profileName, env));
-  const range = 'value' in profile ? { portRange: profile.value.ports.mcp } : {};
-  const servers = await settle(loadMcpServers(instance.servicesDir, range));
-  if ('value' in profile && 'value' in servers) return { profile: profile.value, servers: servers.value };
-  throw new ConfigInvalidError([profile, servers].flatMap((result) => ('issues' in result ? result.issues : [])));
+  const services = await settle(loadServices(instance, 'value' in profile ? { profile: profile.value } : {}));
+  if ('value' in profile && 'value' in services) {
+    return { profile: profile.value, servers: services.value.mcpServers };
+  }
+  throw new ConfigInvalidError([profile, services].flatMap((result) => ('issues' in result ? result.issues : [])));
 }
 
 /**

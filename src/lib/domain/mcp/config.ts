@@ -108,11 +108,15 @@ const serverName = z
   )
   .refine((name) => name !== 'registry', { error: 'is taken: /api/v1/mcp/registry lists the servers' });
 
+/** `mcp_servers`, by name. */
+export const mcpServersSchema = z.record(serverName, mcpServerConfigSchema).describe('MCP servers by name.');
+
 /** A file of `services/mcp/`. */
 export const mcpFileSchema = z
-  .strictObject({ mcp_servers: z.record(serverName, mcpServerConfigSchema).describe('MCP servers by name.') })
+  .strictObject({ mcp_servers: mcpServersSchema })
   .describe('MCP servers that the instance runs (services/mcp/*.yaml).');
 
+/** One server as its file has it, complete with defaults. */
 export type McpServerYaml = z.output<typeof mcpServerConfigSchema>;
 
 export interface McpToolConfig {
@@ -151,6 +155,7 @@ export interface McpServerConfig {
   readonly limits: ServiceLimits;
 }
 
+/** A server in the words of the code. @param moduleAt where the configuration names its module */
 export function toServerConfig(name: string, yaml: McpServerYaml, moduleAt: ModulePlace): McpServerConfig {
   const { oauth: access } = yaml;
   return {

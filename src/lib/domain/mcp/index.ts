@@ -1,7 +1,13 @@
 import type { Extension } from '../../shared/extension.ts';
 import { mcpFileSchema } from './config.ts';
 
-export { type McpServerConfig, type McpToolConfig, mcpFileSchema } from './config.ts';
+export {
+  type McpServerConfig,
+  type McpServerYaml,
+  type McpToolConfig,
+  mcpServersSchema,
+  toServerConfig,
+} from './config.ts';
 export { type LoadOptions, loadMcpServers } from './load.ts';
 
 /** Path of a server's endpoint at the API, without the origin. */

@@ -37,6 +37,13 @@ export interface YamlDocument {
   locate(path: YamlPath, at?: 'key' | 'value'): Place;
 }
 
+export interface ParseOptions {
+  /** Whether `!include <path>` may stand for a text; it is read as the string `!include <path>`, as if it were quoted. */
+  readonly textIncludes?: boolean;
+}
+
+const includeTag = { tag: '!include', resolve: (path: string) => `!include ${path}` };
+
 /** What came of parsing: the document unless it is beyond use, and everything that is wrong with it. */
 export interface ParsedDocument {
   readonly document: YamlDocument | undefined;
@@ -47,7 +54,7 @@ export interface ParsedDocument {
  * Parses one YAML 1.2 document. Faults of the grammar leave no document, since what is read beside them is a guess;
  * a name that is there twice does, so that the rest can be checked at once.
  */
-export function parseYamlDocument(text: string, file: string): ParsedDocument {
+export function parseYamlDocument(text: string, file: string, options: ParseOptions = {}): ParsedDocument {
   const counter = new LineCounter();
   const place = (offset: number): Place => {
     const { line, col } = counter.linePos(offset);
@@ -63,6 +70,7 @@ export function parseYamlDocument(text: string, file: string): ParsedDocument {
       // The library compares every key with every other; ours is linear.
       uniqueKeys: false,
       logLevel: 'error',
+      ...(options.textIncludes === true ? { customTags: [includeTag] } : {}),
     });
     const syntax = syntaxFindings(document, text).sort((a, b) => a.offset - b.offset);
     if (syntax.length > 0) return { document: undefined, issues: firstOfEachLine(syntax.map(toIssue)) };

@@ -20,7 +20,15 @@ const READ_FAILURES: Readonly<Record<string, readonly [string, string?]>> = {
 };
 
 /** Reads a YAML file's text within bounds; what is not text is an issue with its place. */
-export async function readYamlText(file: string): Promise<{ text: string } | { issue: ConfigIssue }> {
+export function readYamlText(file: string): Promise<{ text: string } | { issue: ConfigIssue }> {
+  return readPlainText(file, YAML_BYTES_MAX);
+}
+
+/** As `readYamlText`, for any text. @param bytesMax what is larger is refused */
+export async function readPlainText(
+  file: string,
+  bytesMax: number,
+): Promise<{ text: string } | { issue: ConfigIssue }> {
   const at = (message: string, hint?: string, line = 1, column = 1): { issue: ConfigIssue } => ({
     issue: { file: displayPath(file), line, column, message, ...(hint === undefined ? {} : { hint }) },
   });
@@ -30,10 +38,16 @@ export async function readYamlText(file: string): Promise<{ text: string } | { i
     try {
       const stats = await handle.stat();
       if (!stats.isFile()) return at('is no regular file');
-      if (stats.size > YAML_BYTES_MAX) return at(...tooLarge());
-      const { buffer, bytesRead } = await handle.read(Buffer.alloc(YAML_BYTES_MAX + 1), 0, YAML_BYTES_MAX + 1, 0);
-      if (bytesRead > YAML_BYTES_MAX) return at(...tooLarge());
-      const checked = decode(buffer.subarray(0, bytesRead));
+      if (stats.size > bytesMax) return at(...tooLarge(bytesMax));
+      // One byte more than there should be, since it may have grown; then as much as there can be.
+      let room = Buffer.alloc(stats.size + 1);
+      let { bytesRead } = await handle.read(room, 0, room.length, 0);
+      if (bytesRead === room.length) {
+        room = Buffer.alloc(bytesMax + 1);
+        ({ bytesRead } = await handle.read(room, 0, room.length, 0));
+      }
+      if (bytesRead > bytesMax) return at(...tooLarge(bytesMax));
+      const checked = decode(room.subarray(0, bytesRead));
       return 'text' in checked ? checked : at(checked.message, checked.hint, checked.line, checked.column);
     } finally {
       await handle.close();
@@ -46,8 +60,9 @@ export async function readYamlText(file: string): Promise<{ text: string } | { i
   }
 }
 
-function tooLarge(): [string, string] {
-  return ['is larger than 1 MB', 'Split it: a configuration file is read whole.'];
+function tooLarge(bytesMax: number): [string, string] {
+  const size = bytesMax >= 1024 * 1024 ? `${bytesMax / (1024 * 1024)} MB` : `${bytesMax / 1024} kB`;
+  return [`is larger than ${size}`, 'Split it: it is read whole.'];
 }
 
 interface Unreadable {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import { type ConfigIssue, PreconditionError } from '../../shared/errors.ts';
 import { checkDocument } from './schema-issues.ts';
-import { type Place, parseYamlDocument, type YamlPath } from './yaml-document.ts';
+import { type ParseOptions, type Place, parseYamlDocument, type YamlDocument, type YamlPath } from './yaml-document.ts';
 import { displayPath, readYamlText } from './yaml-source.ts';
 
 /** A file that holds: its checked value, and the way from a later finding (across files, say) back to its place. */
@@ -11,6 +11,8 @@ export interface ParsedYaml<T> {
   readonly value: T;
   /** The path as messages show it. */
   readonly file: string;
+  /** Whether the file itself has a value at the path; what it leaves out may have a default. */
+  has(path: YamlPath): boolean;
   /** The place of the value at a path (or of its key); of what is not there, the innermost map or list that is. */
   locate(path: YamlPath, at?: 'key' | 'value'): Place;
   /** A finding about the value at a path. */
@@ -20,6 +22,8 @@ export interface ParsedYaml<T> {
 /** Why a file does not hold: every finding at once. */
 export interface RefusedYaml {
   readonly issues: ConfigIssue[];
+  /** What the file holds, unchecked, where its grammar holds. */
+  readonly raw?: ParsedYaml<unknown>;
 }
 
 /** More than a reader takes in; a file that is of another kind altogether would give one a line. */
@@ -31,23 +35,37 @@ const ISSUES_MAX = 100;
  * findings would follow from the first fault. Messages quote names, never values.
  * @param file absolute, or relative to the working directory
  */
-export async function parseYamlFile<T>(file: string, schema: z.ZodType<T>): Promise<ParsedYaml<T> | RefusedYaml> {
+export async function parseYamlFile<T>(
+  file: string,
+  schema: z.ZodType<T>,
+  options: ParseOptions = {},
+): Promise<ParsedYaml<T> | RefusedYaml> {
   const source = await readYamlText(file);
   if ('issue' in source) return { issues: [source.issue] };
-  return parseYamlText(source.text, displayPath(file), schema);
+  return parseYamlText(source.text, displayPath(file), schema, options);
 }
 
 /** As `parseYamlFile`, of a text at hand; `file` is how messages name it. */
-export function parseYamlText<T>(text: string, file: string, schema: z.ZodType<T>): ParsedYaml<T> | RefusedYaml {
-  const { document, issues } = parseYamlDocument(text, file);
+export function parseYamlText<T>(
+  text: string,
+  file: string,
+  schema: z.ZodType<T>,
+  options: ParseOptions = {},
+): ParsedYaml<T> | RefusedYaml {
+  const { document, issues } = parseYamlDocument(text, file, options);
   if (document === undefined) return { issues: bounded(issues) };
   const checked = checkDocument(document, file, schema);
-  if ('issues' in checked) return { issues: bounded([...issues, ...checked.issues]) };
-  if (issues.length > 0) return { issues: bounded(issues) };
+  const found = 'issues' in checked ? [...issues, ...checked.issues] : issues;
+  if (found.length > 0) return { issues: bounded(found), raw: located(document, file, document.value) };
+  return located(document, file, (checked as { value: T }).value);
+}
+
+function located<T>(document: YamlDocument, file: string, value: T): ParsedYaml<T> {
   const locate = document.locate.bind(document);
   return {
-    value: checked.value,
+    value,
     file,
+    has: document.has.bind(document),
     locate,
     issue: (path, message, hint, at) => ({
       file,

@@ -1,0 +1,92 @@
+import { type McpServerConfig, type McpServerYaml, toServerConfig } from '../../domain/mcp/index.ts';
+import type { Instance } from '../../infra/config/instance.ts';
+import type { Profile } from '../../infra/config/profile.ts';
+import { ConfigInvalidError, type ConfigIssue } from '../../shared/errors.ts';
+import { compose } from './compose.ts';
+import { crossChecks, type PortRange } from './cross-checks.ts';
+import { Declarations, type Declared } from './declarations.ts';
+import { TextReader } from './included-text.ts';
+import { readServicesFiles } from './read-files.ts';
+import type { ConfigNode, ServicesConfiguration } from './types.ts';
+
+export interface LoadServicesOptions {
+  /** First and last port that MCP servers may have; not checked unless given, be it here or by the profile. */
+  readonly portRange?: PortRange;
+  /** The profile whose port ranges hold. */
+  readonly profile?: Pick<Profile, 'ports'>;
+}
+
+/**
+ * Reads all of `services/`: the root file with what it includes, and the files that are found by themselves. Keep the
+ * parts that are needed, not the whole: it holds the parsed files, so that it can tell where each value is written.
+ * @throws ConfigInvalidError with the findings of all files, sorted by file and place; PreconditionError when a folder
+ *   can't be read
+ */
+export async function loadServices(
+  instance: Pick<Instance, 'servicesDir'>,
+  options: LoadServicesOptions = {},
+): Promise<ServicesConfiguration> {
+  const { servicesDir } = instance;
+  const { files, issues, looked, folders } = await readServicesFiles(servicesDir);
+  const declarations = new Declarations(files);
+  const texts = new TextReader(servicesDir, looked);
+  const composed = await compose(declarations, texts);
+  const ranges = { mcp: options.portRange ?? options.profile?.ports.mcp, agents: options.profile?.ports.agents };
+  const findings = [...issues, ...composed.issues, ...texts.issues, ...crossChecks(composed, declarations, ranges)];
+  if (findings.length > 0) throw new ConfigInvalidError(inOrder(findings));
+
+  const { agents, skills, servers, plugins, ai, content, scheduler, web, settings, extensions, origins } = composed;
+  return {
+    settings,
+    mcpServers: byName(servers).map(serverConfig),
+    agents: valuesOf(agents),
+    skills: valuesOf(skills),
+    ai,
+    content,
+    scheduler,
+    web,
+    plugins: valuesOf(plugins),
+    extensions,
+    files: [...looked].sort(),
+    folders,
+    tree: {
+      settings,
+      mcp_servers: mapOf(servers),
+      agents: mapOf(agents),
+      skills: mapOf(skills),
+      ai,
+      content,
+      scheduler,
+      web,
+      plugins: mapOf(plugins),
+      extensions,
+    } as unknown as ConfigNode,
+    originOf: (path) => origins.originOf(path),
+    sourceOf: (path) => origins.sourceOf(path),
+  };
+}
+
+function serverConfig({ name, value, yaml, path }: Declared<McpServerYaml>): McpServerConfig {
+  const { line, column } = yaml.locate([...path, value.module === undefined ? 'binary' : 'module']);
+  return toServerConfig(name, value, { file: yaml.file, line, column });
+}
+
+function byName<T>(declared: readonly Declared<T>[]): Declared<T>[] {
+  return declared.toSorted((a, b) => compare(a.name, b.name));
+}
+
+function valuesOf<T>(declared: readonly Declared<T>[]): T[] {
+  return byName(declared).map(({ value }) => value);
+}
+
+function mapOf<T>(declared: readonly Declared<T>[]): Record<string, T> {
+  return Object.fromEntries(byName(declared).map(({ name, value }) => [name, value]));
+}
+
+function inOrder(issues: readonly ConfigIssue[]): ConfigIssue[] {
+  return issues.toSorted((a, b) => compare(a.file, b.file) || a.line - b.line || a.column - b.column);
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,1 @@
+export { type AgentConfig, agentsSchema } from './config.ts';

@@ -1,0 +1,1 @@
+export { type AiConfig, aiSchema } from './config.ts';

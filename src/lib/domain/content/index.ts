@@ -1,0 +1,1 @@
+export { type ContentConfig, contentSchema } from './config.ts';

@@ -1,0 +1,1 @@
+export { type PluginConfig, pluginFileSchema, pluginsSchema } from './config.ts';

@@ -1,0 +1,1 @@
+export { type SchedulerConfig, schedulerSchema } from './config.ts';

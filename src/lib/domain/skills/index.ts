@@ -1,0 +1,1 @@
+export { type SkillConfig, skillFileSchema, skillsSchema } from './config.ts';

@@ -1,0 +1,1 @@
+export { type WebConfig, webSchema } from './config.ts';
