@@ -1,12 +1,13 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { PreconditionError } from '../../shared/errors.ts';
 import { syncFolder, writeFileAtomic } from './atomic-file.ts';
-import { createMasterKey } from './master-key.ts';
+import { firstMasterKey } from './master-key/first.ts';
 import { packageRoot } from './package-root.ts';
-import { INSTANCE_SECRETS, openSecretStore } from './secrets.ts';
+import { firstSecrets } from './secrets/names.ts';
+import { openSecretStore } from './secrets.ts';
 
 const FINAL = '.systemprompt';
 const DRAFT = /^\.systemprompt\.new-(\d+)-[0-9a-f-]+$/;
@@ -16,13 +17,13 @@ const DRAFT = /^\.systemprompt\.new-(\d+)-[0-9a-f-]+$/;
  * creator was first; then that one's stands and ours is thrown away.
  * @throws PreconditionError when the folder can't be written
  */
-export async function buildInstance(root: string): Promise<void> {
+export async function buildInstance(root: string, env: NodeJS.ProcessEnv): Promise<void> {
   const draft = join(root, `${FINAL}.new-${process.pid}-${randomUUID()}`);
   try {
     await removeDrafts(root);
     await mkdir(draft, { mode: 0o700 });
     try {
-      await fill(draft, root);
+      await fill(draft, root, env);
       await rename(draft, join(root, FINAL));
     } catch (error) {
       await rm(draft, { recursive: true, force: true });
@@ -36,15 +37,14 @@ export async function buildInstance(root: string): Promise<void> {
   }
 }
 
-async function fill(dir: string, root: string): Promise<void> {
+async function fill(dir: string, root: string, env: NodeJS.ProcessEnv): Promise<void> {
   // First of all, so that not even a draft left behind by a crash can be committed.
   await writeFileAtomic(join(dir, '.gitignore'), '*\n', 0o600);
   for (const folder of ['profiles', 'profiles/local', 'sessions', 'run', 'logs', 'data']) {
     await mkdir(join(dir, folder), { mode: 0o700 });
   }
-  await createMasterKey(join(dir, 'master.key'));
-  const secrets = await openSecretStore({ dir });
-  for (const name of INSTANCE_SECRETS) await secrets.set(name, randomBytes(32).toString('base64url'));
+  await firstMasterKey(dir, env);
+  await (await openSecretStore({ dir }, env)).setMany(firstSecrets());
   await writeJson(join(dir, 'tenants.json'), { tenants: [{ id: 'local', name: 'local', tenant_type: 'local' }] });
   await writeFileAtomic(join(dir, 'profiles/local/profile.yaml'), localProfile(root), 0o600);
   await writeJson(join(dir, 'instance.json'), { id: randomUUID(), createdAt: new Date().toISOString() });

@@ -152,7 +152,7 @@ export async function createLocalInstance(root: string, env: NodeJS.ProcessEnv =
   const existing = readInstance(folder, env);
   if (existing !== undefined) return existing;
   const { buildInstance } = await import('./create-instance.ts');
-  await buildInstance(folder);
+  await buildInstance(folder, env);
   const created = readInstance(folder, env);
   if (created !== undefined) return created;
   throw new PreconditionError(`${join(folder, INSTANCE_FOLDER)} is there and is no instance.`, {
@@ -175,7 +175,8 @@ function readState(place: StatePlace, env: NodeJS.ProcessEnv): Instance | undefi
   const text = readOrNothing(file, dir, stats);
   if (text === undefined) {
     // Other programs may keep a folder of this name (in the home folder, say); ours is known by its key.
-    if (existsSync(join(dir, 'master.key'))) throw damaged(file, 'is missing');
+    if (['master.key', 'master-key.json'].some((name) => existsSync(join(dir, name))))
+      throw damaged(file, 'is missing');
     return undefined;
   }
   assertPrivate(dir, stats, 'The instance folder');

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createLocalInstance, locateInstance, requireInstance } from '../../../../src/lib/infra/config/instance.ts';
 import { packageRoot } from '../../../../src/lib/infra/config/package-root.ts';
-import { INSTANCE_SECRETS, openSecretStore } from '../../../../src/lib/infra/config/secrets.ts';
+import { INSTANCE_SECRETS } from '../../../../src/lib/infra/config/secrets/names.ts';
+import { openSecretStore } from '../../../../src/lib/infra/config/secrets.ts';
 import { runFixture } from '../../../helpers/run-fixture.ts';
 import { temporaryFolder } from '../../../helpers/temporary-folder.ts';
 

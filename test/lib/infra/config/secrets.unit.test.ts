@@ -41,8 +41,19 @@ function allOf(error: unknown): string {
   return [error.stack, JSON.stringify({ ...error }), error.cause === undefined ? '' : allOf(error.cause)].join('\n');
 }
 
-function secretsFile(dir: string): Promise<{ version: number; secrets: Record<string, string> }> {
+interface Stored {
+  readonly current: number;
+  readonly versions: readonly { readonly number: number; readonly created_at: string; readonly jwe: string }[];
+}
+
+function secretsFile(dir: string): Promise<{ version: number; key: string; secrets: Record<string, Stored> }> {
   return readFile(join(dir, 'secrets.json'), 'utf8').then((text) => JSON.parse(text) as never);
+}
+
+/** The current envelope of a secret. */
+async function envelope(dir: string, name: string): Promise<string> {
+  const found = (await secretsFile(dir)).secrets[name];
+  return found?.versions.find(({ number }) => number === found.current)?.jwe ?? '';
 }
 
 describe('the secret store', () => {
@@ -71,9 +82,9 @@ describe('the secret store', () => {
 
   it('keeps each value as a JWE in its own envelope, in a private file', async () => {
     await store.set('jwe', canary);
-    const { secrets } = await secretsFile(instance.dir);
-    const header = JSON.parse(Buffer.from(secrets.jwe?.split('.')[0] ?? '', 'base64url').toString()) as object;
-    expect(header).toMatchObject({ alg: 'A256GCMKW', enc: 'A256GCM', kid: expect.any(String), sub: 'secret:jwe' });
+    const jwe = await envelope(instance.dir, 'jwe');
+    const header = JSON.parse(Buffer.from(jwe.split('.')[0] ?? '', 'base64url').toString()) as object;
+    expect(header).toMatchObject({ alg: 'A256GCMKW', enc: 'A256GCM', kid: expect.any(String), sub: 'secret:jwe:1' });
     expect((await stat(join(instance.dir, 'secrets.json'))).mode & 0o777).toBe(0o600);
   });
 
@@ -133,17 +144,123 @@ describe('the secret store', () => {
   });
 });
 
-describe('damage is reported without what the files hold', () => {
-  const key = (dir: string) => join(dir, 'master.key');
-  const secrets = (dir: string) => join(dir, 'secrets.json');
+describe('versions', () => {
+  it('keeps the last five, and each is bound to its number', async () => {
+    await using copy = await damagedCopy(async () => {});
+    const own = await openSecretStore({ dir: copy.path });
+    for (let number = 1; number <= 7; number += 1) {
+      const [change] = await own.setMany(new Map([['v', `value ${number}`]]), { by: 'ann' });
+      expect(change).toEqual({ name: 'v', version: number, outcome: number === 1 ? 'created' : 'updated' });
+    }
+    expect(await own.get('v')).toBe('value 7');
+    expect(await own.version('v', 3)).toEqual({ value: 'value 3', number: 3 });
+    expect(await own.version('v', 2)).toBeUndefined();
+    const info = (await own.describe()).find(({ name }) => name === 'v');
+    expect(info?.versions.map(({ number, by }) => [number, by])).toEqual([3, 4, 5, 6, 7].map((n) => [n, 'ann']));
+    const file = await secretsFile(copy.path);
+    const versions = (file.secrets['v'] as Stored).versions.map((entry) => ({ ...entry, jwe: entry.jwe }));
+    const [old, last] = [versions[0], versions[4]];
+    if (old === undefined || last === undefined) throw new Error('no versions');
+    last.jwe = old.jwe; // somebody brings an old value back
+    await writeFile(
+      secrets(copy.path),
+      JSON.stringify({ ...file, secrets: { ...file.secrets, v: { current: 7, versions } } }),
+    );
+    await expect(own.get('v')).rejects.toMatchObject({ message: expect.stringContaining('is damaged') });
+  });
 
+  it('the same value again is no new version; a dry run changes nothing; all or none are set', async () => {
+    await using copy = await damagedCopy(async () => {});
+    const own = await openSecretStore({ dir: copy.path });
+    await own.set('same', 'x');
+    expect(await own.setMany(new Map([['same', 'x']]))).toEqual([{ name: 'same', version: 1, outcome: 'unchanged' }]);
+    const before = await readFile(secrets(copy.path), 'utf8');
+    const wanted = new Map([
+      ['same', 'y'],
+      ['new', 'z'],
+    ]);
+    expect(await own.setMany(wanted, { dryRun: true })).toEqual([
+      { name: 'same', version: 2, outcome: 'updated' },
+      { name: 'new', version: 1, outcome: 'created' },
+    ]);
+    await expect(
+      own.setMany(
+        new Map([
+          ['good', 'y'],
+          ['not good', 'z'],
+        ]),
+      ),
+    ).rejects.toMatchObject({ code: 'USAGE' });
+    expect(await readFile(secrets(copy.path), 'utf8')).toBe(before);
+  });
+
+  it('erases a secret with all its versions', async () => {
+    await using copy = await damagedCopy(async () => {});
+    const own = await openSecretStore({ dir: copy.path });
+    await own.set('gone', 'x');
+    expect(await own.remove(['gone', 'never'])).toEqual(['gone']);
+    expect(await own.get('gone')).toBeUndefined();
+    expect(await readFile(secrets(copy.path), 'utf8')).not.toContain('gone');
+  });
+});
+
+describe('a file of the first format', () => {
+  const first = new URL('../../../fixtures/config/secrets-format-1/', import.meta.url);
+
+  it('is read as it is, and brought to the second whole at the first write', async () => {
+    await using copy = await temporaryFolder();
+    await cp(first, copy.path, { recursive: true });
+    await chmod(key(copy.path), 0o600);
+    const old = await openSecretStore({ dir: copy.path });
+    expect(await old.get('greeting')).toBe('hello of format 1');
+    expect((await secretsFile(copy.path)).version).toBe(1);
+    const sealedBefore = await readFile(join(copy.path, 'sealed.txt'), 'utf8');
+    await old.set('second', 'x');
+    const file = await secretsFile(copy.path);
+    expect(file).toMatchObject({ version: 2, key: expect.any(String) });
+    expect(file.secrets['greeting']?.versions).toMatchObject([{ number: 1, jwe: expect.any(String) }]);
+    const again = await openSecretStore({ dir: copy.path });
+    expect(await again.get('greeting')).toBe('hello of format 1');
+    expect(new TextDecoder().decode(await again.open(sealedBefore.trim()))).toBe('sealed of format 1');
+  });
+
+  it('what of it is damaged hinders no other secret', async () => {
+    await using copy = await temporaryFolder();
+    await cp(first, copy.path, { recursive: true });
+    await chmod(key(copy.path), 0o600);
+    const text = await readFile(secrets(copy.path), 'utf8');
+    await writeFile(secrets(copy.path), text.replace('"secrets": {', `"secrets": { "broken": "a.b.c.d.e",`));
+    const old = await openSecretStore({ dir: copy.path });
+    await old.set('second', 'x');
+    expect(await old.get('greeting')).toBe('hello of format 1');
+    await expect(old.get('broken')).rejects.toMatchObject({ message: expect.stringContaining('is damaged') });
+    await old.set('broken', 'mended');
+    expect(await old.get('broken')).toBe('mended');
+  });
+});
+
+describe('fingerprints', () => {
+  it('follow from text and instance, and are no plain digest', async () => {
+    expect(await store.fingerprint('x')).toBe(await (await openSecretStore(instance)).fingerprint('x'));
+    expect(await store.fingerprint('x')).not.toBe(await store.fingerprint('y'));
+    await using other = await temporaryFolder();
+    expect(await (await openSecretStore(await createLocalInstance(other.path, {}))).fingerprint('x')).not.toBe(
+      await store.fingerprint('x'),
+    );
+  });
+});
+
+const key = (dir: string) => join(dir, 'master.key');
+const secrets = (dir: string) => join(dir, 'secrets.json');
+
+describe('damage is reported without what the files hold', () => {
   it.each([
     ['open to the group', (dir: string) => chmod(key(dir), 0o640), /is open to other users \(mode 640\)/, /chmod 600 /],
     ['open to the world', (dir: string) => chmod(key(dir), 0o604), /is open to other users \(mode 604\)/, /chmod 600 /],
     ['missing', (dir: string) => rm(key(dir)), /is missing/, /Restore it from a backup/],
     ['empty', (dir: string) => writeFile(key(dir), ''), /is damaged/, /Restore it/],
     ['too short', (dir: string) => writeFile(key(dir), canary), /is damaged/, /Restore it/],
-    ['too long', (dir: string) => writeFile(key(dir), 'A'.repeat(500)), /is damaged/, /Restore it/],
+    ['too long', (dir: string) => writeFile(key(dir), 'A'.repeat(5000)), /is damaged/, /Restore it/],
     ['no base64url', (dir: string) => writeFile(key(dir), `${'+'.repeat(43)}`), /is damaged/, /Restore it/],
   ] as const)('a master key that is %s', async (_, damage, message, hint) => {
     await using copy = await damagedCopy(damage);
@@ -160,7 +277,7 @@ describe('damage is reported without what the files hold', () => {
     ['no JSON', (dir: string) => writeFile(secrets(dir), `{"secrets": ${canary}`), /is damaged: it is not JSON/],
     [
       'another version',
-      (dir: string) => writeFile(secrets(dir), '{"version":2,"secrets":{}}'),
+      (dir: string) => writeFile(secrets(dir), '{"version":3,"secrets":{}}'),
       /not as expected: version/,
     ],
     [
@@ -191,13 +308,19 @@ describe('damage is reported without what the files hold', () => {
 
   it('an envelope that was moved to another name, or into another store', async () => {
     await using copy = await damagedCopy(async () => {});
-    const { secrets: all } = await secretsFile(copy.path);
-    const moved = { ...all, 'database.app': all['database.owner'], sealed: await store.seal(new Uint8Array(3)) };
-    await writeFile(secrets(copy.path), JSON.stringify({ version: 1, secrets: moved }));
+    const { secrets: all, key: kid } = await secretsFile(copy.path);
+    const sealed = {
+      current: 1,
+      versions: [{ ...all['database.app']?.versions[0], jwe: await store.seal(new Uint8Array(3)) }],
+    };
+    const moved = { ...all, 'database.app': all['database.owner'], sealed };
+    await writeFile(secrets(copy.path), JSON.stringify({ version: 2, key: kid, secrets: moved }));
     const other = await openSecretStore({ dir: copy.path });
     await expect(other.get('database.app')).rejects.toMatchObject({ message: expect.stringContaining('is damaged') });
     await expect(other.get('sealed')).rejects.toMatchObject({ message: expect.stringContaining('is damaged') });
-    await expect(other.open(all['database.owner'] ?? '')).rejects.toMatchObject({ code: 'PRECONDITION' });
+    await expect(other.open(await envelope(copy.path, 'database.owner'))).rejects.toMatchObject({
+      code: 'PRECONDITION',
+    });
     expect(await other.get('database.owner')).toHaveLength(43);
   });
 
