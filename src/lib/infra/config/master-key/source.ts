@@ -35,17 +35,3 @@ export interface MasterKeySource<E extends KeyEntry = KeyEntry> {
   /** Removes a key that nobody uses any more. May be repeated. */
   drop(entry: E): Promise<void>;
 }
-
-/** The source behind an entry; each is loaded only where it is used. */
-export async function keySource(name: KeySourceName, around: KeySurroundings): Promise<MasterKeySource> {
-  switch (name) {
-    case 'file':
-      return new (await import('./file-source.ts')).FileSource(around) as MasterKeySource;
-    case 'environment':
-      return new (await import('./environment-source.ts')).EnvironmentSource(around) as MasterKeySource;
-    case 'keychain':
-      return new (await import('./keychain-source.ts')).KeychainSource(around) as MasterKeySource;
-    case 'vault':
-      return new (await import('./vault-source.ts')).VaultSource(around) as MasterKeySource;
-  }
-}

@@ -1,6 +1,6 @@
 import { masterKeyVariables } from '../master-key/environment-source.ts';
 import { readKeyRecord } from '../master-key/record.ts';
-import { keySource } from '../master-key/source.ts';
+import { keySource } from '../master-key/sources.ts';
 import type { MasterKey } from '../master-key.ts';
 
 /** The variables that sources of keys read: a process may remove them from its environment once the ring is open. */

@@ -2,7 +2,6 @@ import { createHmac, hkdfSync } from 'node:crypto';
 import { PreconditionError } from '../../../shared/errors.ts';
 import { withFileLock } from '../file-lock.ts';
 import type { MasterKey } from '../master-key.ts';
-import type { SecretChange, SecretInfo, SecretStore, SetOptions } from '../secrets.ts';
 import { decryptFrom, encryptFor, keyNamedBy } from './envelope.ts';
 import {
   readSecrets,
@@ -16,6 +15,7 @@ import {
 } from './file.ts';
 import type { KeyRing } from './key-ring.ts';
 import { assertSecretName, assertSecretValue } from './names.ts';
+import type { SecretChange, SecretInfo, SecretStore, SetOptions } from './port.ts';
 
 /** What envelopes that are kept elsewhere say that they hold. */
 const sealed = 'sealed';

@@ -1,0 +1,43 @@
+import type { McpServerConfig } from '../../domain/mcp/index.ts';
+import type { Profile } from '../../infra/config/profile.ts';
+import { secretReference } from '../../infra/config/secret-reference.ts';
+import { isGeneratedSecret, serverSecretName } from '../../infra/config/secrets/names.ts';
+
+/** Where the configuration asks for a secret. */
+export interface SecretUse {
+  /** The name that it asks for. */
+  readonly name: string;
+  /** The server that gets it; absent for what belongs to the whole instance. */
+  readonly server?: string;
+  /** For people: `mcp:crm (API_KEY)`, `profile (database.url)`. */
+  readonly by: string;
+}
+
+/** Every place of services/ and the profile that asks for a secret by name. */
+export function secretUses(
+  servers: readonly McpServerConfig[],
+  profile: Pick<Profile, 'name' | 'database'>,
+): SecretUse[] {
+  const url = profile.database.url === undefined ? undefined : secretReference(profile.database.url);
+  const own = url === undefined ? [] : [{ name: url, by: `profile ${profile.name} (database.url)` }];
+  return [...own, ...servers.flatMap(usesOfServer)];
+}
+
+function usesOfServer(server: McpServerConfig): SecretUse[] {
+  const texts = Object.entries(server.env);
+  return texts.flatMap(([variable, text]) => {
+    const name = secretReference(text);
+    return name === undefined ? [] : [{ name, server: server.name, by: `mcp:${server.name} (${variable})` }];
+  });
+}
+
+/** Who uses the secret that is kept under a name, given which names there are: a server's own goes before the shared one. */
+export function usersOf(kept: string, uses: readonly SecretUse[], names: ReadonlySet<string>): string[] {
+  if (isGeneratedSecret(kept)) return ['the system'];
+  return uses
+    .filter(({ name, server }) => {
+      const own = server === undefined ? undefined : serverSecretName(server, name);
+      return kept === (own !== undefined && names.has(own) ? own : name);
+    })
+    .map(({ by }) => by);
+}
