@@ -7,7 +7,7 @@ import { FileSecretStore } from './secrets/store.ts';
 export type { SecretStore } from './secrets/port.ts';
 
 /** The file of an instance's secrets. */
-export function secretsFile({ dir }: { readonly dir: string }): string {
+function secretsFile({ dir }: { readonly dir: string }): string {
   return join(dir, 'secrets.json');
 }
 

@@ -4,7 +4,7 @@ import { readJson, writeFileAtomic } from '../atomic-file.ts';
 import { secretName } from './names.ts';
 
 /** How many versions of a secret are kept, the current one included. */
-export const versionsKept = 5;
+const versionsKept = 5;
 
 const entries = <T extends z.ZodType>(value: T) => z.record(z.string().regex(secretName), value);
 const moment = z.iso.datetime();
