@@ -15,6 +15,7 @@ export interface TestDatabase {
   readonly owner: ConnectionConfig;
   readonly app: ConnectionConfig;
   readonly audit: ConnectionConfig;
+  readonly reader: ConnectionConfig;
   /** Superuser, in this database. */
   readonly admin: ConnectionConfig;
   /** Removes database and roles; ends connections that are still open. */
@@ -31,7 +32,7 @@ export async function createTestDatabase(
   const cluster = options.cluster ?? inject('postgres');
   const name = `t_${randomBytes(6).toString('hex')}`;
   const password = randomBytes(12).toString('base64url');
-  const passwords = { owner: password, app: password, audit: password };
+  const passwords = { owner: password, app: password, audit: password, reader: password };
   await provision(cluster, { database: name, passwords });
   const as = (role: (typeof databaseRoles)[number]): ConnectionConfig => ({
     ...cluster,
@@ -46,6 +47,7 @@ export async function createTestDatabase(
     owner,
     app: as('app'),
     audit: as('audit'),
+    reader: as('reader'),
     admin: { ...cluster, database: name },
     drop: () => drop(cluster, name),
   };

@@ -57,13 +57,19 @@ export async function migrateInstance(
   secrets: Pick<SecretStore, 'get' | 'require' | 'set'>,
   extensions: readonly Extension[] = coreExtensions,
 ): Promise<MigrationReport> {
-  const [{ admin, database }, owner, app, audit] = await Promise.all([
+  const [{ admin, database }, owner, app, audit, reader] = await Promise.all([
     adminConnection(instance, profile, secrets),
     connectionFor(instance, profile, secrets, 'owner'),
     connectionFor(instance, profile, secrets, 'app'),
     connectionFor(instance, profile, secrets, 'audit'),
+    connectionFor(instance, profile, secrets, 'reader'),
   ]);
-  const passwords = { owner: owner.password, app: app.password, audit: audit.password };
+  const passwords = {
+    owner: owner.password,
+    app: app.password,
+    audit: audit.password,
+    reader: reader.password,
+  };
   const closeServer = !usesOwnServer(profile);
   await provision(admin, { database, passwords, closeServer, ...waitFor(profile) });
   return migrate(owner, extensions, coreMigrationsRoot());

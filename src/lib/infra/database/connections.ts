@@ -51,7 +51,8 @@ export async function connectionFor(
   secrets: Secrets,
   role: DatabaseRole,
 ): Promise<ConnectionConfig> {
-  const password = await secrets.require(`database.${role}`);
+  const password =
+    role === 'reader' ? await madeOnce(secrets, 'database.reader') : await secrets.require(`database.${role}`);
   const { url } = profile.database;
   if (url !== undefined) {
     const own = parseConnectionUrl(await resolveSecretReference(url, secrets));
@@ -76,15 +77,18 @@ export async function mcpConnectionUrl(
   serverName: string,
 ): Promise<string> {
   const { admin, database } = await adminConnection(instance, profile, secrets);
-  const secretName = `database.mcp.${serverName}`;
-  let password = await secrets.get(secretName);
-  if (password === undefined) {
-    await secrets.set(secretName, randomBytes(32).toString('base64url'));
-    password = await secrets.require(secretName); // of two at once the last one to write counts for both
-  }
+  const password = await madeOnce(secrets, `database.mcp.${serverName}`);
   const { role } = await provisionMcp(admin, { database, server: serverName, password });
   const place = admin.host.startsWith('/') && !usesOwnServer(profile) ? { ...admin, host: '127.0.0.1' } : admin;
   return toConnectionUrl({ ...place, database, user: role, password });
+}
+
+/** A password that instances of earlier versions, or of before there was that server, don't have yet. */
+async function madeOnce(secrets: Secrets, name: string): Promise<string> {
+  const found = await secrets.get(name);
+  if (found !== undefined) return found;
+  await secrets.set(name, randomBytes(32).toString('base64url'));
+  return await secrets.require(name); // of two at once the last one to write counts for both
 }
 
 async function embeddedPlace(instance: Place): Promise<{ host: string; port: number }> {

@@ -15,6 +15,7 @@ import {
   mcpRole,
   mcpSchema,
   migrationsSchema,
+  readerGroup,
 } from './roles.ts';
 import { type Session, withSession } from './session.ts';
 
@@ -63,7 +64,7 @@ export async function provision(admin: ConnectionConfig, request: ProvisionReque
       withSession(from, options, async (session) => {
         await takeLock(session, { advisory: LOCK_KEY }, lockOptions);
         const rights = await requireRights(session, database);
-        for (const group of [appGroup, auditGroup]) await ensureGroup(session, group);
+        for (const group of [appGroup, auditGroup, readerGroup]) await ensureGroup(session, group);
         if (!rights.databaseExists) {
           await session.query(`CREATE DATABASE ${id(database)} TEMPLATE template0 ENCODING 'UTF8'`);
         }
@@ -134,7 +135,7 @@ function lockOptionsOf(waitMs: number | undefined): LockOptions {
 }
 
 function wishFor(request: ProvisionRequest, role: DatabaseRole): RoleWish {
-  const group = { owner: undefined, app: appGroup, audit: auditGroup }[role];
+  const group = { owner: undefined, app: appGroup, audit: auditGroup, reader: readerGroup }[role];
   return {
     name: loginRole(request.database, role),
     database: request.database,
@@ -162,7 +163,7 @@ async function grantConnect(session: Session, database: string, role: string): P
 
 /** Takes from everybody what PostgreSQL gives everybody, and gives our roles what they need. */
 async function closeDatabase(session: Session, database: string): Promise<void> {
-  const [owner, app, audit] = databaseRoles.map((role) => loginRole(database, role)) as [string, string, string];
+  const owner = loginRole(database, 'owner');
   const isOpen = async () => {
     const [row] = await session.query<{ open: boolean }>(
       `SELECT has_database_privilege('public', $1, 'CONNECT') OR has_database_privilege('public', $1, 'TEMPORARY')
@@ -177,17 +178,19 @@ async function closeDatabase(session: Session, database: string): Promise<void> 
     // Whoever does not own it gets a warning and no effect.
     if (await isOpen()) throw missingRight('the ownership of the database', ownerSql(session, database));
   }
-  const [has] = await session.query<{ owner: boolean; app: boolean }>(
+  const [has] = await session.query<{ owner: boolean; groups: boolean }>(
     `SELECT has_database_privilege($2, $1, 'CREATE') AND has_schema_privilege($2, 'public', 'CREATE') AS owner,
-            has_schema_privilege($3, 'public', 'USAGE') AS app`,
-    [database, owner, appGroup],
+            has_schema_privilege($3, 'public', 'USAGE') AND has_schema_privilege($4, 'public', 'USAGE') AS groups`,
+    [database, owner, appGroup, readerGroup],
   );
   if (has?.owner !== true) {
     await session.query(`GRANT CONNECT, CREATE, TEMPORARY ON DATABASE ${id(database)} TO ${id(owner)}`);
     await session.query(`GRANT USAGE, CREATE ON SCHEMA public TO ${id(owner)}`);
   }
-  for (const role of [app, audit]) await grantConnect(session, database, role);
-  if (has?.app !== true) await session.query(`GRANT USAGE ON SCHEMA public TO ${id(appGroup)}`);
+  for (const role of databaseRoles) {
+    if (role !== 'owner') await grantConnect(session, database, loginRole(database, role));
+  }
+  if (has?.groups !== true) await session.query(`GRANT USAGE ON SCHEMA public TO ${id(appGroup)}, ${id(readerGroup)}`);
 }
 
 /** Nobody but a superuser has business in the server's own databases, where no right of ours holds. */

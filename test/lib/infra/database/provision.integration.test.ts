@@ -25,7 +25,7 @@ describe('roles of a migrated database', () => {
   });
 
   test('each signs in and has no power over the server', async () => {
-    for (const role of ['owner', 'app', 'audit'] as const) {
+    for (const role of ['owner', 'app', 'audit', 'reader'] as const) {
       const [row] = await run(
         database[role],
         'SELECT current_user AS "user", rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication AS power FROM pg_roles WHERE rolname = current_user',
@@ -38,9 +38,9 @@ describe('roles of a migrated database', () => {
     expect(
       await run(
         database.admin,
-        "SELECT rolname FROM pg_roles WHERE rolname IN ('systemprompt_app', 'systemprompt_audit') AND NOT rolcanlogin ORDER BY 1",
+        "SELECT rolname FROM pg_roles WHERE rolname IN ('systemprompt_app', 'systemprompt_audit', 'systemprompt_reader') AND NOT rolcanlogin ORDER BY 1",
       ),
-    ).toEqual([{ rolname: 'systemprompt_app' }, { rolname: 'systemprompt_audit' }]);
+    ).toEqual([{ rolname: 'systemprompt_app' }, { rolname: 'systemprompt_audit' }, { rolname: 'systemprompt_reader' }]);
   });
 
   test('the app reads the audit and can neither add to it nor change it', async () => {
@@ -52,6 +52,37 @@ describe('roles of a migrated database', () => {
       'TRUNCATE audit.tool_intents',
     ]) {
       await expect(run(database.app, sql), sql).rejects.toMatchObject(denied);
+    }
+  });
+
+  test('the reader sees every table and no secret, and changes nothing', async () => {
+    // Who adds a table decides what of it people may look at: GRANT SELECT … TO systemprompt_reader in its migration.
+    const columns = (await run(
+      database.reader,
+      `SELECT format('%s.%s.%s', n.nspname, c.relname, a.attname) AS name,
+              has_column_privilege(c.oid, a.attnum, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE') AS may,
+              has_any_column_privilege(c.oid, 'SELECT') AS some
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        WHERE c.relkind IN ('r', 'p', 'v', 'm') AND n.nspname !~ '^(pg_|information_schema$|systemprompt_migrations$)'`,
+    )) as { name: string; may: boolean; some: boolean }[];
+    expect(columns.length).toBeGreaterThan(50);
+    expect(columns.filter(({ some }) => !some).map(({ name }) => name)).toEqual([]);
+    const secret = /(jwe|secret|sealed|cipher|password|private|token|hash)/;
+    // Digests of programs and configuration: none of what they are made of can be found from them.
+    const harmless = ['public.services.artefact_hash', 'public.services.config_hash'];
+    const shown = columns.filter(({ name, may }) => may && secret.test(name.split('.').at(-1) ?? ''));
+    expect(shown.map(({ name }) => name).sort()).toEqual(harmless);
+    await run(database.reader, 'SELECT kid, public_jwk FROM signing_keys');
+    for (const sql of [
+      'SELECT private_jwe FROM signing_keys',
+      'SELECT * FROM signing_keys',
+      'DELETE FROM users',
+      'CREATE TABLE public.mine ()',
+      'CREATE TEMPORARY TABLE mine ()',
+      'SET ROLE systemprompt_app',
+    ]) {
+      await expect(run(database.reader, sql), sql).rejects.toMatchObject(denied);
     }
   });
 
@@ -160,7 +191,7 @@ describe('provisioning', () => {
     names.push(name);
     return name;
   };
-  const passwords = { owner: 'owner-pw', app: 'app-pw', audit: 'audit-pw' };
+  const passwords = { owner: 'owner-pw', app: 'app-pw', audit: 'audit-pw', reader: 'reader-pw' };
   afterEach(async () => {
     const admin = inject('postgres');
     for (const name of names.splice(0)) {
