@@ -6,6 +6,7 @@ import { HttpEndpoint, type ListenOptions } from '../../src/entry/api/listen.ts'
 import { createApi, requestHandler } from '../../src/entry/api/server.ts';
 import { mcpAudience, resourceMetadataUrl } from '../../src/lib/app/identity.ts';
 import { authenticate, challengeFor } from '../../src/lib/domain/auth/index.ts';
+import { serverSection } from '../../src/lib/infra/config/profile-server.ts';
 import { toAppError } from '../../src/lib/shared/errors.ts';
 import { externalUrl } from './identity.ts';
 
@@ -38,6 +39,12 @@ export async function startTestApi(
     version: '9.9.9',
     externalUrl,
     issuer: externalUrl,
+    web: {
+      corsAllowedOrigins: [],
+      otherAddresses: [],
+      securityHeaders: serverSection.parse({}).security_headers,
+    },
+    rateLimiter: undefined,
     logger: pino({ level: 'trace' }, sink),
     verifier,
     mcpServer: (name) => (name === 'alpha' ? alpha : undefined),

@@ -1,13 +1,24 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyBaseLogger } from 'fastify';
+import type { RateLimiter } from '../../lib/app/rate-limits.ts';
 import type { RegistryServer } from '../../lib/app/router/registry-view.ts';
 import type { ServiceEventFeed } from '../../lib/app/supervisor/event-feed.ts';
 import type { TokenVerifier } from '../../lib/domain/auth/index.ts';
+import type { SecurityHeaderSettings } from '../../lib/infra/config/profile-server.ts';
 
 /** What the routes publish of a protected resource. */
 export interface PublishedResource {
   readonly displayName: string;
   readonly scopes: readonly string[];
+}
+
+/** How the API behaves towards browsers, from `server` and `security` of the profile. */
+export interface WebSettings {
+  /** Origins of other sites whose pages may call. */
+  readonly corsAllowedOrigins: readonly string[];
+  /** Addresses of the instance beside the external one. */
+  readonly otherAddresses: readonly string[];
+  readonly securityHeaders: SecurityHeaderSettings;
 }
 
 /** The one way to an MCP server; it answers by itself, refusals and failures included. */
@@ -26,6 +37,9 @@ export interface ApiDependencies {
   readonly version: string;
   readonly externalUrl: string;
   readonly issuer: string;
+  readonly web: WebSettings;
+  /** Absent when requests are not counted. What goes to MCP servers the router counts itself. */
+  readonly rateLimiter: RateLimiter | undefined;
   readonly logger: FastifyBaseLogger;
   readonly verifier: Pick<TokenVerifier, 'verify' | 'jwks'>;
   /** The MCP server of that name, if it is configured and enabled. */

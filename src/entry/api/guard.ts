@@ -5,6 +5,8 @@ export interface RequestOrigin {
   readonly rawHeaders: readonly string[];
   /** The port that the connection came in on. */
   readonly localPort: number | undefined;
+  /** Whether by https. */
+  readonly encrypted: boolean;
 }
 
 export interface Refusal {
@@ -17,12 +19,19 @@ const loopbackNames = ['localhost', '127.0.0.1', '[::1]'];
 /**
  * Refuses requests that name another host or come from another site's page. A page whose name was pointed at this
  * machine (DNS rebinding) sends its own Host and Origin: both must be ours. Nothing published is made from them.
+ *
+ * @param addresses of this instance, the one that is published first
+ * @param otherOrigins of pages that may call all the same
  */
-export function createGuard(externalUrl: string): (request: RequestOrigin) => Refusal | undefined {
-  const { host, origin, protocol, hostname } = new URL(externalUrl);
-  const port = protocol === 'https:' ? 443 : 80;
-  const hosts = new Set([host, `${hostname}:${host === hostname ? port : host.slice(hostname.length + 1)}`]);
-  return ({ rawHeaders, localPort }) => {
+export function createGuard(
+  addresses: readonly [string, ...string[]],
+  otherOrigins: readonly string[] = [],
+): (request: RequestOrigin) => Refusal | undefined {
+  const [externalUrl] = addresses;
+  const hosts = new Set(addresses.flatMap(hostsOf));
+  const known = new Set([...addresses.map((address) => new URL(address).origin), ...otherOrigins]);
+  return ({ rawHeaders, localPort, encrypted }) => {
+    const scheme = encrypted ? 'https://' : 'http://';
     const [hostValues, origins] = [valuesOf(rawHeaders, 'host'), valuesOf(rawHeaders, 'origin')];
     const ours = (name: string): boolean => loopbackNames.some((loopback) => name === `${loopback}:${localPort}`);
     const [named] = hostValues;
@@ -33,7 +42,7 @@ export function createGuard(externalUrl: string): (request: RequestOrigin) => Re
       return { status: 421, error: new UsageError('This host is not served here', { hint: `Use ${externalUrl}.` }) };
     }
     for (const from of origins) {
-      if (from === origin || (from.startsWith('http://') && ours(from.slice('http://'.length)))) continue;
+      if (known.has(from) || (from.startsWith(scheme) && ours(from.slice(scheme.length)))) continue;
       return {
         status: 403,
         error: new ForbiddenError('Pages of this origin may not call the API', { data: { reason: 'origin' } }),
@@ -41,6 +50,13 @@ export function createGuard(externalUrl: string): (request: RequestOrigin) => Re
     }
     return undefined;
   };
+}
+
+/** A host as it may be named, with the port and, where that is the scheme's own, without. */
+function hostsOf(address: string): string[] {
+  const { host, protocol, hostname } = new URL(address);
+  const port = protocol === 'https:' ? 443 : 80;
+  return [host, `${hostname}:${host === hostname ? port : host.slice(hostname.length + 1)}`];
 }
 
 function valuesOf(rawHeaders: readonly string[], name: string): string[] {

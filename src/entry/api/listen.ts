@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { chmodSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { TLSSocket } from 'node:tls';
+import type { TlsPair } from '../../lib/infra/config/tls-files.ts';
 import { type DrainOptions, GracefulServers } from '../../lib/infra/http/graceful-servers.ts';
 import { PortTakenError, PreconditionError, TimeoutError, TooLargeError, UsageError } from '../../lib/shared/errors.ts';
 import { problemContentType, toProblem } from './problem.ts';
@@ -14,6 +17,8 @@ export interface ListenOptions {
   readonly port: number;
   /** Others of our user may listen on the port too (SO_REUSEPORT, socket(7)); the kernel spreads connections over them. */
   readonly shared?: boolean;
+  /** Certificate and key: the port answers by https alone. The socket beside it does not. */
+  readonly tls?: TlsPair;
   /** Path of a unix socket on which this process alone answers, by the same handler. */
   readonly probeSocket?: string;
   /** How long a request may take to arrive in full, in ms. */
@@ -26,9 +31,13 @@ const maxHeaderBytes = 16 * 1024;
 /** Longer than the 60 s after which proxies usually drop their side, so that they never reuse one we just closed. */
 const keepAliveMs = 72_000;
 const checkEveryMs = 500;
+/** Below TLS 1.2 there is none that may be used (RFC 8996). */
+const oldestTls = 'TLSv1.2';
+
 /** The listening sockets of the API, one for each address, answering as one. */
 export class HttpEndpoint {
   readonly #servers = new GracefulServers();
+  readonly #tlsServers: TlsServer[] = [];
   #port = 0;
 
   private constructor() {}
@@ -37,14 +46,12 @@ export class HttpEndpoint {
    * Binds every address of the host to one port, and the socket beside it.
    * @throws PortTakenError when somebody else has the port; PreconditionError when the address can't be bound
    */
-  static async listen(
-    handler: (request: IncomingMessage, response: ServerResponse) => void,
-    options: ListenOptions,
-  ): Promise<HttpEndpoint> {
+  static async listen(handler: Handler, options: ListenOptions): Promise<HttpEndpoint> {
     const endpoint = new HttpEndpoint();
     const bound: Server[] = [];
-    const open = async (listen: (server: Server) => Promise<void>): Promise<void> => {
-      const server = createHttpServer(options, handler);
+    const open = async (listen: (server: Server) => Promise<void>, tls?: TlsPair): Promise<void> => {
+      const server =
+        tls === undefined ? createServer(settings(options), handler) : endpoint.#secure(tls, options, handler);
       endpoint.#servers.add(server);
       server.on('clientError', (error, socket) => endpoint.#onBrokenRequest(error, socket as Socket));
       await listen(server);
@@ -54,7 +61,7 @@ export class HttpEndpoint {
       for (const host of addressesOf(options.host)) {
         await open(async (server) => {
           endpoint.#port = await bind(server, host, endpoint.#port || options.port, options.shared === true);
-        });
+        }, options.tls);
       }
       // Last: whoever is answered there may rely on the port.
       const { probeSocket } = options;
@@ -84,28 +91,38 @@ export class HttpEndpoint {
     return this.#servers.drain(options);
   }
 
+  /** Takes another certificate for the connections to come; those that are open stay as they are. */
+  renew({ cert, key }: TlsPair): void {
+    for (const server of this.#tlsServers) server.setSecureContext({ cert, key, minVersion: oldestTls });
+  }
+
+  #secure(tls: TlsPair, options: ListenOptions, handler: Handler): Server {
+    const server = createTlsServer({ ...settings(options), ...tls, minVersion: oldestTls }, handler);
+    this.#tlsServers.push(server);
+    return server as unknown as Server;
+  }
+
   #onBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
     // In the middle of an answer there is no place for another.
-    if (this.#servers.isAnswering(socket) || error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+    // A client that could not agree on TLS, or spoke without it, reads no answer either.
+    const insecure = socket instanceof TLSSocket && socket.getProtocol() === null;
+    if (insecure || this.#servers.isAnswering(socket) || error.code === 'ECONNRESET' || !socket.writable)
+      socket.destroy();
     else answerBrokenRequest(error.code, socket);
   }
 }
 
-function createHttpServer(
-  options: ListenOptions,
-  handler: (request: IncomingMessage, response: ServerResponse) => void,
-): Server {
-  return createServer(
-    {
-      maxHeaderSize: maxHeaderBytes,
-      requestTimeout: options.requestTimeoutMs ?? 60_000,
-      headersTimeout: options.headersTimeoutMs ?? 10_000,
-      keepAliveTimeout: keepAliveMs,
-      connectionsCheckingInterval: checkEveryMs,
-      noDelay: true,
-    },
-    handler,
-  );
+type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+function settings(options: ListenOptions) {
+  return {
+    maxHeaderSize: maxHeaderBytes,
+    requestTimeout: options.requestTimeoutMs ?? 60_000,
+    headersTimeout: options.headersTimeoutMs ?? 10_000,
+    keepAliveTimeout: keepAliveMs,
+    connectionsCheckingInterval: checkEveryMs,
+    noDelay: true,
+  };
 }
 
 /** Answers what never became a request: too slow, too large, not HTTP. */

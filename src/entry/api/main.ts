@@ -5,6 +5,7 @@ import type { Logger } from '../../lib/infra/logging/logger.ts';
 import { openProcessLog } from '../../lib/infra/process/own-log.ts';
 import { type ErrorCode, PreconditionError, toAppError } from '../../lib/shared/errors.ts';
 import { untilAble } from './able.ts';
+import { Certificate } from './certificate.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { HttpEndpoint } from './listen.ts';
 import { createApi, requestHandler } from './server.ts';
@@ -43,6 +44,12 @@ async function main(log: Logger): Promise<void> {
     version: packageVersion(),
     externalUrl: profile.server.external_url,
     issuer: profile.security.issuer,
+    web: {
+      corsAllowedOrigins: profile.server.cors_allowed_origins,
+      otherAddresses: profile.security.audiences,
+      securityHeaders: profile.server.security_headers,
+    },
+    rateLimiter: context.rateLimiter,
     logger: log,
     verifier: context.identity.verifier,
     mcpServer: (name) => published.get(name),
@@ -59,14 +66,19 @@ async function main(log: Logger): Promise<void> {
   const successor = process.env.SYSTEMPROMPT_SUCCESSOR === 'yes';
   if (successor && missing.length > 0) await untilAble(context.readiness, Number.POSITIVE_INFINITY);
   const probeSocket = process.env.SYSTEMPROMPT_PROBE_SOCKET;
+  const certificate = await Certificate.open(profile.server.https, log);
+  const { host, port } = profile.server;
   const listening = await HttpEndpoint.listen(requestHandler(app, deps), {
-    ...profile.server,
+    host,
+    port,
+    ...(certificate === undefined ? {} : { tls: certificate.pair }),
     // The supervisor says so: it looks after who else listens there.
     shared: process.env.SYSTEMPROMPT_SHARED_PORT === 'yes',
     ...(probeSocket === undefined ? {} : { probeSocket }),
   });
   endpoint = listening;
-  log.info({ host: profile.server.host, port: listening.port, url: profile.server.external_url }, 'Listening');
+  certificate?.follow((pair) => listening.renew(pair));
+  log.info({ host, port: listening.port, url: profile.server.external_url }, 'Listening');
 
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
     if (listening.draining) return;
@@ -76,6 +88,7 @@ async function main(log: Logger): Promise<void> {
     const ending = setTimeout(() => void context.router.close(endMs / 2).catch(fault(log)), drainMs);
     const cut = await listening.drain({ deadlineMs: drainMs + endMs });
     clearTimeout(ending);
+    certificate?.close();
     await app.close();
     await context.close();
     log.info({ cut }, 'Stopped');

@@ -2,16 +2,15 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type AppError, UsageError } from '../../lib/shared/errors.ts';
 import type { ApiDependencies } from './dependencies.ts';
-import { createGuard } from './guard.ts';
+import { createGate } from './gate.ts';
+import { mcpMethods } from './mcp-methods.ts';
 import { problemContentType, toAnswer, toProblem } from './problem.ts';
 
 const requestIdForm = /^[A-Za-z0-9._:-]{8,128}$/;
 const endpointForm = /^\/api\/v1\/mcp\/([a-z][a-z0-9-]{0,49})\/mcp(?:\?|$)/;
-/** What Streamable HTTP uses (MCP 2025-11-25); HEAD is not among it, it would be GET to a server. */
-export const mcpMethods = ['GET', 'POST', 'DELETE'];
 const methods = new Set(mcpMethods);
 
-export type DoorDependencies = Pick<ApiDependencies, 'externalUrl' | 'logger' | 'mcp'>;
+export type DoorDependencies = Pick<ApiDependencies, 'externalUrl' | 'web' | 'logger' | 'mcp'>;
 
 /** A sender's id is kept when it is one, so that its log and ours can be read together. */
 export function requestIdOf(request: IncomingMessage): string {
@@ -25,22 +24,16 @@ export function requestIdOf(request: IncomingMessage): string {
  * and security headers as everywhere else. Gives back false for a request that is not its affair.
  */
 export function createMcpDoor(deps: DoorDependencies): (request: IncomingMessage, response: ServerResponse) => boolean {
-  const guard = createGuard(deps.externalUrl);
-  const security = {
-    'x-content-type-options': 'nosniff',
-    'content-security-policy': "default-src 'none';frame-ancestors 'none'",
-    'referrer-policy': 'no-referrer',
-    ...(deps.externalUrl.startsWith('https:')
-      ? { 'strict-transport-security': 'max-age=31536000; includeSubDomains' }
-      : {}),
-  };
+  const gate = createGate(deps);
   return (request, response) => {
     const server = endpointForm.exec(request.url ?? '')?.[1];
     if (server === undefined) return false;
     const id = requestIdOf(request);
-    const headers = { 'x-request-id': id, ...security };
-    const refusal = guard({ rawHeaders: request.rawHeaders, localPort: request.socket.localPort });
+    const headers = { 'x-request-id': id, ...gate.headers(request) };
+    const refusal = gate.refusal(request);
+    const preflight = refusal === undefined ? gate.preflight(request) : undefined;
     if (refusal !== undefined) sendProblem({ response, id, headers }, refusal.error, refusal.status);
+    else if (preflight !== undefined) response.writeHead(204, { ...headers, ...preflight }).end();
     else if (!methods.has(request.method ?? '')) refuseMethod({ response, id, headers });
     else void handleMcp(deps, { request, response, server, id, headers });
     return true;

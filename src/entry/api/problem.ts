@@ -20,6 +20,7 @@ const answers: Record<ErrorCode, readonly [status: number, title: string]> = {
   UPSTREAM_FAILED: [502, 'The server behind this address failed'],
   AUDIT_UNAVAILABLE: [503, 'The audit is not available, so nothing is done'],
   TOO_LARGE: [413, 'It is too large'],
+  RATE_LIMITED: [429, 'That was too much at once'],
   CONFLICT: [409, 'It conflicts with what is there'],
   TIMEOUT: [504, 'It took too long'],
   PARTIAL: [500, 'Only a part was done'],

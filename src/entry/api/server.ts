@@ -3,10 +3,11 @@ import helmet from '@fastify/helmet';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify';
 import { NotFoundError } from '../../lib/shared/errors.ts';
 import type { ApiDependencies } from './dependencies.ts';
-import { createGuard } from './guard.ts';
+import { createGate } from './gate.ts';
 import { createMcpDoor, requestIdOf } from './mcp-door.ts';
 import { installOpenApi, validateWithZod } from './openapi.ts';
 import { problemContentType, toAnswer, toProblem } from './problem.ts';
+import { countRequests } from './rate-limit.ts';
 import { discoveryRoutes } from './routes/discovery.ts';
 import { healthRoutes } from './routes/health.ts';
 import { mcpRoutes } from './routes/mcp.ts';
@@ -41,26 +42,36 @@ export async function createApi(deps: ApiDependencies): Promise<FastifyInstance>
     return503OnClosing: false,
     frameworkErrors: (thrown, request, reply) => sendProblem(thrown, request, reply as FastifyReply),
   });
-  const guard = createGuard(deps.externalUrl);
+  const gate = createGate(deps);
 
   // On the raw answer, so that those of the MCP router carry it too.
   app.addHook('onRequest', async (request, reply) => {
     reply.raw.setHeader('x-request-id', request.id);
     request.raw.headers['x-request-id'] = request.id;
+    for (const [name, value] of Object.entries(gate.headers(request.raw))) reply.raw.setHeader(name, value);
   });
-  await app.register(helmet, {
-    // Nothing that is served here is a page.
-    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
-    strictTransportSecurity: deps.externalUrl.startsWith('https:'),
-    referrerPolicy: { policy: 'no-referrer' },
-  });
+  // Those of its headers that the profile has no say in: the others are the gate's.
+  if (deps.web.securityHeaders.enabled) {
+    await app.register(helmet, {
+      contentSecurityPolicy: false,
+      strictTransportSecurity: false,
+      referrerPolicy: false,
+      xFrameOptions: false,
+      xContentTypeOptions: false,
+    });
+  }
   app.addHook('onRequest', async (request, reply) => {
     if (probes.has(request.routeOptions.url ?? '')) return;
-    const refusal = guard({ rawHeaders: request.raw.rawHeaders, localPort: request.socket.localPort });
-    if (refusal === undefined) return;
-    sendProblem(refusal.error, request, reply, refusal.status);
-    return reply;
+    const refusal = gate.refusal(request.raw);
+    if (refusal !== undefined) {
+      sendProblem(refusal.error, request, reply, refusal.status);
+      return reply;
+    }
+    const preflight = gate.preflight(request.raw);
+    if (preflight === undefined) return;
+    return reply.code(204).headers(preflight).send();
   });
+  countRequests(app, deps);
 
   app.setValidatorCompiler(validateWithZod);
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));

@@ -17,6 +17,7 @@ export const exitCodes: Readonly<Record<ErrorCode, number>> = {
   UPSTREAM_UNAVAILABLE: 1,
   UPSTREAM_FAILED: 1,
   TOO_LARGE: 1,
+  RATE_LIMITED: 1,
   CONFLICT: 1,
   INTERNAL: 1,
   TIMEOUT: 7,

@@ -9,6 +9,7 @@ import type { Logger } from '../infra/logging/logger.ts';
 import { PreconditionError } from '../shared/errors.ts';
 import { loadServices } from './config/load-services.ts';
 import { type Identity, openIdentity } from './identity.ts';
+import { RateLimiter } from './rate-limits.ts';
 import { openMcpGateway } from './router/open.ts';
 import { type RegistryServer, registryView } from './router/registry-view.ts';
 import type { McpRouter } from './router/router.ts';
@@ -22,6 +23,8 @@ export interface ApiContext {
   readonly identity: Identity;
   readonly servers: readonly McpServerConfig[];
   readonly router: McpRouter;
+  /** Absent when the profile has requests not counted. */
+  readonly rateLimiter: RateLimiter | undefined;
   readonly serviceEvents: ServiceEventFeed;
   registry(details: boolean): RegistryServer[];
   /** What must hold before requests are taken; each throws when it does not. */
@@ -67,6 +70,7 @@ export async function openApiContext(
   log: Logger,
 ): Promise<ApiContext> {
   const { instance, profile, secrets, servers } = configuration;
+  const rateLimiter = profile.rate_limits.enabled ? new RateLimiter(profile.rate_limits, profile.server) : undefined;
   const closers: (() => Promise<void>)[] = [];
   const close = async () => {
     while (closers.length > 0) await closers.pop()?.();
@@ -96,6 +100,7 @@ export async function openApiContext(
       identityRoot: await secrets.require('identity.root'),
       apiInstance,
       limits: profile.limits,
+      rateLimiter,
       log,
     });
     closers.push(() => gateway.close(0));
@@ -103,6 +108,7 @@ export async function openApiContext(
       identity,
       servers,
       router: gateway.router,
+      rateLimiter,
       serviceEvents,
       registry: (details) => registryView({ servers, externalUrl: profile.server.external_url, directory }, details),
       readiness: {

@@ -47,7 +47,11 @@ export async function openIdentity(deps: {
   readonly secrets: Pick<SecretStore, 'seal' | 'open'>;
   readonly profile: {
     readonly server: { readonly external_url: string };
-    readonly security: { readonly issuer: string; readonly access_token_ttl_seconds: number };
+    readonly security: {
+      readonly issuer: string;
+      readonly access_token_ttl_seconds: number;
+      readonly audiences?: readonly string[];
+    };
   };
 }): Promise<Identity> {
   const { database, profile } = deps;
@@ -55,7 +59,13 @@ export async function openIdentity(deps: {
   const { issuer } = profile.security;
   const keys = new KeyService({ database, sealer: deps.secrets, maxTokenTtlSeconds: maxTtlSeconds });
   await keys.ensureKey();
-  const verifier = await TokenVerifier.open({ database, keys, issuer, maxTtlSeconds });
+  const verifier = await TokenVerifier.open({
+    database,
+    keys,
+    issuer,
+    maxTtlSeconds,
+    addresses: [profile.server.external_url, ...(profile.security.audiences ?? [])],
+  });
   return {
     addresses: { externalUrl: profile.server.external_url, issuer },
     users: new UserService(database),

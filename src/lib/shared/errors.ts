@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'UPSTREAM_FAILED'
   | 'AUDIT_UNAVAILABLE'
   | 'TOO_LARGE'
+  | 'RATE_LIMITED'
   | 'CONFLICT'
   | 'TIMEOUT'
   | 'PARTIAL'
@@ -93,6 +94,10 @@ export class AuditUnavailableError extends AppError {
 }
 export class TooLargeError extends AppError {
   readonly code = 'TOO_LARGE';
+}
+/** A caller asks more than its share; `data.retry_after_seconds` says when to come back. */
+export class RateLimitedError extends AppError {
+  readonly code = 'RATE_LIMITED';
 }
 export class ConflictError extends AppError {
   readonly code = 'CONFLICT';

@@ -26,6 +26,7 @@ const classes: Readonly<Record<Exclude<errors.ErrorCode, 'CONFIG_INVALID'>, Cons
   UPSTREAM_FAILED: errors.UpstreamFailedError,
   AUDIT_UNAVAILABLE: errors.AuditUnavailableError,
   TOO_LARGE: errors.TooLargeError,
+  RATE_LIMITED: errors.RateLimitedError,
   CONFLICT: errors.ConflictError,
   TIMEOUT: errors.TimeoutError,
   PARTIAL: errors.PartialError,

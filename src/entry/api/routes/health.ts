@@ -59,7 +59,7 @@ export function healthRoutes(deps: ApiDependencies): FastifyPluginAsync {
 
     app.get(
       '/healthz',
-      { schema: { summary: 'Liveness', response: { 200: healthSchema } } },
+      { config: { rateGroup: 'none' }, schema: { summary: 'Liveness', response: { 200: healthSchema } } },
       async (request, reply) => {
         reply.header('cache-control', 'no-store');
         return {
@@ -74,7 +74,8 @@ export function healthRoutes(deps: ApiDependencies): FastifyPluginAsync {
     );
 
     const answers = { 200: readinessSchema, 503: readinessSchema };
-    app.get('/readyz', { schema: { summary: 'Readiness', response: answers } }, async (request, reply) => {
+    const options = { config: { rateGroup: 'none' as const }, schema: { summary: 'Readiness', response: answers } };
+    app.get('/readyz', options, async (request, reply) => {
       const reasons = await unmet(deps, (check, error) => request.log.warn({ err: error, check }, 'Not ready'));
       return reply
         .header('cache-control', 'no-store')

@@ -1,7 +1,8 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { z } from 'zod';
 import type { ApiDependencies } from '../dependencies.ts';
-import { handleMcp, mcpMethods, refuseMethod } from '../mcp-door.ts';
+import { handleMcp, refuseMethod } from '../mcp-door.ts';
+import { mcpMethods } from '../mcp-methods.ts';
 import { problemSchema } from '../openapi.ts';
 
 const url = '/api/v1/mcp/:server/mcp';
@@ -18,6 +19,8 @@ export function mcpRoutes(deps: ApiDependencies): FastifyPluginAsync {
     app.route({
       method: mcpMethods,
       url,
+      // The router counts.
+      config: { rateGroup: 'none' },
       // HEAD would be GET to the router.
       exposeHeadRoute: false,
       schema: {

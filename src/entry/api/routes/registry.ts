@@ -28,6 +28,7 @@ export function registryRoutes(deps: ApiDependencies): FastifyPluginAsync {
     app.get(
       '/api/v1/mcp/registry',
       {
+        config: { rateGroup: 'mcp_registry' },
         schema: {
           summary: 'The MCP servers of this instance',
           description:

@@ -33,6 +33,7 @@ export function serviceRoutes(deps: ApiDependencies): FastifyPluginAsync {
     app.get(
       '/api/v1/services/events',
       {
+        config: { rateGroup: 'stream' },
         exposeHeadRoute: false,
         schema: {
           summary: 'Changes of state of the services, live',

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Logger } from '../../infra/logging/logger.ts';
-import { toAppError, UsageError } from '../../shared/errors.ts';
+import { type AppError, toAppError, UsageError } from '../../shared/errors.ts';
 import type { ExecutionId } from '../../shared/ids.ts';
 import { Cancellation, type ToolCall } from '../executor/call.ts';
 import { type Executed, ExecutionError, type Executor } from '../executor/executor.ts';
@@ -64,6 +64,16 @@ export class Calls {
       const protocol = thrown instanceof ExecutionError && thrown.error === error;
       if (!protocol) this.#giveError(exchange, message.id, thrown);
       else refuse(exchange, { ...malformedAnswer(message), executionId: thrown.executionId });
+    }
+  }
+
+  /** A call that is well formed and will not be made: the attempt is recorded first. */
+  async refused(exchange: Exchange, message: CallMessage, error: AppError): Promise<void> {
+    const call = toolCall(exchange, message.tool, message.input, new Cancellation());
+    try {
+      await this.#deps.executor.reject(call, error, 'refused');
+    } catch (thrown) {
+      this.#giveError(exchange, message.id, thrown);
     }
   }
 

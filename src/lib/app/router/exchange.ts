@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Claims, ProtectedResource } from '../../domain/auth/index.ts';
 import type { McpServerConfig } from '../../domain/mcp/index.ts';
+import type { RateLimitedError } from '../../shared/errors.ts';
 
 /** One configured server, as requests reach it. */
 export interface Route {
@@ -16,6 +17,8 @@ export interface Exchange {
   readonly claims: Claims;
   /** What every answer gets. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Why the request is one too many, if it is: an attempt at a call is recorded before it is refused. */
+  readonly tooMany?: RateLimitedError | undefined;
   /** By `performance.now()`. */
   readonly arrivedAt: number;
 }

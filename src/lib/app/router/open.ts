@@ -6,6 +6,7 @@ import type { Logger } from '../../infra/logging/logger.ts';
 import { PreconditionError } from '../../shared/errors.ts';
 import { Executor } from '../executor/executor.ts';
 import { type Identity, instanceAudience } from '../identity.ts';
+import type { RateLimiter } from '../rate-limits.ts';
 import { Delegation } from './delegation.ts';
 import { createMcpRouter, type McpRouter } from './router.ts';
 import type { Directory } from './upstreams.ts';
@@ -22,6 +23,8 @@ export interface McpGatewayOptions {
   readonly apiInstance: string;
   /** `limits` of the profile. */
   readonly limits: { readonly body_bytes: number; readonly call_timeout_ms: number; readonly body_timeout_ms?: number };
+  /** Counts the requests of each caller; absent when they are not counted. */
+  readonly rateLimiter?: RateLimiter | undefined;
   readonly log: Logger;
 }
 
@@ -55,6 +58,7 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
     identityRoot,
     delegation: new Delegation(identity.issuer, instanceAudience(identity.addresses.externalUrl)),
     log,
+    rateLimiter: options.rateLimiter,
     limits: {
       bodyBytes: limits.body_bytes,
       callTimeoutMs: limits.call_timeout_ms,

@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { authenticate, type TokenVerifier } from '../../domain/auth/index.ts';
+import { authenticate, type Claims, type TokenVerifier } from '../../domain/auth/index.ts';
 import type { McpServerConfig } from '../../domain/mcp/index.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
 import { toAppError } from '../../shared/errors.ts';
 import type { Executor } from '../executor/executor.ts';
 import { mcpAudience, resourceMetadataUrl, signInServer, unknownServer } from '../identity.ts';
+import type { RateLimiter } from '../rate-limits.ts';
 import { readBody } from './body.ts';
 import { Calls, malformedAnswer } from './calls.ts';
 import type { Delegation } from './delegation.ts';
@@ -28,6 +29,8 @@ export interface McpRouterDeps {
   /** Tokens for servers with `delegate: true`. */
   readonly delegation: Pick<Delegation, 'token'>;
   readonly log: Logger;
+  /** Counts requests; without it as many as come are taken. */
+  readonly rateLimiter?: RateLimiter | undefined;
   readonly limits: {
     /** Largest request and largest answer of a call, in bytes. */
     readonly bodyBytes: number;
@@ -68,10 +71,12 @@ class Router implements McpRouter {
   readonly #upstreams: Upstreams;
   readonly #calls: Calls;
   readonly #relays: Relays;
+  readonly #rateLimiter: RateLimiter | undefined;
 
   constructor(deps: McpRouterDeps) {
     const { limits, executor, log } = deps;
     this.#verifier = deps.verifier;
+    this.#rateLimiter = deps.rateLimiter;
     this.#bodyLimits = { bytes: limits.bodyBytes, timeoutMs: limits.bodyTimeoutMs ?? 30_000 };
     const upstreams = new Upstreams(deps.directory, deps.identityRoot);
     const passage = new Passage(new SessionBinding(deps.identityRoot), deps.delegation);
@@ -95,15 +100,22 @@ class Router implements McpRouter {
     const arrivedAt = performance.now();
     const route = this.#routes.get(serverName);
     if (route === undefined) throw unknownServer(serverName);
-    let exchange: Exchange;
+    let claims: Claims;
     try {
-      const claims = await authenticate(this.#verifier, req, route.resource.audience);
-      exchange = { req, res, route, claims, headers, arrivedAt };
+      claims = await authenticate(this.#verifier, req, route.resource.audience);
     } catch (error) {
-      refuse({ req, res, route, headers }, { error: toAppError(error) });
+      const counted = this.#rateLimiter?.count('mcp', { request: req });
+      const all = counted === undefined ? headers : { ...headers, ...counted.headers };
+      refuse({ req, res, route, headers: all }, { error: counted?.error ?? toAppError(error) });
       return;
     }
+    const counted = this.#rateLimiter?.count('mcp', { user: claims.sub, scopes: claims.scopes });
+    const exchange: Exchange =
+      counted === undefined
+        ? { req, res, route, claims, headers, arrivedAt }
+        : { req, res, route, claims, headers: { ...headers, ...counted.headers }, tooMany: counted.error, arrivedAt };
     if (req.method === 'POST') await this.#post(exchange);
+    else if (exchange.tooMany !== undefined) refuse(exchange, { error: exchange.tooMany });
     else if (req.method === 'GET' || req.method === 'DELETE') await this.#relays.handle(exchange, null, null);
     else refuse(exchange, methodNotAllowed);
   }
@@ -133,6 +145,11 @@ class Router implements McpRouter {
     }
     const parsed = parseMessage(body);
     const message = mismatch(req, parsed) ?? parsed;
+    const { tooMany } = exchange;
+    if (tooMany !== undefined) {
+      if (message.kind === 'call') return this.#calls.refused(exchange, message, tooMany);
+      return refuse(exchange, { error: tooMany, ...('id' in message ? { id: message.id } : {}) });
+    }
     switch (message.kind) {
       case 'call':
         return this.#calls.handle(exchange, message, body);

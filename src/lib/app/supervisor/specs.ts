@@ -172,8 +172,10 @@ function mcpSpec(
         file: process.execPath,
         args: [main],
         env: {
+          NODE_ENV: nodeEnvironment(profile.runtime.environment),
           ...pick(env, [...handedOn, ...server.inheritedEnv]),
           ...Object.fromEntries(declared),
+          SYSTEMPROMPT_ENVIRONMENT: profile.runtime.environment,
           MCP_SERVICE_ID: server.name,
           MCP_PORT: String(port),
           DATABASE_URL: await mcpConnectionUrl(instance, profile, secrets, server.name),
@@ -191,6 +193,11 @@ function mcpSpec(
     readyTimeoutMs: startMs,
     rotatesItsLog: true,
   };
+}
+
+/** By the convention that programs for Node know three values of. */
+function nodeEnvironment(environment: Profile['runtime']['environment']): string {
+  return environment === 'staging' ? 'production' : environment;
 }
 
 /** The variables whose values come from the secret store: the server keeps them out of its log. */

@@ -26,14 +26,19 @@ interface CacheEntry {
 export class TokenVerifier {
   readonly #issuer: string;
   readonly #maxTtlSeconds: number;
+  readonly #addresses: readonly string[];
   readonly #trust: TrustState;
   /** In order of last use. */
   readonly #cache = new Map<string, CacheEntry>();
 
-  private constructor(trust: TrustState, issuer: string, maxTtlSeconds: number) {
+  private constructor(
+    trust: TrustState,
+    options: { readonly issuer: string; readonly maxTtlSeconds: number; readonly addresses?: readonly string[] },
+  ) {
     this.#trust = trust;
-    this.#issuer = issuer;
-    this.#maxTtlSeconds = maxTtlSeconds;
+    this.#issuer = options.issuer;
+    this.#maxTtlSeconds = options.maxTtlSeconds;
+    this.#addresses = options.addresses ?? [];
     // What a removed key signed must not live on in memory.
     trust.onKeysChanged(() => this.#cache.clear());
   }
@@ -44,9 +49,11 @@ export class TokenVerifier {
     readonly keys: KeyService;
     readonly issuer: string;
     readonly maxTtlSeconds: number;
+    /** Of the instance, the published one first: what is bound to one of the others is good for that one too. */
+    readonly addresses?: readonly string[];
   }): Promise<TokenVerifier> {
     const trust = await TrustState.open(deps.database, deps.keys.overlapSeconds);
-    return new TokenVerifier(trust, deps.issuer, deps.maxTtlSeconds);
+    return new TokenVerifier(trust, deps);
   }
 
   /** The public keys that tokens are verified with, from memory. */
@@ -68,7 +75,7 @@ export class TokenVerifier {
     if (token.length > maxTokenLength) throw refuse('malformed');
     const digest = hash('sha256', token, 'base64');
     const claims = this.#recall(digest) ?? (await this.#check(token, digest));
-    if (claims.aud !== audience) throw refuse('audience');
+    if (claims.aud !== audience && !this.#isOtherName(claims.aud, audience)) throw refuse('audience');
     if (this.#trust.isRevoked(claims.sid)) throw refuse('revoked');
     return claims;
   }
@@ -76,6 +83,13 @@ export class TokenVerifier {
   async close(): Promise<void> {
     this.#cache.clear();
     await this.#trust.close();
+  }
+
+  /** Whether two audiences are one resource, by two of the addresses of the instance. */
+  #isOtherName(given: string, audience: string): boolean {
+    const [own, ...others] = this.#addresses;
+    if (own === undefined || !audience.startsWith(`${own}/`)) return false;
+    return others.some((other) => given === `${other}${audience.slice(own.length)}`);
   }
 
   #recall(digest: string): Claims | undefined {

@@ -1,41 +1,9 @@
 import { z } from 'zod';
 import { serviceLimitsSchema } from './limits-schema.ts';
+import { httpOrigin, plainName, plainNameMessage, portRange } from './profile-fields.ts';
+import { rateLimitsSection } from './profile-rate-limits.ts';
+import { serverSection } from './profile-server.ts';
 import { secretReference } from './secret-reference.ts';
-
-const port = z.int().min(1).max(65_535);
-const listeningPort = z.int().min(1024).max(65_535);
-
-function portRange(low: number, high: number, what: string) {
-  return z
-    .tuple([listeningPort, listeningPort])
-    .refine(([from, to]) => from <= to, {
-      error: 'must begin with the lower port',
-      params: { hint: `write it as [${low}, ${high}]` },
-    })
-    .default([low, high])
-    .describe(`First and last port that ${what} may listen on, both included.`);
-}
-
-function httpOrigin(what: string) {
-  return (
-    z
-      .string()
-      .refine(isHttpBase, {
-        error: 'must be an http or https address without path, query, user or trailing slash',
-        params: { hint: 'write it as https://host or http://host:port' },
-      })
-      .optional()
-      .describe(what)
-      // For editors: a refinement says nothing in JSON Schema.
-      .meta({ pattern: '^https?://[^/?#@\\s]+$' })
-  );
-}
-
-function isHttpBase(value: string): boolean {
-  if (!URL.canParse(value)) return false;
-  const url = new URL(value);
-  return (url.protocol === 'http:' || url.protocol === 'https:') && url.origin === value;
-}
 
 function isDatabaseUrl(value: string): boolean {
   if (secretReference(value) !== undefined) return true;
@@ -43,24 +11,6 @@ function isDatabaseUrl(value: string): boolean {
   const { protocol, pathname } = new URL(value);
   return (protocol === 'postgres:' || protocol === 'postgresql:') && pathname.length > 1;
 }
-
-const server = z
-  .strictObject({
-    host: z
-      .string()
-      .regex(/^[A-Za-z0-9.:_-]{1,253}$/, 'must be a host name or an IP address')
-      .default('localhost')
-      .describe(
-        'Name or address that the API listens on. `localhost` means 127.0.0.1 and ::1; `0.0.0.0` every interface.',
-      ),
-    port: port.default(8080).describe('TCP port of the API.'),
-    external_url: httpOrigin(
-      'The address under which clients reach the API; tokens are bound to it. Default: `http://localhost:<port>`.',
-    ),
-    workers: z.int().min(1).max(64).default(1).describe('How many API processes run side by side.'),
-  })
-  .prefault({})
-  .describe('The API server.');
 
 const database = z
   .strictObject({
@@ -81,13 +31,22 @@ const database = z
 
 const security = z
   .strictObject({
-    issuer: httpOrigin('The `iss` of the tokens that are issued. Default: `server.external_url`.'),
+    issuer: httpOrigin()
+      .optional()
+      .describe('The `iss` of the tokens that are issued. Default: `server.external_url`.'),
     access_token_ttl_seconds: z
       .int()
       .min(60)
       .max(86_400)
       .default(3600)
       .describe('How long an access token lives at most, in seconds.'),
+    audiences: z
+      .array(httpOrigin())
+      .max(20)
+      .default([])
+      .describe(
+        'Further addresses of the instance, beside `server.external_url`: requests may name them as their host, and tokens that are bound to them are accepted.',
+      ),
   })
   .prefault({})
   .describe('Tokens.');
@@ -128,8 +87,16 @@ const ownServices = z
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 
+const ENVIRONMENTS = ['development', 'test', 'staging', 'production'] as const;
+
 const runtime = z
   .strictObject({
+    environment: z
+      .enum(ENVIRONMENTS)
+      .optional()
+      .describe(
+        'What this is run for. MCP servers get it as SYSTEMPROMPT_ENVIRONMENT and as NODE_ENV (`production` for `staging`), and `rate_limits.enabled` follows it. Default: `development`; `production` with `target: cloud`.',
+      ),
     log_level: z.enum(LOG_LEVELS).default('info').describe('The least severe log line that is written.'),
   })
   .prefault({})
@@ -158,19 +125,33 @@ export const profileFileSchema = z
   .strictObject({
     name: z
       .string()
-      .regex(/^[a-z0-9][a-z0-9-]{0,49}$/, 'must have lower-case letters, digits and dashes only, at most 50')
+      .regex(plainName, plainNameMessage)
       .optional()
       .describe('Name of the profile, the same as its folder. Default: that name.'),
+    display_name: z
+      .string()
+      .trim()
+      .min(1)
+      .max(100)
+      .optional()
+      .describe('How `cloud profile list` and `show` call it. Default: its name.'),
+    target: z
+      .enum(['local', 'cloud'])
+      .default('local')
+      .describe(
+        'Where the system of this profile runs: on a machine of yours, or in a container that others reach. `cloud` needs `server.external_url`, and listens on every interface and is `production` unless told otherwise.',
+      ),
     tenant: z
       .string()
-      .regex(/^[a-z0-9][a-z0-9-]{0,49}$/, 'must have lower-case letters, digits and dashes only, at most 50')
+      .regex(plainName, plainNameMessage)
       .default('local')
       .describe('The tenant whose data, secrets and database these settings are for; on a line of its own.'),
-    server,
+    server: serverSection,
     database,
     security,
     ports,
     limits,
+    rate_limits: rateLimitsSection,
     services: ownServices,
     runtime,
     logging,

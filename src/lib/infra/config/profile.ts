@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import {
   ConfigInvalidError,
   type ConfigIssue,
@@ -14,11 +14,22 @@ import type { ProfileFile } from './profile-schema.ts';
 // zod and yaml are imported when a profile is read, not before: the command line starts without them.
 
 /** The settings of one environment, complete: what the file leaves out has its default. */
-export interface Profile extends Omit<ProfileFile, 'name' | 'server' | 'database' | 'security'> {
+export interface Profile
+  extends Omit<ProfileFile, 'name' | 'display_name' | 'server' | 'database' | 'security' | 'runtime' | 'rate_limits'> {
   readonly name: string;
-  readonly server: Omit<ProfileFile['server'], 'external_url'> & { readonly external_url: string };
+  readonly display_name: string;
+  readonly server: Omit<ProfileFile['server'], 'external_url' | 'host' | 'https'> & {
+    readonly external_url: string;
+    readonly host: string;
+    /** Paths are absolute; empty without https. */
+    readonly https: { readonly certificate?: string; readonly key?: string };
+  };
   readonly database: { readonly url?: string };
   readonly security: Omit<ProfileFile['security'], 'issuer'> & { readonly issuer: string };
+  readonly runtime: ProfileFile['runtime'] & {
+    readonly environment: NonNullable<ProfileFile['runtime']['environment']>;
+  };
+  readonly rate_limits: ProfileFile['rate_limits'] & { readonly enabled: boolean };
 }
 
 /** Where the profile of that name is kept. */
@@ -66,10 +77,14 @@ export async function loadProfile(
   const parsed = await parseYamlFile(profileFile(instance, name), profileFileSchema);
   if ('issues' in parsed) throw new ConfigInvalidError(parsed.issues);
   const portOverride = portFromEnvironment(env);
-  const issues = crossChecks(parsed.value, name, parsed.issue);
-  issues.push(...tenantCheck(parsed.value, tenantOfProfile(instance.projectDir, name), parsed.issue));
+  const profile = complete(parsed.value, name, dirname(profileFile(instance, name)), portOverride);
+  const issues = [
+    ...crossChecks(parsed.value, name, parsed.issue),
+    ...tenantCheck(parsed.value, tenantOfProfile(instance.projectDir, name), parsed.issue),
+    ...(await tlsIssues(profile, parsed.issue)),
+  ];
   if (issues.length > 0) throw new ConfigInvalidError(issues);
-  return complete(parsed.value, name, portOverride);
+  return profile;
 }
 
 /** The profiles of an instance, sorted. */
@@ -85,20 +100,37 @@ export async function profileNames(instance: Pick<Instance, 'projectDir'>): Prom
     .sort();
 }
 
-function complete(file: ProfileFile, name: string, portOverride: number | undefined): Profile {
+function complete(file: ProfileFile, name: string, folder: string, portOverride: number | undefined): Profile {
+  const cloud = file.target === 'cloud';
   const port = portOverride ?? file.server.port;
-  const externalUrl = file.server.external_url ?? `http://localhost:${port}`;
+  const { certificate, key } = file.server.https;
+  const https =
+    certificate === undefined || key === undefined
+      ? {}
+      : { certificate: resolve(folder, certificate), key: resolve(folder, key) };
+  const externalUrl = file.server.external_url ?? `${certificate === undefined ? 'http' : 'https'}://localhost:${port}`;
+  const environment = file.runtime.environment ?? (cloud ? 'production' : 'development');
+  const counted = environment === 'staging' || environment === 'production';
   const { url } = file.database;
   return {
     name,
+    display_name: file.display_name ?? name,
+    target: file.target,
     tenant: file.tenant,
-    server: { ...file.server, port, external_url: externalUrl },
+    server: {
+      ...file.server,
+      host: file.server.host ?? (cloud ? '0.0.0.0' : 'localhost'),
+      port,
+      external_url: externalUrl,
+      https,
+    },
     database: url === undefined ? {} : { url },
     security: { ...file.security, issuer: file.security.issuer ?? externalUrl },
     ports: file.ports,
     limits: file.limits,
+    rate_limits: { ...file.rate_limits, enabled: file.rate_limits.enabled ?? counted },
     services: file.services,
-    runtime: file.runtime,
+    runtime: { ...file.runtime, environment },
     logging: file.logging,
   };
 }
@@ -116,12 +148,34 @@ function portFromEnvironment(env: NodeJS.ProcessEnv): number | undefined {
 
 type MakeIssue = (path: (string | number)[], message: string, hint?: string) => ConfigIssue;
 
+/** A certificate that can't be used is found before anything starts. */
+async function tlsIssues(profile: Profile, issue: MakeIssue): Promise<ConfigIssue[]> {
+  const { certificate, key } = profile.server.https;
+  if (certificate === undefined || key === undefined) return [];
+  const { readTlsFiles } = await import('./tls-files.ts');
+  const read = await readTlsFiles({ certificate, key });
+  return 'faults' in read
+    ? read.faults.map(({ field, message, hint }) => issue(['server', 'https', field], message, hint))
+    : [];
+}
+
 function crossChecks(file: ProfileFile, name: string, issue: MakeIssue): ConfigIssue[] {
   const issues: ConfigIssue[] = [];
   if (file.name !== undefined && file.name !== name) {
     issues.push(
       issue(['name'], `\`name\` differs from the profile's folder \`${name}\``, `write ${name}, or leave it out`),
     );
+  }
+  const { https, external_url: externalUrl } = file.server;
+  for (const [given, missing] of [['certificate', 'key'] as const, ['key', 'certificate'] as const]) {
+    if (https[given] === undefined || https[missing] !== undefined) continue;
+    issues.push(
+      issue(['server', 'https', given], `\`server.https.${missing}\` is missing`, 'name both files, or none'),
+    );
+  }
+  if (file.target === 'cloud' && externalUrl === undefined) {
+    const hint = 'write the address that clients use, such as https://prompt.example.com';
+    issues.push(issue(['target'], '`server.external_url` is missing, which `target: cloud` needs', hint));
   }
   const { mcp, agents } = file.ports;
   if (mcp[0] <= agents[1] && agents[0] <= mcp[1]) {

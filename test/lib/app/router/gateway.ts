@@ -5,6 +5,7 @@ import { createServer, type IncomingHttpHeaders, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { mcpAudience } from '../../../../src/lib/app/identity.ts';
+import type { RateLimiter } from '../../../../src/lib/app/rate-limits.ts';
 import { openMcpGateway } from '../../../../src/lib/app/router/index.ts';
 import type { McpGatewayOptions } from '../../../../src/lib/app/router/open.ts';
 import type { ServiceEndpoint } from '../../../../src/lib/app/supervisor/directory.ts';
@@ -85,7 +86,11 @@ export type TestGateway = Awaited<ReturnType<typeof openTestGateway>>;
 
 /** The router in this process over real PostgreSQL, real tokens and a backend program of its own. */
 export async function openTestGateway(
-  options: { servers?: readonly McpServerConfig[]; limits?: Partial<McpGatewayOptions['limits']> } = {},
+  options: {
+    servers?: readonly McpServerConfig[];
+    limits?: Partial<McpGatewayOptions['limits']>;
+    rateLimiter?: RateLimiter;
+  } = {},
 ) {
   const test: TestIdentity = await openTestIdentity();
   const backend = runFixture('mcp/backend.mjs', []);
@@ -113,6 +118,7 @@ export async function openTestGateway(
     identityRoot,
     apiInstance,
     limits: { body_bytes: 10 * 1024 * 1024, call_timeout_ms: 5_000, ...options.limits },
+    rateLimiter: options.rateLimiter,
     log: createLogger({ service: 'api', level: 'trace', destination: logFile }),
   });
   const unhandled: unknown[] = [];

@@ -24,16 +24,80 @@ describe('loadProfile', () => {
   it('completes an empty profile with the defaults', async () => {
     expect(await load('{}')).toEqual({
       name: 'local',
+      display_name: 'local',
+      target: 'local',
       tenant: 'local',
-      server: { host: 'localhost', port: 8080, external_url: 'http://localhost:8080', workers: 1 },
+      server: {
+        host: 'localhost',
+        port: 8080,
+        external_url: 'http://localhost:8080',
+        workers: 1,
+        cors_allowed_origins: [],
+        https: {},
+        trusted_proxies: [],
+        security_headers: {
+          enabled: true,
+          content_security_policy: "default-src 'none';frame-ancestors 'none'",
+          frame_options: 'DENY',
+          referrer_policy: 'no-referrer',
+          permissions_policy: 'camera=(), microphone=(), geolocation=()',
+          hsts_max_age_seconds: 31_536_000,
+          hsts_include_subdomains: true,
+          hsts_preload: false,
+        },
+      },
       database: {},
-      security: { issuer: 'http://localhost:8080', access_token_ttl_seconds: 3600 },
+      security: { issuer: 'http://localhost:8080', access_token_ttl_seconds: 3600, audiences: [] },
       ports: { mcp: [5000, 5999], agents: [9000, 9999] },
       limits: { body_bytes: 10 * 1024 * 1024, call_timeout_ms: 120_000 },
+      rate_limits: {
+        enabled: false,
+        oauth_public_per_second: 10,
+        mcp_registry_per_second: 50,
+        mcp_per_second: 200,
+        stream_per_second: 100,
+        burst_multiplier: 3,
+        tier_multipliers: { admin: 10, user: 1, service: 5, a2a: 5, mcp: 5, anon: 0.5 },
+      },
       logging: { max_file_mb: 10, max_files: 5 },
-      runtime: { log_level: 'info' },
+      runtime: { log_level: 'info', environment: 'development' },
       services: { api: { limits: {} }, database: { limits: {} } },
     });
+  });
+
+  it('lets what it is run for decide whether requests are counted', async () => {
+    for (const [environment, counted] of [
+      ['test', false],
+      ['staging', true],
+      ['production', true],
+    ] as const) {
+      expect((await load(`runtime: {environment: ${environment}}`)).rate_limits.enabled).toBe(counted);
+    }
+    const told = await load('runtime: {environment: production}\nrate_limits: {enabled: false}');
+    expect(told.rate_limits.enabled).toBe(false);
+  });
+
+  it('takes a profile for the cloud for one that others reach', async () => {
+    const { server, runtime, rate_limits } = await load('target: cloud\nserver: {external_url: "https://a.example"}');
+    expect([server.host, runtime.environment, rate_limits.enabled]).toEqual(['0.0.0.0', 'production', true]);
+    expect(await issuesOf('target: cloud')).toEqual([
+      '1:9 `server.external_url` is missing, which `target: cloud` needs',
+    ]);
+  });
+
+  it.each([
+    ['server: {cors_allowed_origins: ["*"]}', '1:33'],
+    ['server: {cors_allowed_origins: ["https://a.example/"]}', '1:33'],
+    ['server: {trusted_proxies: [10.0.0.0/33]}', '1:28'],
+    ['server: {trusted_proxies: [proxy]}', '1:28'],
+    ['server: {security_headers: {permissions_policy: "a\\nb"}}', '1:49'],
+    ['rate_limits: {mcp_per_second: 0}', '1:31'],
+    ['rate_limits: {burst_multiplier: 0.5}', '1:33'],
+    ['tenant: Acme', '1:9'],
+    ['display_name: ""', '1:15'],
+  ])('refuses %s', async (text, place) => {
+    const [issue] = await issuesOf(text);
+    expect(issue?.split(' ')[0]).toBe(place);
   });
 
   it('reads what a fresh instance has', async () => {
