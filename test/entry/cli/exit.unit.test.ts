@@ -21,6 +21,7 @@ describe('exit codes', () => {
       UPSTREAM_UNAVAILABLE: 1,
       UPSTREAM_FAILED: 1,
       TOO_LARGE: 1,
+      RATE_LIMITED: 1,
       CONFLICT: 1,
       INTERNAL: 1,
       TIMEOUT: 7,

@@ -2,9 +2,6 @@ import { z } from 'zod';
 
 // Kinds of values that several sections of the profile have.
 
-/** Names of profiles and of tenants: they are folders, and words on a command line. */
-export const plainName = /^[a-z0-9][a-z0-9-]{0,49}$/;
-
 export const plainNameMessage = 'must have lower-case letters, digits and dashes only, at most 50';
 
 const listeningPort = z.int().min(1024).max(65_535);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { profileNameForm } from './active-profile.ts';
 import { serviceLimitsSchema } from './limits-schema.ts';
-import { httpOrigin, plainName, plainNameMessage, portRange } from './profile-fields.ts';
+import { httpOrigin, plainNameMessage, portRange } from './profile-fields.ts';
 import { rateLimitsSection } from './profile-rate-limits.ts';
 import { serverSection } from './profile-server.ts';
 import { secretReference } from './secret-reference.ts';
@@ -125,7 +126,7 @@ export const profileFileSchema = z
   .strictObject({
     name: z
       .string()
-      .regex(plainName, plainNameMessage)
+      .regex(profileNameForm, plainNameMessage)
       .optional()
       .describe('Name of the profile, the same as its folder. Default: that name.'),
     display_name: z
@@ -143,7 +144,7 @@ export const profileFileSchema = z
       ),
     tenant: z
       .string()
-      .regex(plainName, plainNameMessage)
+      .regex(profileNameForm, plainNameMessage)
       .default('local')
       .describe('The tenant whose data, secrets and database these settings are for; on a line of its own.'),
     server: serverSection,

@@ -69,7 +69,7 @@ const meaning: readonly Case[] = [
     '# c\nServer:\n  port: 1\n',
     '2:1 `Server` is not known here | did you mean `server`?',
   ],
-  ['a name like no other', 'zzz: 1\n', '1:1 `zzz` is not known here | known here: name, tenant'],
+  ['a name like no other', 'zzz: 1\n', '1:1 `zzz` is not known here | known here: name, display_name'],
   [
     'a name in another spelling',
     'security: {accessTokenTtlSeconds: 5}\n',
