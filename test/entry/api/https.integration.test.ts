@@ -131,7 +131,10 @@ describe('a certificate', () => {
     const own = join(dir, 'profiles/local');
     await writeFile(join(own, 'c.pem'), first.cert);
     await writeFile(join(own, 'k.pem'), first.key, { mode: 0o600 });
-    await writeFile(profileFile({ projectDir: dir }, 'local'), 'server:\n  https:\n    certificate: c.pem\n    key: k.pem\n');
+    await writeFile(
+      profileFile({ projectDir: dir }, 'local'),
+      'server:\n  https:\n    certificate: c.pem\n    key: k.pem\n',
+    );
     await prepare(own);
     try {
       const { server } = await loadProfile({ projectDir: dir }, 'local', {});
