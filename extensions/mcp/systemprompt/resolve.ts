@@ -7,7 +7,7 @@ export type Request =
   | { readonly kind: 'command'; readonly command: CliCommand; readonly words: readonly string[] };
 
 /** Set by the tool itself; given by the caller they change nothing. */
-const imposed = ['--json', '--non-interactive', '--no-color', '--debug'];
+const imposed = ['--json', '--non-interactive', '--interactive', '--no-color', '--debug'];
 const helpFlags = ['--help', '-h'];
 
 /**

@@ -1,4 +1,5 @@
 import { AnswerNeededError, CancelledError, InternalError } from '../../lib/shared/errors.ts';
+import { askedAllTheSame } from './caller.ts';
 import type { CliSession } from './session.ts';
 
 // Questions to a person, on stderr, so that stdout is the result and nothing else. Where nobody can answer the flag is named.
@@ -104,7 +105,7 @@ async function prompts({ flag, command }: Question, session: CliSession) {
   if (canAsk(session)) return await import('@clack/prompts');
   const name = command.replaceAll(':', ' ');
   throw new AnswerNeededError(`${name} needs ${flag}`, {
-    hint: `Give ${flag}: nobody can be asked here`,
+    hint: `Give ${flag}: nobody can be asked here${askedAllTheSame(session.unasked)}`,
     data: { flag },
     next: [`${name} --help`],
   });

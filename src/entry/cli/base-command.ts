@@ -23,8 +23,9 @@ const globalFlags = {
   'non-interactive': boolean({
     helpGroup,
     env: 'SYSTEMPROMPT_NON_INTERACTIVE',
-    summary: 'Never ask; fail and name the flag instead',
+    summary: 'Never ask; fail and name the flag instead (implied in a pipeline and for an agent)',
   }),
+  interactive: boolean({ helpGroup, summary: 'Ask at the terminal, though this looks like a pipeline or an agent' }),
   profile: string({ helpGroup, env: 'SYSTEMPROMPT_PROFILE', helpValue: '<name>', summary: 'Use this profile' }),
   'no-color': boolean({ helpGroup, summary: 'Print without colours (also NO_COLOR)' }),
   debug: boolean({ helpGroup, env: 'SYSTEMPROMPT_DEBUG', summary: 'Show where an error came from' }),

@@ -1,5 +1,6 @@
 import { AnswerNeededError, CancelledError } from '../../lib/shared/errors.ts';
 import { askConfirm, canAsk } from './ask.ts';
+import { askedAllTheSame } from './caller.ts';
 import type { CliSession } from './session.ts';
 
 /** What a command is about to do. */
@@ -40,7 +41,7 @@ export async function confirmed(
   const name = what.id.replaceAll(':', ' ');
   if (!canAsk(session)) {
     throw new AnswerNeededError(`${name} ${what.effect} and was not confirmed`, {
-      hint: 'Add --yes to confirm',
+      hint: `Add --yes to confirm${askedAllTheSame(session.unasked)}`,
       next: [`${name} --help`],
     });
   }

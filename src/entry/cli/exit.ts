@@ -25,6 +25,29 @@ export const exitCodes: Readonly<Record<ErrorCode, number>> = {
   CANCELLED: 130,
 };
 
+const meanings: Readonly<Record<number, string>> = {
+  0: 'done; also when there was nothing to do',
+  1: 'failed',
+  2: 'the command line is wrong',
+  3: 'what was asked for does not exist',
+  4: 'not signed in, or not permitted',
+  5: 'a question would have to be asked and nobody is there',
+  6: 'configuration or something it stands on',
+  7: 'waited long enough; look with infra services status',
+  8: 'partly done',
+  130: 'ended by Ctrl-C',
+  143: 'ended by SIGTERM',
+};
+
+/** The exit codes with what they mean and the error codes that lead to each, for help and documentation. */
+export function exitCodeMeanings(): { code: string; meaning: string; errors: string[] }[] {
+  return Object.entries(meanings).map(([code, meaning]) => ({
+    code,
+    meaning,
+    errors: Object.keys(exitCodes).filter((name) => exitCodes[name as ErrorCode] === Number(code)),
+  }));
+}
+
 /** 128 + signal number, as a shell reports a process that a signal ended. */
 export const signalExitCodes = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 

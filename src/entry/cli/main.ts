@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UsageError } from '../../lib/shared/errors.ts';
+import { plainSpelling } from './caller.ts';
 import { type CommandIndex, openCommandIndex } from './command-index.ts';
 import { exitCodeOf } from './exit.ts';
 import type { CliOptions } from './framework.ts';
+import { nextCommands } from './next-commands.ts';
 import { Output } from './output/output.ts';
 import { type Resolution, resolveCommand } from './resolve.ts';
 import { type CliWorld, openSession } from './session.ts';
@@ -13,13 +15,15 @@ import { fromThrown, type KnownCommand, unknownFlag } from './usage-errors.ts';
  * Runs one command line and returns its exit code; whatever happens is shown here, once, and nothing is thrown. It does
  * not end the process, so tests run it in theirs.
  */
-export async function main(world: CliWorld, options: CliOptions): Promise<number> {
+export async function main(given: CliWorld, options: CliOptions): Promise<number> {
+  const world = { ...given, argv: plainSpelling(given.argv) };
   const session = openSession(world);
   const output = new Output(session);
   let known: KnownCommand | undefined;
   try {
     const index = await openCommandIndex(options);
     const resolution = resolveCommand(world.argv, index.ids);
+    output.helpWith((error) => nextCommands(error, { id: known?.id, ids: index.ids, delegated: session.delegated }));
     if (resolution.kind === 'command') known = { id: resolution.id, flags: [...index.flags(resolution.id), 'help'] };
     return await follow(resolution, { index, options, output });
   } catch (thrown) {
@@ -70,6 +74,14 @@ async function follow(resolution: Resolution, { index, options, output }: Run): 
       output.help(await helpText(options, resolution.subject, output.session));
       return 0;
     }
+    case 'help-topic': {
+      const [{ helpTopicText }, { style }] = await Promise.all([
+        import('./help-topics.ts'),
+        import('./output/style.ts'),
+      ]);
+      output.help(helpTopicText(resolution.name, style(output.session.colour.stdout).bold));
+      return 0;
+    }
     case 'unknown-flag':
       throw unknownFlag(resolution.flag, { id: resolution.subject, flags: globalFlagNames });
     case 'unknown-command': {
@@ -85,4 +97,4 @@ async function follow(resolution: Resolution, { index, options, output }: Run): 
   }
 }
 
-const globalFlagNames = ['json', 'non-interactive', 'profile', 'no-color', 'debug', 'help', 'version'];
+const globalFlagNames = ['json', 'non-interactive', 'interactive', 'profile', 'no-color', 'debug', 'help', 'version'];

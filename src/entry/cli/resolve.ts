@@ -1,15 +1,18 @@
 import { nearest } from '../../lib/shared/nearest.ts';
+import { helpTopics } from './root-help.ts';
 
 /** What a command line asks for. Ids are colon separated, as in the manifest; `argv` is what the command's parser gets. */
 export type Resolution =
   | { readonly kind: 'version' }
   | { readonly kind: 'help'; readonly subject: string }
+  | { readonly kind: 'help-topic'; readonly name: string }
   | { readonly kind: 'command'; readonly id: string; readonly argv: readonly string[] }
   | { readonly kind: 'unknown-command'; readonly words: readonly string[]; readonly suggestions: readonly string[] }
   | { readonly kind: 'unknown-flag'; readonly flag: string; readonly subject: string };
 
+const helpTopicNames = helpTopics.map(({ name }) => name);
 const helpFlags = ['--help', '-h'];
-const globalSwitches = ['--json', '--non-interactive', '--no-color', '--debug'];
+const globalSwitches = ['--json', '--non-interactive', '--interactive', '--no-color', '--debug'];
 
 /**
  * Finds the command that a command line names. Words are taken as long as they extend a known topic or command, so an
@@ -19,6 +22,8 @@ export function resolveCommand(argv: readonly string[], ids: readonly string[]):
   const { leading, rest: tokens } = splitLeading(argv);
   if (leading.includes('--version')) return { kind: 'version' };
   const asksHelp = tokens[0] === 'help' && !ids.includes('help');
+  const [, topic = ''] = tokens;
+  if (asksHelp && helpTopicNames.includes(topic)) return { kind: 'help-topic', name: topic };
   const { words, rest } = takeWords(asksHelp ? tokens.slice(1) : tokens, ids);
   const id = words.join(':');
   const [next] = rest;

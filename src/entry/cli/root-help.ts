@@ -25,11 +25,20 @@ const columns = 80;
 const flags: readonly HelpEntry[] = [
   { name: '--json', summary: 'Print the result as JSON, and nothing else' },
   { name: '--non-interactive', summary: 'Never ask; fail and name the flag instead' },
+  { name: '--interactive', summary: 'Ask, also in a pipeline and for an agent' },
   { name: '--profile=<name>', summary: 'Use this profile' },
   { name: '--no-color', summary: 'Print without colours' },
   { name: '--debug', summary: 'Show where an error came from' },
   { name: '--help', summary: 'Show help for a topic or a command' },
   { name: '--version', summary: 'Show the version' },
+];
+
+/** Pages of help that are not about a command; help-topics.ts writes them. */
+export const helpTopics: readonly HelpEntry[] = [
+  { name: 'environment', summary: 'Variables that the command line reads' },
+  { name: 'exit-codes', summary: 'What the exit codes mean' },
+  { name: 'formatting', summary: 'How results are printed, as text and as JSON' },
+  { name: 'agents', summary: 'The contract with agents and pipelines' },
 ];
 
 /**
@@ -65,12 +74,11 @@ export function renderRootHelp(
     bold('GLOBAL FLAGS'),
     ...list(flags),
     '',
-    bold('EXIT CODES'),
-    '  0 ok, 1 failed, 2 usage, 3 not found, 4 sign-in or permission, 5 an answer is',
-    '  needed, 6 configuration or precondition, 7 timeout, 8 partly done, 130 and 143',
-    '  ended by a signal.',
+    bold('HELP TOPICS'),
+    ...list(helpTopics),
     '',
-    'Learn more about one of them: systemprompt <topic> --help',
+    'Learn more: systemprompt <topic> --help, systemprompt help <help topic>.',
+    'All commands with arguments and flags: systemprompt commands <topic> --json',
     '',
   ].join('\n');
 }

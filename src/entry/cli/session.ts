@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import { isSet, isTrue, type Unasked, unaskedBy } from './caller.ts';
 import { invocationPrefix, isDelegated, shellWord } from './invocation.ts';
 
 /** A stream that may be a terminal. */
@@ -24,6 +25,8 @@ export interface CliWorld {
 export interface CliSession extends CliWorld {
   readonly json: boolean;
   readonly nonInteractive: boolean;
+  /** Why nobody is asked. */
+  readonly unasked: Unasked | undefined;
   readonly debug: boolean;
   readonly colour: { readonly stdout: boolean; readonly stderr: boolean };
   readonly profile: string | undefined;
@@ -52,15 +55,12 @@ export function openSession(world: CliWorld): CliSession {
   const colourAt = (stream: OutputStream): boolean =>
     !noColour && (stream.isTTY === true || isTrue(env['FORCE_COLOR']));
   const profile = profileFlag(flags);
+  const unasked = unaskedBy(flags, env, { delegated, terminal: world.stdin.isTTY === true });
   return {
     ...world,
     json,
-    nonInteractive:
-      flagged('--non-interactive') ||
-      isTrue(env['SYSTEMPROMPT_NON_INTERACTIVE']) ||
-      isTrue(env['CI']) ||
-      delegated ||
-      world.stdin.isTTY !== true,
+    nonInteractive: unasked !== undefined,
+    unasked,
     debug: flagged('--debug') || isTrue(env['SYSTEMPROMPT_DEBUG']),
     colour: { stdout: !json && colourAt(world.stdout), stderr: colourAt(world.stderr) },
     profile: profile ?? (isSet(env['SYSTEMPROMPT_PROFILE']) ? env['SYSTEMPROMPT_PROFILE'] : undefined),
@@ -95,12 +95,4 @@ function profileFlag(flags: readonly string[]): string | undefined {
     if (flag.startsWith('--profile=')) return flag.slice('--profile='.length);
   }
   return undefined;
-}
-
-function isSet(value: string | undefined): boolean {
-  return value !== undefined && value !== '';
-}
-
-function isTrue(value: string | undefined): boolean {
-  return value !== undefined && value !== '' && value !== '0' && value.toLowerCase() !== 'false';
 }

@@ -12,6 +12,7 @@ const argument = z.object({
   summary: z.string().optional(),
   required: z.boolean().optional(),
   hidden: z.boolean().optional(),
+  multiple: z.boolean().optional(),
   options: z.array(z.string()).optional(),
   // A default may be computed, and is then an object or absent.
   default: value.optional().catch(undefined),
@@ -20,7 +21,7 @@ const argument = z.object({
 const flag = argument.extend({
   type: z.enum(['boolean', 'option']),
   char: z.string().optional(),
-  multiple: z.boolean().optional(),
+  env: z.string().optional(),
   helpGroup: z.string().optional(),
 });
 
@@ -36,6 +37,7 @@ const command = z.object({
   summary: z.string().optional(),
   description: z.string().optional(),
   hidden: z.boolean().optional(),
+  examples: z.array(z.string()).optional(),
   args: z.record(z.string(), argument).optional(),
   flags: z.record(z.string(), flag).optional(),
   declaration,
@@ -104,10 +106,17 @@ function toCommand(entry: z.infer<typeof command>): CliCommand {
   return {
     name: spoken(entry.id),
     summary: entry.summary ?? entry.description?.split('\n')[0] ?? '',
+    ...(entry.description === undefined ? {} : { description: entry.description }),
+    ...(entry.examples === undefined ? {} : { examples: entry.examples.map(plainExample) }),
     args: Object.values(entry.args ?? {}).flatMap((arg) => (arg.hidden === true ? [] : [toArgument(arg)])),
     flags: Object.values(entry.flags ?? {}).flatMap((given) => (given.hidden === true ? [] : [toFlag(given)])),
     declaration: { ...declared, ...(localOnly === undefined ? {} : { localOnly }) },
   };
+}
+
+/** The framework's template for the program's name, filled in. */
+function plainExample(example: string): string {
+  return example.replaceAll('<%= config.bin %>', 'systemprompt');
 }
 
 function toArgument(entry: z.infer<typeof argument>): CliArgument {
@@ -118,6 +127,7 @@ function toArgument(entry: z.infer<typeof argument>): CliArgument {
     ...(description === undefined ? {} : { description }),
     ...(entry.options === undefined ? {} : { options: entry.options }),
     ...(entry.default === undefined ? {} : { default: entry.default }),
+    ...(entry.multiple === true ? { multiple: true } : {}),
   };
 }
 
@@ -128,5 +138,6 @@ function toFlag(entry: z.infer<typeof flag>): CliFlag {
     multiple: entry.multiple === true,
     global: entry.helpGroup === globalGroup,
     ...(entry.char === undefined ? {} : { char: entry.char }),
+    ...(entry.env === undefined ? {} : { env: entry.env }),
   };
 }

@@ -8,11 +8,15 @@ export interface CliArgument {
   readonly required: boolean;
   readonly options?: readonly string[];
   readonly default?: string | number | boolean;
+  /** May be given several times. */
+  readonly multiple?: boolean;
 }
 
 export interface CliFlag extends CliArgument {
   /** A `boolean` flag stands alone, an `option` takes a value. */
   readonly type: 'boolean' | 'option';
+  /** The variable of the environment that says the same. */
+  readonly env?: string;
   /** One letter, used as `-y`. */
   readonly char?: string;
   /** May be given several times. */
@@ -25,6 +29,9 @@ export interface CliCommand {
   /** As it is typed: `infra services status`. */
   readonly name: string;
   readonly summary: string;
+  readonly description?: string;
+  /** Whole command lines, as they can be run. */
+  readonly examples?: readonly string[];
   readonly args: readonly CliArgument[];
   readonly flags: readonly CliFlag[];
   readonly declaration: CommandDeclaration;

@@ -1,8 +1,10 @@
+import { globSync, readFileSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { environment } from '../../../src/entry/cli/environment.ts';
 import { resolveCommand } from '../../../src/entry/cli/resolve.ts';
 import { permissions } from '../../../src/lib/shared/permission.ts';
 import { type CliLoop, type CliRun, openCliLoop, packageRoot } from '../../helpers/cli.ts';
@@ -183,6 +185,28 @@ async function inEmptyFolder(argv: readonly string[], command: ManifestCommand):
   return ran;
 }
 
+/** Set by the program itself for what it starts, or for its own tests; nothing that a user sets. */
+const internal = [
+  'DEPTH',
+  'TOKEN_FD',
+  'SERVICE',
+  'SERVICE_INSTANCE',
+  'INSTANCE',
+  'IDENTITY_KEY',
+  'EXTENSION',
+  'SUCCESSOR',
+  'SHARED_PORT',
+  'PROBE_SOCKET',
+  'PHASES',
+  'SECRET_VARIABLES',
+  'SECRET_ARGUMENTS',
+  'LOG_LEVEL',
+  'LOG_FILE',
+  'LOG_MAX_FILES',
+  'LOG_MAX_BYTES',
+  'TOOL_RUN',
+].map((name) => `SYSTEMPROMPT_${name}`);
+
 describe('the program', () => {
   it.each([
     [['nope']],
@@ -229,5 +253,15 @@ describe('the program', () => {
       ),
     );
     for (const topic of topics) expect(oclif.topics, topic).toHaveProperty([topic, 'description']);
+  });
+
+  it('tells every variable that the sources read', () => {
+    const files = globSync(['src/**/*.{ts,tsx}', 'bin/*.js'], { cwd: packageRoot });
+    const read = new Set(
+      files.flatMap((file) => readFileSync(join(packageRoot, file), 'utf8').match(/\bSYSTEMPROMPT_[A-Z_]+\b/g) ?? []),
+    );
+    const told = new Set(environment.map(({ name }) => name));
+    const missing = [...read].filter((name) => !told.has(name) && !internal.includes(name));
+    expect(missing, 'add to src/entry/cli/environment.ts, or here when no user sets it').toEqual([]);
   });
 });

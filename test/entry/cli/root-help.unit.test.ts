@@ -18,7 +18,9 @@ it('lists commands without a topic, then the topics with their commands, without
 
 it('marks up headers and nothing else', () => {
   const text = renderRootHelp({ description: 'd' }, [], (header) => `<${header}>`);
-  expect(text.match(/<[^>]+>/g)).toEqual(expect.arrayContaining(['<USAGE>', '<COMMANDS>', '<TOPICS>', '<EXIT CODES>']));
+  expect(text.match(/<[^>]+>/g)).toEqual(
+    expect.arrayContaining(['<USAGE>', '<COMMANDS>', '<TOPICS>', '<HELP TOPICS>']),
+  );
 });
 
 it('shows a hundred commands on one page of 80 columns', () => {

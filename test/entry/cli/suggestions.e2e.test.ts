@@ -48,6 +48,7 @@ const filled: Readonly<Record<string, () => readonly string[]>> = {
   // Of every command: every-command.e2e.test.ts.
   '{} --help': () => ['plugins mcp call --help'],
   'admin audit show {}': () => [`admin audit show ${executionId}`],
+  'commands {}': () => ['commands infra services', 'commands doctor'],
   'admin session login --server {} --token-only': () => ['admin session login --server systemprompt --token-only'],
   'infra services logs{} --lines 50': () => ['infra services logs --lines 50', 'infra services logs api --lines 50'],
   'infra services start --port <number>': () => [`infra services start --port ${freePort}`],

@@ -18,9 +18,11 @@ export interface Reporter {
  * Whether a picture can be drawn: both standard input and output must be terminals. Without the former ink throws, and
  * without the latter somebody else reads the result.
  */
-export function canDraw({ stdin, stdout, stderr, json, env }: CliSession): boolean {
+export function canDraw({ stdin, stdout, stderr, json, env, unasked }: CliSession): boolean {
   const terminals = stdin.isTTY === true && stdout.isTTY === true && stderr.isTTY === true;
-  return terminals && !json && env['TERM'] !== 'dumb' && !env['CI'];
+  // A pipeline or an agent may have a pseudo-terminal; a picture that draws itself anew is nothing to read for them.
+  const person = unasked?.because !== 'pipeline' && unasked?.because !== 'agent';
+  return terminals && person && !json && env['TERM'] !== 'dumb' && !env['CI'];
 }
 
 /** A reporter for this run. In JSON mode there is none to be seen. */

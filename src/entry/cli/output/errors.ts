@@ -22,8 +22,12 @@ const nextBytes = 200;
 const nextCount = 4;
 
 /** The envelope of a failed command; its size is bounded, its `next` commands can be run as they are. */
-export function errorEnvelope(error: AppError, session: CliSession): ErrorEnvelope {
-  const next = error.next.map((command) => suggestion(session, command)).filter((line) => size(line) <= nextBytes);
+export function errorEnvelope(
+  error: AppError,
+  session: CliSession,
+  commands: readonly string[] = error.next,
+): ErrorEnvelope {
+  const next = commands.map((command) => suggestion(session, command)).filter((line) => size(line) <= nextBytes);
   return {
     ok: false,
     error: {
@@ -36,7 +40,7 @@ export function errorEnvelope(error: AppError, session: CliSession): ErrorEnvelo
 }
 
 /** What failed, why, how to mend it, the commands that help: in this order, the most useful line last. */
-export function errorText(error: AppError, session: CliSession): string {
+export function errorText(error: AppError, session: CliSession, commands: readonly string[] = error.next): string {
   const paint = style(session.colour.stderr);
   const lines = [`${paint.red('Error')}: ${harmless(error.message)}`];
   for (const reason of reasons(error)) lines.push(`  because: ${harmless(reason)}`);
@@ -45,7 +49,7 @@ export function errorText(error: AppError, session: CliSession): string {
     lines.push('', ...logs.map((line) => paint.dim(`  ${harmless(readableLogLine(String(line)))}`)), '');
   }
   if (error.hint !== undefined) lines.push(harmless(error.hint));
-  for (const command of error.next) lines.push(`  ${paint.cyan(suggestion(session, command))}`);
+  for (const command of commands) lines.push(`  ${paint.cyan(suggestion(session, command))}`);
   if (session.debug) lines.push('', paint.dim(stacks(error)));
   return lines.join('\n');
 }

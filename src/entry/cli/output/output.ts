@@ -12,6 +12,7 @@ import { style } from './style.ts';
 export class Output {
   readonly #session: CliSession;
   #streamed = false;
+  #next: (error: AppError) => readonly string[] = (error) => error.next;
 
   constructor(session: CliSession) {
     this.#session = session;
@@ -19,6 +20,11 @@ export class Output {
 
   get session(): CliSession {
     return this.#session;
+  }
+
+  /** Finds the commands that help with an error, once it is known which commands there are. */
+  helpWith(next: (error: AppError) => readonly string[]): void {
+    this.#next = next;
   }
 
   /** The result of a command that succeeded. After streamed lines, text mode has nothing left to say. */
@@ -37,7 +43,7 @@ export class Output {
   /** What a command found, and that it is bad: both are said, in JSON in one envelope. */
   finding(artifact: Artifact, error: AppError): void {
     if (this.#session.json) {
-      this.#json({ ...errorEnvelope(error, this.#session), artifact });
+      this.#json({ ...errorEnvelope(error, this.#session, this.#next(error)), artifact });
     } else {
       this.result(artifact);
       this.failure(error);
@@ -64,10 +70,10 @@ export class Output {
   failure(error: AppError): void {
     const { session } = this;
     if (session.json) {
-      this.#json(errorEnvelope(error, session));
-      if (session.debug) session.stderr.write(`${errorText(error, session)}\n`);
+      this.#json(errorEnvelope(error, session, this.#next(error)));
+      if (session.debug) session.stderr.write(`${errorText(error, session, this.#next(error))}\n`);
     } else {
-      session.stderr.write(`${errorText(error, session)}\n`);
+      session.stderr.write(`${errorText(error, session, this.#next(error))}\n`);
     }
   }
 
