@@ -1,8 +1,9 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SupervisorClient } from '../../src/lib/app/supervisor/client.ts';
 import type { InstanceStatus } from '../../src/lib/app/supervisor/status.ts';
+import type { Instance } from '../../src/lib/infra/config/instance.ts';
 import { identify, isAlive } from '../../src/lib/infra/process/identity.ts';
 import { noFootprint } from '../helpers/leaks.ts';
 import { startSystem } from '../helpers/running-system.ts';
@@ -17,9 +18,12 @@ interface Plan {
 
 describe('a system whose configuration changes', () => {
   it('is kept as it runs while the files are invalid, and follows them when they are mended', async () => {
-    await using system = await startSystem();
+    const profileOf = ({ dir }: Instance): string => join(dir, 'profiles', 'local', 'profile.yaml');
+    await using system = await startSystem(async (made) => {
+      await appendFile(profileOf(made), '\nruntime: { apply_changes: manual }\n');
+    });
     const { instance } = system;
-    const profile = join(instance.dir, 'profiles', 'local', 'profile.yaml');
+    const profile = profileOf(instance);
     const good = await readFile(profile, 'utf8');
     const status = async (): Promise<InstanceStatus> => {
       const client = await SupervisorClient.connect(instance.controlSocket);
@@ -67,7 +71,7 @@ describe('a system whose configuration changes', () => {
     expect((await status()).supervisor.configuration).toMatchObject({ valid: true });
 
     // What the files ask for is done, and no more.
-    await writeFile(profile, `${good}\nruntime: { log_level: debug }\n`);
+    await writeFile(profile, good.replace('runtime: {', 'runtime: { log_level: debug,'));
     expect(await steps('--dry-run')).toEqual(['keep database', 'replace api', 'replace mcp:systemprompt']);
     expect(await steps()).toEqual(['keep database', 'replace api', 'replace mcp:systemprompt']);
     const after = await status();

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -163,6 +164,39 @@ describe('restart with sense', () => {
     });
     expect(reasons[0]?.reason).toContain('unhealthy, three checks in a row');
     expect((await client.status()).services[0]?.instanceId).not.toBe(first.instanceId);
+    await system.stop(client);
+    expect(await system.footprint()).toEqual(noFootprint);
+  });
+
+  it('tries again when what was ready is held up in its restart, and gives up what was never ready', async () => {
+    const { client } = await system.start([
+      {
+        name: 'f',
+        program: 'freezes',
+        port: system.port(0),
+        graceMs: 200,
+        readyTimeoutMs: 1_000,
+        env: { GATE: system.gate },
+      },
+    ]);
+    const { pid } = await system.state(client, 'f', ready);
+    system.openGate();
+    process.kill(pid ?? 0, 'SIGKILL');
+    const held = await system.state(client, 'f', ({ state, lastErrorCode }) => {
+      return state === 'backoff' && lastErrorCode === 'TIMEOUT';
+    });
+    expect(held.lastError).toContain('it was not ready within 1000 ms');
+    // Whoever starts it now waits for one try.
+    const { failed } = await client.start(['f']);
+    expect(failed).toEqual(['f']);
+    rmSync(system.gate);
+    await client.start(['f']);
+    const { pid: second } = await system.state(client, 'f', ready);
+    system.openGate();
+    process.kill(second ?? 0, 'SIGKILL');
+    await system.state(client, 'f', ({ state, lastErrorCode }) => state === 'backoff' && lastErrorCode === 'TIMEOUT');
+    rmSync(system.gate);
+    expect(await system.state(client, 'f', ready)).not.toHaveProperty('lastError');
     await system.stop(client);
     expect(await system.footprint()).toEqual(noFootprint);
   });

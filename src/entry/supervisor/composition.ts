@@ -1,9 +1,10 @@
+import { dirname, join } from 'node:path';
 import type { Identity } from '../../lib/app/identity.ts';
 import type { BootSteps, Configured, KeptConfiguration } from '../../lib/app/supervisor/configured.ts';
 import type { ControlRoute } from '../../lib/app/supervisor/control.ts';
 import type { McpServerConfig } from '../../lib/domain/mcp/index.ts';
-import type { Instance } from '../../lib/infra/config/instance.ts';
-import type { Profile } from '../../lib/infra/config/profile.ts';
+import { type Instance, servicesDirOf } from '../../lib/infra/config/instance.ts';
+import { type Profile, profileFile } from '../../lib/infra/config/profile.ts';
 import type { SecretStore } from '../../lib/infra/config/secrets.ts';
 import type { Database } from '../../lib/infra/database/connection.ts';
 import { PreconditionError } from '../../lib/shared/errors.ts';
@@ -36,7 +37,9 @@ export class Composition {
   async configured(): Promise<Configured> {
     const { keepPort } = await import('../../lib/app/supervisor/kept-port.ts');
     const { keepProfile, readConfiguration, specsFor } = await import('../../lib/app/supervisor/configuration.ts');
-    const configuration = await readConfiguration(this.instance, this.#profileName);
+    // The project may have got a `services/` of its own since the start.
+    const servicesDir = servicesDirOf(this.instance.root);
+    const configuration = await readConfiguration({ ...this.instance, servicesDir }, this.#profileName);
     const { profile, servers } = configuration;
     if (profile.tenant !== this.instance.tenant) {
       throw new PreconditionError('The profile names another tenant, which a running system does not change to.', {
@@ -53,6 +56,7 @@ export class Composition {
     const specs = await specsFor(this.instance, configuration, await this.secrets());
     return {
       ...specs,
+      manual: profile.runtime.apply_changes === 'manual',
       accept: async () => {
         const changed = JSON.stringify(this.profile) !== JSON.stringify(profile);
         this.profile = profile;
@@ -74,6 +78,13 @@ export class Composition {
     this.profile = profile;
     const database = await databaseSpec(this.instance, profile, await this.secrets());
     return { database, api: apiProbe(this.instance.runtimeDir) };
+  }
+
+  /** What the configuration is read from, and where more of it may appear. */
+  get files(): string[] {
+    const { root, dir } = this.instance;
+    const profile = dirname(profileFile(this.instance, this.#profileName));
+    return [...new Set([join(root, 'services'), servicesDirOf(root), profile, join(dir, 'secrets.json')])];
   }
 
   secrets(): Promise<SecretStore> {

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { followConfiguration } from '../../lib/app/supervisor/configuration-follower.ts';
 import { createControlServer } from '../../lib/app/supervisor/control.ts';
 import { supervisorRoutes, supervisorStreams } from '../../lib/app/supervisor/control-routes.ts';
 import { Journal } from '../../lib/app/supervisor/journal.ts';
@@ -91,6 +92,7 @@ async function supervise(instance: Instance, log: Logger): Promise<number> {
   const lock = await bindControlSocket(server, instance.controlSocket);
   keepRotated(supervisorLogFile(instance.logsDir), limits, log);
   keepLogs(() => supervisor.services, limits, log);
+  let unfollow = async (): Promise<void> => {};
   try {
     // All of it is a supervisor's, but for what any command may be writing just now.
     await removeHalves(instance.runDir, [runtimeRecord]);
@@ -110,6 +112,7 @@ async function supervise(instance: Instance, log: Logger): Promise<number> {
       // Another supervisor acts now. What runs is its to decide on: end, and touch nothing.
       if (state === 'lost') stop(false);
     });
+    unfollow = await followConfiguration(supervisor, () => composition.files, log);
     const failure = await supervisor.boot(bootSteps(composition)).then(
       () => undefined,
       (error: unknown) => error,
@@ -133,6 +136,7 @@ async function supervise(instance: Instance, log: Logger): Promise<number> {
     return supervisor.fence.state === 'lost' ? 1 : 0;
   } finally {
     report?.close();
+    await unfollow();
     await composition.close();
     await lock.release();
   }

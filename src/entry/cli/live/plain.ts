@@ -1,3 +1,4 @@
+import { configurationSentence } from '../../../lib/app/supervisor/configuration-sentence.ts';
 import type { SupervisorEvent } from '../../../lib/app/supervisor/status.ts';
 import { formatDuration } from '../../../lib/shared/text/cells.ts';
 import { harmless } from '../../../lib/shared/text/width.ts';
@@ -11,6 +12,8 @@ export function eventLine(event: SupervisorEvent): string | undefined {
       return harmless(event.service === undefined ? event.message : `${event.service}: ${event.message}`);
     case 'phase':
       return event.ms < 1 ? undefined : `${event.name} ${formatDuration(event.ms)}`;
+    case 'configuration':
+      return harmless(`configuration ${configurationSentence(event)}`);
     case 'stopping':
       return `systemprompt stopping${event.now ? ' at once' : ''}`;
     case 'stopped':

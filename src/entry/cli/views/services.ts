@@ -1,5 +1,7 @@
+import { configurationSentence } from '../../../lib/app/supervisor/configuration-sentence.ts';
 import type {
   ConfigurationStatus,
+  FilesStatus,
   InstanceStatus,
   ServiceHealth,
   ServiceStatus,
@@ -27,8 +29,9 @@ export function servicesTable(
   { withLogs = false }: { readonly withLogs?: boolean } = {},
 ): TableArtifact {
   const lastWords = withLogs ? status.services.flatMap(lastWordsOf) : [];
-  const { configuration, warnings = [] } = status.supervisor;
-  return rowsTable(titleOf(status), status.services, [...lastWords, ...refusalOf(configuration), ...warnings]);
+  const { configuration, files, warnings = [] } = status.supervisor;
+  const notes = [...lastWords, ...refusalOf(configuration), ...notInForce(files), ...warnings];
+  return rowsTable(titleOf(status), status.services, notes);
 }
 
 /** Services with a title; `more` are sentences to be shown below, behind those about the services themselves. */
@@ -56,6 +59,12 @@ function refusalOf(configuration: ConfigurationStatus | undefined): string[] {
     `Configuration invalid since ${configuration.since}: what runs is kept, nothing is started`,
     ...(configuration.error?.message.split('\n') ?? []),
   ];
+}
+
+/** What the files say and what does not hold, while the configuration of before is in force. */
+function notInForce(files: FilesStatus | undefined): string[] {
+  if (files === undefined || files.state === 'current') return [];
+  return [`Configuration, since ${files.since}: ${configurationSentence({ ...files, steps: files.steps ?? [] })}`];
 }
 
 /** The address only while it is one: a boot that failed before its profile was read has none, one that ends soon has not. */

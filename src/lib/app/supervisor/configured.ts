@@ -6,6 +6,8 @@ export interface Configured {
   /** Absent when the profile names a server of the user's own. */
   readonly database: ServiceSpec | undefined;
   readonly services: readonly ServiceSpec[];
+  /** A change of the files waits until somebody asks for it. */
+  readonly manual?: boolean;
   /** Puts it in force, and on record as the last configuration that was valid. Until then reading it has changed nothing. */
   accept?(): Promise<void>;
 }

@@ -1,5 +1,5 @@
 import type { Queryable } from '../../infra/database/connection.ts';
-import type { ServiceEvent, ServiceEventFilter } from './event-types.ts';
+import { configurationSubject, type ServiceEvent, type ServiceEventFilter } from './event-types.ts';
 import { type Selectable, selectServices } from './selection.ts';
 import type { ServiceEventsRow, ServicesRow } from './tables.ts';
 
@@ -71,6 +71,7 @@ export async function requireServicesOnRecord(
     [installationId],
   );
   for (const word of words) {
+    if (word === configurationSubject) continue;
     if (known.some(({ name, kind }) => name === word || kind === word)) continue;
     const former = await db.query('SELECT 1 FROM service_events WHERE installation_id = $1 AND service = $2 LIMIT 1', [
       installationId,

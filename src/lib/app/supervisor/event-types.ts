@@ -1,7 +1,10 @@
 import type { StateChange } from './service-host.ts';
-import type { ServiceState } from './status.ts';
+import type { FilesStatus, ServiceState } from './status.ts';
 
 // Light: the command line is parsed with it.
+
+/** What stands in the place of a service in the events about the configuration. */
+export const configurationSubject = 'configuration';
 
 /** One row of `service_events` as it travels: its columns as they are, times as ISO 8601 in UTC. */
 export interface ServiceEvent {
@@ -31,7 +34,7 @@ export interface ServiceEventFilter {
   readonly since?: Date | undefined;
 }
 
-const happenings: Readonly<Record<StateChange['event'], true>> = {
+const happenings: Readonly<Record<StateChange['event'] | 'read', true>> = {
   start: true,
   adopt: true,
   healthy: true,
@@ -44,8 +47,10 @@ const happenings: Readonly<Record<StateChange['event'], true>> = {
   gave_up: true,
   serving: true,
   not_serving: true,
+  // The files of the configuration were read again.
+  read: true,
 };
-const states: Readonly<Record<ServiceState, true>> = {
+const states: Readonly<Record<ServiceState | FilesStatus['state'], true>> = {
   stopped: true,
   starting: true,
   ready: true,
@@ -53,6 +58,10 @@ const states: Readonly<Record<ServiceState, true>> = {
   backoff: true,
   stopping: true,
   failed: true,
+  current: true,
+  pending: true,
+  invalid: true,
+  refused: true,
 };
 
 /** The words that an event can be asked for by. */

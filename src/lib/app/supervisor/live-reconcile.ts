@@ -10,6 +10,13 @@ import { findOrphans, type Observed, type Orphan, observe, planReconcile, type S
 import { dropService, readServices } from './repository.ts';
 import type { BootState, ReconcileResult } from './status.ts';
 
+export interface ReconcileOptions {
+  /** Only say what it would take. */
+  readonly dryRun?: boolean | undefined;
+  /** Nobody asked: a file has changed. Then what the files themselves say decides whether anything is done. */
+  readonly unasked?: boolean | undefined;
+}
+
 /** The running supervisor, as far as a reconcile needs it. */
 export interface Reconciling extends Booting {
   readonly state: BootState;
@@ -42,7 +49,7 @@ export async function checked(steps: BootSteps, installationId: string): Promise
 export async function reconcileLive(
   supervisor: Reconciling,
   steps: BootSteps,
-  options: { readonly dryRun?: boolean | undefined },
+  options: ReconcileOptions,
 ): Promise<ReconcileResult> {
   const store = mayReconcile(supervisor);
   let configured: Configured;
@@ -60,8 +67,8 @@ export async function reconcileLive(
     planReconcile([], found.rows),
     found.strays.map(({ service, identity }) => ({ service, pid: identity.pid })),
   );
-  if (options.dryRun === true) {
-    return { valid: true, steps: plan, services: statuses(supervisor), failed: [] };
+  if (options.dryRun === true || (options.unasked === true && configured.manual === true)) {
+    return { valid: true, dryRun: true, steps: plan, services: statuses(supervisor), failed: [] };
   }
   mayReconcile(supervisor); // looking took its time
   for (const { kind, name, reason } of plan.filter((step) => step.kind !== 'keep')) {

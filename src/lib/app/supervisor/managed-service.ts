@@ -29,6 +29,8 @@ export class ManagedService implements SupervisedService {
   readonly resources: ResourceRecord;
   #facts: Facts = {};
   #readySince: number | undefined;
+  /** The form in which it was last ready, see {@link formOf}. */
+  #proven: string | undefined;
   /** Aborted when the current start is over, whatever became of it. */
   #stage = new AbortController();
   #work: Promise<void> = Promise.resolve();
@@ -94,6 +96,7 @@ export class ManagedService implements SupervisedService {
   ): void {
     this.#desired = 'running';
     this.#stage = new AbortController();
+    this.#proven = formOf(record);
     void this.#watchExit(this.#process.adopt(record), this.generation);
     this.#facts = { readyAt: known.readyAt, readyMs: known.readyMs };
     this.#apply({ type: 'adopt' }, 'it was running and healthy');
@@ -251,7 +254,10 @@ export class ManagedService implements SupervisedService {
       // Never ready by the clock alone: what did not answer is ended.
       await this.#host.mayAct(this, signal);
       await this.#process.end(run);
-      this.#giveUp(`it was not ready within ${this.spec.readyTimeoutMs} ms: ${result.reason}`, generation, 'TIMEOUT');
+      const late = `it was not ready within ${this.spec.readyTimeoutMs} ms: ${result.reason}`;
+      // What was started on purpose has failed; what had been ready in this form and fell may only need another try.
+      if (this.#restartCount === 0 || this.#proven !== formOf(run.record)) this.#giveUp(late, generation, 'TIMEOUT');
+      else this.#retryLater(late, generation, 'TIMEOUT', this.#restarts.late());
     } catch (error) {
       if (signal.aborted) return; // somebody else decided what comes next
       this.#launchFailed(error, generation);
@@ -259,6 +265,8 @@ export class ManagedService implements SupervisedService {
   }
 
   #becameReady(run: Run, found: ReadyResult): void {
+    this.#proven = formOf(run.record);
+    this.#restarts.ready();
     this.#facts.detail = found.detail;
     this.health.begin(found);
     this.resources.begin();
@@ -404,4 +412,9 @@ export class ManagedService implements SupervisedService {
     this.#apply({ type: 'gone', generation });
     if (this.#desired === 'running') this.#begin();
   }
+}
+
+/** What a run was started from. */
+function formOf({ artefactHash, configHash }: Pick<ProcessRecord, 'artefactHash' | 'configHash'>): string {
+  return `${artefactHash} ${configHash}`;
 }

@@ -2,7 +2,7 @@ import type { Queryable } from '../../infra/database/connection.ts';
 import type { ProcessIdentity } from '../../infra/process/identity.ts';
 import type { ServiceKind } from '../../infra/process/spec.ts';
 import type { ServiceInstanceId } from '../../shared/ids.ts';
-import type { LastExit, ServiceState } from './status.ts';
+import type { FilesStatus, LastExit, ServiceState } from './status.ts';
 import type { ServicesRow, SupervisorEpochRow } from './tables.ts';
 
 /** A service as its row has it. */
@@ -34,8 +34,8 @@ export interface ServiceRow {
 
 /** One line of `service_events`. */
 export interface TransitionRow {
-  readonly from: ServiceState;
-  readonly to: ServiceState;
+  readonly from: ServiceState | FilesStatus['state'];
+  readonly to: ServiceState | FilesStatus['state'];
   readonly event: string;
   readonly reason: string | undefined;
   readonly at: Date;
@@ -181,6 +181,29 @@ function stepValues(step: TransitionRow | undefined): unknown[] {
 
 function healthValues({ serving, healthReason, failuresInRow, firstFailureAt }: ServiceRow): unknown[] {
   return [serving, healthReason ?? null, failuresInRow, firstFailureAt ?? null];
+}
+
+/**
+ * Writes an event that is about the installation as a whole. @returns false when the epoch is no longer ours
+ * @param about what stands in the place of a service
+ */
+export async function writeEvent(
+  db: Queryable,
+  key: { readonly installationId: string; readonly epoch: number },
+  about: string,
+  event: TransitionRow,
+): Promise<boolean> {
+  const written = await db.query(
+    `WITH mine AS (
+       SELECT epoch FROM supervisor_epoch WHERE installation_id = $1 AND epoch = $2 FOR SHARE
+     ), event AS (
+       INSERT INTO service_events (installation_id, service, generation, from_state, to_state, event, reason, epoch, at)
+       SELECT $1, $3, 0, $4, $5, $6, $7, mine.epoch, $8::timestamptz FROM mine
+     )
+     SELECT 1 FROM mine`,
+    [key.installationId, key.epoch, about, ...stepValues(event)],
+  );
+  return written.length === 1;
 }
 
 /** Forgets a service that is no longer configured. @returns false when the epoch is no longer ours */

@@ -17,6 +17,7 @@ export class Restarts {
   #deaths = 0;
   #pauses = 0;
   #unready: number[] = [];
+  #late = 0;
 
   constructor(policy: SupervisionPolicy, random: () => number = Math.random) {
     this.#policy = policy;
@@ -28,6 +29,7 @@ export class Restarts {
     this.#deaths = 0;
     this.#pauses = 0;
     this.#unready = [];
+    this.#late = 0;
   }
 
   /**
@@ -46,6 +48,22 @@ export class Restarts {
     }
     this.#deaths += 1;
     return { retryInMs: readySince !== undefined && this.#deaths === 1 ? 0 : this.#pause() };
+  }
+
+  /**
+   * A restart of what had been ready did not become so in time and was ended: it was stopped by something outside, or its
+   * machine is overloaded. Counted without a window, since one such try may take longer than all of that.
+   */
+  late(): Verdict {
+    this.#late += 1;
+    const { crashLimit } = this.#policy;
+    if (this.#late >= crashLimit) return { giveUp: `that was so ${crashLimit} times in a row` };
+    return { retryInMs: this.#pause() };
+  }
+
+  /** A run became ready. */
+  ready(): void {
+    this.#late = 0;
   }
 
   /** It could not even be started, for something that may pass: no crash of its own, and so no end to the tries. */

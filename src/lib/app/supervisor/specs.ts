@@ -103,7 +103,9 @@ function apiSpecs(source: SpecSource, dependsOn: readonly string[]): ServiceSpec
   const { host, port, workers } = profile.server;
   const { runtimeDir } = instance;
   const artefactHash = hashOf(readFileSync(main));
-  const configHash = hashOf(JSON.stringify([{ ...profile, services: undefined }, source.servers.map(plainServer)]));
+  // Without what only the supervisor goes by.
+  const own = { ...profile, services: undefined, runtime: { ...profile.runtime, apply_changes: undefined } };
+  const configHash = hashOf(JSON.stringify([own, source.servers.map(plainServer)]));
   return apiServiceNames(workers).map((name) => ({
     name,
     kind: 'api',
@@ -155,7 +157,7 @@ function mcpSpec(
         plainServer(server),
         profile.database,
         profile.server.external_url,
-        profile.runtime,
+        profile.runtime.log_level,
         profile.logging,
       ]),
     ),

@@ -101,6 +101,21 @@ export interface ConfigurationStatus {
   readonly issues?: readonly ConfigIssue[];
 }
 
+/** How the files on disk stand to the configuration in force. */
+export interface FilesStatus {
+  /**
+   * `current`: in force; `pending`: a change is valid and waits for a reconcile; `invalid`: refused, with the findings;
+   * `refused`: valid by itself, but something else stands against it.
+   */
+  readonly state: 'current' | 'pending' | 'invalid' | 'refused';
+  /** Since when it is so, ISO 8601. */
+  readonly since: string;
+  readonly issues?: readonly ConfigIssue[];
+  readonly error?: WireError;
+  /** What is pending. */
+  readonly steps?: readonly ReconcileStep[];
+}
+
 /**
  * One step of a reconcile. `adopt`: taken over as it runs (at boot); `keep`: left as it is; `start`; `replace`: another run is
  * put in its place; `end`: its process is ended; `clear`: its row is about a process that is gone; `drop`: it is forgotten.
@@ -116,6 +131,8 @@ export interface ReconcileStep {
 export interface ReconcileResult {
   /** False: nothing was changed. */
   readonly valid: boolean;
+  /** The steps were only found out. */
+  readonly dryRun?: boolean;
   readonly issues?: readonly ConfigIssue[];
   readonly steps: readonly ReconcileStep[];
   /** How they are now. */
@@ -144,6 +161,8 @@ export interface InstanceStatus {
     readonly clockShiftMs?: number;
     /** Whether the configuration that was last read for good is in force. */
     readonly configuration?: ConfigurationStatus;
+    /** Whether it is what the files say by now; absent until they have been looked at. */
+    readonly files?: FilesStatus;
     /** What the operator should know of where it runs. */
     readonly warnings?: readonly string[];
   };
@@ -183,6 +202,15 @@ export type SupervisorEvent = EventBase &
         readonly failed: readonly string[];
         /** Why the configuration was refused: what ran was taken over, and nothing was started. */
         readonly refused?: WireError;
+      }
+    /** The files were read again: what they say, and the steps that were taken (or, while it is pending, would be). */
+    | {
+        readonly type: 'configuration';
+        readonly state: FilesStatus['state'];
+        readonly steps: readonly ReconcileStep[];
+        readonly failed: readonly string[];
+        readonly issues?: readonly ConfigIssue[];
+        readonly error?: WireError;
       }
     /** Nothing was started, or what was started is being stopped again; the supervisor ends. */
     | { readonly type: 'boot_failed'; readonly error: WireError }

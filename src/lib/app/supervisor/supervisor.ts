@@ -14,10 +14,11 @@ import { errorToWire } from '../../shared/wire.ts';
 import { adoptOrClear, reconcileDatabase } from './boot.ts';
 import { type BootSteps, type Configured, type KeptConfiguration, specsOf } from './configured.ts';
 import type { Fence } from './fence.ts';
+import { FilesRecord } from './files-record.ts';
 import type { Journal } from './journal.ts';
 import { anythingRuns, isRefusal, keepRunning, notStartedBecause } from './keep-running.ts';
 import { endStore, forceWhenAway } from './last-words.ts';
-import { checked, type Reconciling, reconcileLive } from './live-reconcile.ts';
+import { checked, type ReconcileOptions, type Reconciling, reconcileLive } from './live-reconcile.ts';
 import { ManagedService } from './managed-service.ts';
 import { inOrder } from './order.ts';
 import { takeEpoch } from './repository.ts';
@@ -41,6 +42,7 @@ export class Supervisor implements Reconciling {
   readonly host: SupervisorHost;
   readonly journal: Journal;
   readonly log: SupervisorLog;
+  readonly files: FilesRecord;
   readonly #options: SupervisorOptions;
   readonly #startedAt = new Date();
   readonly #phases: { name: string; ms: number }[] = [];
@@ -61,6 +63,8 @@ export class Supervisor implements Reconciling {
     this.host = new SupervisorHost(options);
     this.journal = options.journal;
     this.log = options.log;
+    const { journal, log, installation } = options;
+    this.files = new FilesRecord({ journal, log, installationId: installation.id, recorder: this.host.recorder });
   }
 
   /** Whether this supervisor may act. */
@@ -99,6 +103,19 @@ export class Supervisor implements Reconciling {
     return this.#booting;
   }
 
+  /** Resolves when the boot is over. Rejects with its error, or with the signal's reason when that fires first. */
+  async booted(signal: AbortSignal): Promise<void> {
+    const ended = Promise.withResolvers<never>();
+    const abort = (): void => ended.reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) abort();
+    try {
+      await Promise.race([this.#booting, ended.promise]);
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
   async #boot(steps: BootSteps): Promise<void> {
     const since = performance.now();
     for (const message of this.#options.warnings ?? []) {
@@ -131,6 +148,7 @@ export class Supervisor implements Reconciling {
     await this.#phase('services', () => this.#startInOrder(remaining));
     this.#checkOpen();
     this.#state = 'running';
+    if (refused === undefined) this.files.begin();
     const failed = this.services
       .filter(({ state, desired }) => desired === 'running' && state === 'failed')
       .map(({ name }) => name);
@@ -227,10 +245,11 @@ export class Supervisor implements Reconciling {
    * Brings what runs to what is configured now; with `dryRun` only says what that would take. One at a time.
    * @throws see {@link reconcileLive}; an invalid configuration is a result, not an error
    */
-  reconcile(options: { readonly dryRun?: boolean | undefined } = {}): Promise<ReconcileResult> {
+  reconcile(options: ReconcileOptions = {}): Promise<ReconcileResult> {
     const turn = this.#reconciling.then(() => {
-      if (this.#steps === undefined) throw new ConflictError('The system is still starting.');
-      return reconcileLive(this, this.#steps, options);
+      const steps = this.#steps;
+      if (steps === undefined) throw new ConflictError('The system is still starting.');
+      return this.files.watching(() => reconcileLive(this, steps, options));
     });
     this.#reconciling = turn.catch(() => undefined); // told to whoever asked; the next one has its own turn
     return turn;
@@ -325,6 +344,7 @@ export class Supervisor implements Reconciling {
         rss: process.memoryUsage.rss(),
         acting: this.fence.state === 'held',
         configuration: this.#configuration,
+        ...(this.files.status === undefined ? {} : { files: this.files.status }),
         clockShiftMs: Math.round(Date.now() - performance.timeOrigin - performance.now()),
         warnings: this.#options.warnings ?? [],
       },

@@ -195,7 +195,8 @@ function readState(place: StatePlace, env: NodeJS.ProcessEnv): Instance | undefi
   };
 }
 
-function servicesDirOf(root: string): string {
+/** The project's `services/`, or the package's own while the project has none. */
+export function servicesDirOf(root: string): string {
   const own = join(root, 'services');
   return statOrNothing(own)?.isDirectory() === true ? own : join(packageRoot(), 'services');
 }

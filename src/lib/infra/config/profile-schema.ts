@@ -99,6 +99,12 @@ const runtime = z
         'What this is run for. MCP servers get it as SYSTEMPROMPT_ENVIRONMENT and as NODE_ENV (`production` for `staging`), and `rate_limits.enabled` follows it. Default: `development`; `production` with `target: cloud`.',
       ),
     log_level: z.enum(LOG_LEVELS).default('info').describe('The least severe log line that is written.'),
+    apply_changes: z
+      .enum(['automatic', 'manual'])
+      .default('automatic')
+      .describe(
+        'Whether a running system follows its files by itself. `manual`: a change is checked and told, and waits for `infra services reconcile`.',
+      ),
   })
   .prefault({})
   .describe('How the processes run.');

@@ -68,4 +68,12 @@ describe('restarts', () => {
     const short = new Restarts(defaultPolicy, middle);
     for (let at = 0; at < 60_000; at += 1_000) expect(short.died(at, at - 1)).toHaveProperty('retryInMs');
   });
+
+  it('end with the fifth restart in a row that is not ready in time, however long each took', () => {
+    const restarts = new Restarts(defaultPolicy, middle);
+    for (let time = 0; time < 4; time += 1) expect(restarts.late()).toHaveProperty('retryInMs');
+    restarts.ready();
+    for (let time = 0; time < 4; time += 1) expect(restarts.late()).toHaveProperty('retryInMs');
+    expect(restarts.late()).toHaveProperty('giveUp');
+  });
 });

@@ -1,0 +1,115 @@
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SupervisorClient } from '../../src/lib/app/supervisor/client.ts';
+import type { InstanceStatus } from '../../src/lib/app/supervisor/status.ts';
+import { packageRoot } from '../../src/lib/infra/config/package-root.ts';
+import { noFootprint } from '../helpers/leaks.ts';
+import { type RunningSystem, startSystem } from '../helpers/running-system.ts';
+import { until } from '../helpers/until.ts';
+
+// The built system, which nobody tells anything: it sees its files change.
+
+interface Events {
+  readonly items: readonly {
+    readonly service: string;
+    readonly event: string;
+    readonly to_state: string;
+    readonly reason: string | null;
+  }[];
+}
+
+let system: RunningSystem;
+let server: string;
+let good: string;
+
+beforeAll(async () => {
+  system = await startSystem(async ({ root }) => {
+    await mkdir(join(root, 'services'));
+    await cp(join(packageRoot(), 'services/mcp'), join(root, 'services/mcp'), { recursive: true });
+  });
+  server = join(system.instance.root, 'services/mcp/systemprompt.yaml');
+  good = await readFile(server, 'utf8');
+});
+afterAll(async () => {
+  await system[Symbol.asyncDispose]();
+});
+
+async function status(): Promise<InstanceStatus> {
+  const client = await SupervisorClient.connect(system.instance.controlSocket);
+  try {
+    return await client.status();
+  } finally {
+    client.close();
+  }
+}
+
+async function runs(): Promise<Record<string, string | undefined>> {
+  const { services } = await status();
+  return Object.fromEntries(services.map(({ name, instanceId }) => [name, instanceId]));
+}
+
+const state = async (): Promise<string | undefined> => (await status()).supervisor.files?.state;
+
+async function lastRow(): Promise<Events['items'][number] | undefined> {
+  const { items } = await system.artifact<Events>('infra', 'services', 'events', '--service', 'configuration');
+  return items.at(-1);
+}
+
+describe('a running system follows its files', () => {
+  it('begins with what they say in force', async () => {
+    expect(await state()).toBe('current');
+  });
+
+  it('leaves an invalid change alone, and says so with its place', async () => {
+    const before = await runs();
+    await writeFile(server, good.replace('port: ', 'prot: '));
+    await until('it has seen the change', async () => (await state()) === 'invalid', 30_000);
+    expect(await runs()).toEqual(before);
+    const shown = await system.run('infra', 'services', 'status');
+    expect(shown.code).toBe(0);
+    expect(shown.stdout).toMatch(/systemprompt\.yaml:\d+:\d+/);
+    await until('it is on record', async () => (await lastRow())?.to_state === 'invalid');
+    expect((await lastRow())?.reason).toMatch(/systemprompt\.yaml:\d+:\d+ .*prot/);
+  });
+
+  it('has nothing to do when the file is as it was', async () => {
+    const before = await runs();
+    await writeFile(server, good);
+    await until('it has seen the change', async () => (await state()) === 'current', 30_000);
+    expect(await runs()).toEqual(before);
+  });
+
+  it('brings a valid change into force by itself, and replaces only what it is about', async () => {
+    const before = await runs();
+    await writeFile(server, `${good}\n    env: { FOLLOWED: "yes" }\n`);
+    const told = async (): Promise<boolean> => (await lastRow())?.reason?.includes('replace mcp:systemprompt') === true;
+    await until('the server was replaced', told, 60_000);
+    expect((await runs())['mcp:systemprompt']).not.toBe(before['mcp:systemprompt']);
+    expect((await runs())['database']).toBe(before['database']);
+    expect((await status()).services.map((service) => service.state)).toEqual(['ready', 'ready', 'ready']);
+  });
+
+  it('only tells of a change while the profile says that somebody else decides', async () => {
+    const profile = join(system.instance.dir, 'profiles/local/profile.yaml');
+    const text = await readFile(profile, 'utf8');
+    const before = await runs();
+    await writeFile(profile, `${text}\nruntime: { apply_changes: manual }\n`);
+    await rm(server);
+    await writeFile(
+      join(system.instance.root, 'services/mcp/renamed.yaml'),
+      good.replace('  systemprompt:', '  renamed:'),
+    );
+    await until('it is pending', async () => (await state()) === 'pending', 30_000);
+    expect(await runs()).toEqual(before);
+    expect((await system.run('infra', 'services', 'status')).stdout).toMatch(/waits for a\s+reconcile/);
+    const reconciled = await system.run('infra', 'services', 'reconcile');
+    expect(reconciled.code).toBe(0);
+    expect(Object.keys(await runs())).toEqual(['database', 'api', 'mcp:renamed']);
+    expect(await state()).toBe('current');
+  });
+
+  it('leaves nothing behind', async () => {
+    expect(await system.stop()).toEqual(noFootprint);
+  });
+});
