@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -13,7 +13,10 @@ interface Table<T> {
 
 let system: RunningSystem;
 beforeAll(async () => {
-  system = await startSystem();
+  // What is changed waits: it is about what is said meanwhile.
+  system = await startSystem(async ({ projectDir }) => {
+    await appendFile(join(projectDir, 'profiles/local/profile.yaml'), '\nruntime: { apply_changes: manual }\n');
+  });
 });
 afterAll(async () => {
   await system[Symbol.asyncDispose]();
