@@ -10,6 +10,7 @@ ensureProjectNode(import.meta.url);
 const { z } = await import('zod');
 const { fieldReference, fieldTable } = await import('./lib/field-reference.mjs');
 const { profileFileSchema } = await import('../src/lib/infra/config/profile-schema.ts');
+const { extensionManifestSchema } = await import('../src/lib/app/build/manifest.ts');
 const { fileKinds } = await import('../src/lib/app/config/kinds.ts');
 
 /** Draft 7 is what YAML language servers know best. */
@@ -19,6 +20,7 @@ function jsonSchema(name, title, schema) {
 }
 
 const profile = jsonSchema('profile', 'profile.yaml', profileFileSchema);
+const manifest = jsonSchema('manifest', 'extensions/*/*/manifest.yaml', extensionManifestSchema);
 const services = Object.values(fileKinds).map((kind) => ({ kind, ...jsonSchema(kind.id, kind.place, kind.schema) }));
 
 /** The files of one kind after the other; the root file refers to the others for what they hold. */
@@ -52,7 +54,7 @@ function withReference(path, lines) {
 }
 
 const outputs = [
-  ...[profile, ...services].map(({ path, schema }) => ({ path, text: `${JSON.stringify(schema, undefined, 2)}\n` })),
+  ...[profile, manifest, ...services].map(({ path, schema }) => ({ path, text: `${JSON.stringify(schema, undefined, 2)}\n` })),
   { path: 'docs/reference/services.md', text: servicesReference() },
   { path: 'docs/configuration.md', text: withReference('docs/configuration.md', fieldReference(profile.schema)) },
 ];

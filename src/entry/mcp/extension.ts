@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { isMcpServerDefinition, type McpServerDefinition } from '../../lib/shared/mcp-server.ts';
@@ -9,6 +10,8 @@ import { StartRefusedError } from './env.ts';
  */
 export async function loadServer(path: string): Promise<McpServerDefinition> {
   let module: { readonly server?: unknown };
+  // What `build mcp` made: errors name lines of the sources then.
+  if (existsSync(`${path}.map`)) process.setSourceMapsEnabled(true);
   try {
     module = await import(pathToFileURL(resolve(path)).href);
   } catch (cause) {

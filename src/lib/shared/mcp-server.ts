@@ -108,6 +108,9 @@ export interface McpServerOptions {
   ready?(context: ReadyContext): ServerReadiness | Promise<ServerReadiness>;
 }
 
+/** Versions of the contract between a module and the process that serves it. */
+export const supportedMcpContracts: readonly number[] = [1];
+
 const namePattern = /^[A-Za-z0-9_.-]{1,128}$/;
 const combinators = ['oneOf', 'anyOf', 'allOf'] as const;
 
@@ -152,7 +155,9 @@ export function defineMcpServer(options: McpServerOptions): McpServerDefinition 
 export function isMcpServerDefinition(value: unknown): value is McpServerDefinition {
   if (typeof value !== 'object' || value === null) return false;
   const { kind, contract, tools } = value as Record<string, unknown>;
-  return kind === 'systemprompt/mcp-server' && contract === 1 && Array.isArray(tools);
+  return (
+    kind === 'systemprompt/mcp-server' && supportedMcpContracts.includes(contract as number) && Array.isArray(tools)
+  );
 }
 
 function inputSchema(tool: string, schema: z.ZodType): JsonSchema {

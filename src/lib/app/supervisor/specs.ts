@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, statSync } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { McpServerConfig } from '../../domain/mcp/index.ts';
 import type { Instance } from '../../infra/config/instance.ts';
 import { type Profile, profileFile } from '../../infra/config/profile.ts';
@@ -13,7 +13,9 @@ import { logEnvironment } from '../../infra/process/own-log.ts';
 import { probeSocketOf, removeProbeSocket, sweepProbeSockets } from '../../infra/process/probe-socket.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import { ConfigInvalidError, type ConfigIssue, PreconditionError } from '../../shared/errors.ts';
+import { artifactParts } from '../build/artifact-file.ts';
 import { apiServiceNames, apiSharesPort } from './api-names.ts';
+import { findModule, isFile } from './module-path.ts';
 import { limitIssues, withLimits } from './with-limits.ts';
 
 /** What the processes of an installation are made from. */
@@ -65,7 +67,9 @@ function mcpServiceName(server: string): string {
  */
 export function serviceSpecs(source: SpecSource, dependsOn: readonly string[]): ServiceSpec[] {
   const enabled = source.servers.filter((server) => server.enabled);
-  const modules = new Map(enabled.map((server) => [server.name, findModule(source, server)]));
+  const modules = new Map(
+    enabled.map((server) => [server.name, findModule([source.instance.root, source.packageRoot], server.module)]),
+  );
   const issues = enabled
     .filter((server) => modules.get(server.name) === undefined)
     .map(
@@ -151,7 +155,7 @@ function mcpSpec(
     // A declared port is a preference: a stranger there is stepped around, the row says where the server went.
     port: { preferred: server.port, range: profile.ports.mcp },
     handOver: true,
-    artefactHash: hashOf(readFileSync(main), readFileSync(module)),
+    artefactHash: hashOf(readFileSync(main), ...artifactParts(module)),
     configHash: hashOf(
       JSON.stringify([
         plainServer(server),
@@ -221,14 +225,6 @@ function builtMain(packageRoot: string, name: 'api' | 'mcp'): string {
   throw new PreconditionError(`The package is not built: ${file} is missing.`, { hint: 'Build it: npm run build' });
 }
 
-/** An extension's built module: the path itself, or its index, in the project or in the package; built ones in `dist/` first. */
-function findModule({ instance, packageRoot }: SpecSource, server: McpServerConfig): string | undefined {
-  const roots = [...new Set([instance.root, packageRoot])];
-  const inRoots = roots.flatMap((root) => [join(root, 'dist', server.module), join(root, server.module)]);
-  const bases = isAbsolute(server.module) ? [server.module] : inRoots;
-  return bases.flatMap((base) => [base, join(base, 'index.js'), join(base, 'dist', 'index.js')]).find(isFile);
-}
-
 /** Looks before each start: what was there when the configuration was read may be gone since. */
 function presenceOf(...files: readonly string[]): () => Promise<void> {
   return async () => {
@@ -236,10 +232,6 @@ function presenceOf(...files: readonly string[]): () => Promise<void> {
     if (missing === undefined) return;
     throw new PreconditionError(`what it runs, ${missing}, does not exist`, { hint: 'Build it again, then start it.' });
   };
-}
-
-function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 }
 
 function hashOf(...parts: readonly (string | Uint8Array)[]): string {

@@ -1,0 +1,47 @@
+import { existsSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { packageRoot } from '../../infra/config/package-root.ts';
+import { runTool } from '../../infra/process/run-tool.ts';
+import { CancelledError, PreconditionError } from '../../shared/errors.ts';
+
+const timeoutMs = 600_000;
+const keptBytes = 64 * 1024;
+
+/**
+ * Builds the core, where its sources are.
+ * @throws PreconditionError outside a checkout of systemprompt, and with what the build says when it fails
+ */
+export async function buildCore(
+  { cwd, env }: { readonly cwd: string; readonly env: NodeJS.ProcessEnv },
+  signal: AbortSignal,
+): Promise<{ readonly message: string; readonly durationMs: number }> {
+  const root = packageRoot();
+  const script = join(root, 'scripts', 'build.mjs');
+  const within = relative(root, resolve(cwd));
+  if (within.startsWith('..') || !existsSync(script) || !existsSync(join(root, 'src'))) {
+    throw new PreconditionError(
+      `There are no sources of systemprompt in ${resolve(cwd)}: the package is built already`,
+      {
+        hint: "What is built in a project are the project's extensions",
+        next: ['build mcp'],
+      },
+    );
+  }
+  const started = performance.now();
+  const run = await runTool({
+    file: process.execPath,
+    args: [script],
+    env: Object.fromEntries(Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined)),
+    cwd: root,
+    timeoutMs,
+    maxOutputBytes: keptBytes,
+    signal,
+  });
+  if (run.cancelled) throw new CancelledError('Interrupted', { data: { signal: 'SIGINT' } });
+  if (run.exitCode !== 0) {
+    throw new PreconditionError(`The build failed:\n${run.stderr.trim() || run.stdout.trim()}`, {
+      hint: 'What was built before is still there',
+    });
+  }
+  return { message: run.stdout.trim(), durationMs: Math.round(performance.now() - started) };
+}
