@@ -60,9 +60,11 @@ const filled: Readonly<Record<string, () => readonly string[]>> = {
 const noSuggestions: readonly string[] = ['plugins mcp call'];
 /** What starts at boot is decided by the rights and the service manager of the machine: install.e2e.test.ts. */
 const aboutTheMachine = /^infra services (?:(?:un)?install|\{\} --user)(?! --help)/;
+/** Only where the sources of systemprompt are, and it would build them under the other tests: build.e2e.test.ts. */
+const aboutTheCheckout = /^build core$/;
 
 function linesOf(form: string): readonly string[] {
-  if (noSuggestions.includes(form) || aboutTheMachine.test(form)) return [];
+  if (noSuggestions.includes(form) || aboutTheMachine.test(form) || aboutTheCheckout.test(form)) return [];
   const service = /^infra services [a-z]+ \{\}$/.test(form) ? [form.replace('{}', 'api')] : [form];
   const lines = filled[form]?.() ?? service;
   for (const line of lines) expect(line, `what is filled in? add it to "filled": ${form}`).not.toMatch(/[<{]/);

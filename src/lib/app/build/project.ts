@@ -4,19 +4,20 @@ import { NotFoundError, PreconditionError } from '../../shared/errors.ts';
 import { nearest } from '../../shared/nearest.ts';
 import type { ExtensionPackage } from './workspace.ts';
 
-const marks = ['.systemprompt', 'services', 'extensions'];
+const marks = ['services', 'extensions'];
+const instanceFile = join('.systemprompt', 'instance.json');
 
 /**
- * The folder of the project around `cwd`: `SYSTEMPROMPT_ROOT` when set, else the nearest folder upwards that holds
- * `.systemprompt/`, `services/` or `extensions/` beside a package.json. No instance has to be there: a pipeline builds
+ * The folder of the project around `cwd`: `SYSTEMPROMPT_ROOT` when set, else the nearest folder upwards with an
+ * instance, or with `services/` or `extensions/` beside a package.json. No instance has to be there: a pipeline builds
  * what it has just checked out.
  * @throws PreconditionError when there is none
  */
 export function requireProject(cwd: string, env: NodeJS.ProcessEnv): string {
   if (env['SYSTEMPROMPT_ROOT']) return resolve(cwd, env['SYSTEMPROMPT_ROOT']);
   for (let folder = resolve(cwd); ; folder = dirname(folder)) {
-    const isProject = existsSync(join(folder, 'package.json')) && marks.some((name) => isFolder(join(folder, name)));
-    if (isProject) return folder;
+    if (existsSync(join(folder, instanceFile))) return folder;
+    if (existsSync(join(folder, 'package.json')) && marks.some((name) => isFolder(join(folder, name)))) return folder;
     if (dirname(folder) === folder) break;
   }
   throw new PreconditionError(`There is no project in ${resolve(cwd)} or above it`, {

@@ -1,0 +1,137 @@
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { packageRoot, runCli, startCli } from '../helpers/cli.ts';
+import { type ExtensionProject, extensionProject, helloService, serverSource } from '../helpers/extension-project.ts';
+import { type RunningSystem, startSystem } from '../helpers/running-system.ts';
+import { until } from '../helpers/until.ts';
+
+const source = 'extensions/mcp/hello/index.ts';
+
+let system: RunningSystem;
+let project: ExtensionProject;
+beforeAll(async () => {
+  system = await startSystem(async ({ root }) => {
+    project = extensionProject({ root });
+    const { code, stderr } = await runCli(['build', 'mcp'], { cwd: root });
+    expect(code, stderr).toBe(0);
+  });
+});
+afterAll(async () => {
+  await system?.[Symbol.asyncDispose]();
+});
+
+interface WatchLine {
+  readonly event?: string;
+  readonly ok?: boolean;
+  readonly [key: string]: unknown;
+}
+
+/** `build mcp --watch --json`, and what it has said since the last look. */
+function watch(): { child: ChildProcess; next(event: string): Promise<WatchLine>; seen(): string[] } {
+  const child = startCli(['build', 'mcp', '--watch', '--json'], { cwd: project.root });
+  const lines: WatchLine[] = [];
+  const seen: string[] = [];
+  createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
+    lines.push(JSON.parse(line) as WatchLine);
+  });
+  const take = (event: string): WatchLine | undefined => {
+    for (let line = lines.shift(); line !== undefined; line = lines.shift()) {
+      seen.push(line.event ?? `ok=${line.ok}`);
+      if (line.event === event || (event === 'end' && line.ok !== undefined)) return line;
+    }
+    return undefined;
+  };
+  return { child, next: (event) => until(event, () => take(event), 60_000), seen: () => seen.splice(0) };
+}
+
+async function greeting(): Promise<unknown> {
+  return (await system.artifact<{ content: unknown }>('plugins', 'mcp', 'call', 'hello', 'greet')).content;
+}
+
+async function runOf(service: string): Promise<unknown> {
+  const { items } = await system.artifact<{ items: Record<string, unknown>[] }>('infra', 'services', 'status');
+  return items.find(({ name }) => name === service)?.['pid'];
+}
+
+it('with --watch it builds what is saved and replaces that server alone; a fault leaves the running one', async () => {
+  expect(await greeting()).toBe('hello');
+  const api = await runOf('api');
+  const { child, next, seen } = watch();
+  await next('waiting');
+  expect(seen()).toEqual(['unchanged', 'waiting']);
+
+  project.write(source, serverSource({ words: 'good morning' }));
+  expect(await next('built')).toMatchObject({ name: 'hello', changed: true });
+  expect(await next('applied')).toMatchObject({ services: [{ name: 'mcp:hello', state: 'ready' }], failed: [] });
+  expect(await greeting()).toBe('good morning');
+  const server = await runOf('mcp:hello');
+  await next('waiting');
+
+  project.write(source, serverSource({ words: 'broken', after: 'const x = ;\n' }));
+  expect(await next('failed')).toMatchObject({
+    issues: [{ file: source, line: 14, column: 11, message: 'Unexpected ";"' }],
+  });
+  await next('waiting');
+  project.write(source, serverSource({ words: 'hangs no more', after: 'throw new Error("no");\n' }));
+  expect(await next('failed')).toMatchObject({ issues: [{ line: 14, message: "can't be loaded: Error: no" }] });
+  await next('waiting');
+  expect(await greeting()).toBe('good morning');
+
+  seen();
+  project.write(source, serverSource({ words: 'good morning', after: '// a remark\n' }));
+  await next('waiting');
+  expect(seen()).toEqual(['built', 'waiting']);
+  expect([await runOf('mcp:hello'), await runOf('api')]).toEqual([server, api]);
+
+  child.kill('SIGINT');
+  expect(await next('end')).toMatchObject({ ok: true, artifact: { data: { builds: 2 } } });
+  if (child.exitCode === null) await once(child, 'exit');
+  expect(child.exitCode).toBe(130);
+});
+
+it('with --watch other changes are left to a reconcile, and the server is restarted all the same', async () => {
+  const { child, next } = watch();
+  await next('waiting');
+  project.write(
+    'services/mcp/other.yaml',
+    helloService.replace('hello:', 'other:').replace('mcp/hello', 'mcp/systemprompt').replace('5320', '5321'),
+  );
+  project.write(source, serverSource({ words: 'good evening' }));
+  const { waiting } = await next('applied');
+  expect(waiting).toContain('mcp:other');
+  expect(await greeting()).toBe('good evening');
+  child.kill('SIGINT');
+  await next('end');
+});
+
+it('an altered file in dist/ is a change that a reconcile takes up, a built one that is the same is none', async () => {
+  await system.run('infra', 'services', 'reconcile');
+  const steps = async (): Promise<unknown> => {
+    const { items } = await system.artifact<{ items: Record<string, unknown>[] }>(
+      'infra',
+      'services',
+      'reconcile',
+      '--dry-run',
+    );
+    return items.find((item) => Object.values(item).includes('mcp:hello'));
+  };
+  const before = await steps();
+  await runCli(['build', 'mcp', '--force'], { cwd: project.root });
+  expect(await steps()).toEqual(before);
+  project.write(
+    'dist/extensions/mcp/hello/index.js',
+    `${serverSource({ words: 'altered' }).replaceAll(' as const', '')}`,
+  );
+  expect(JSON.stringify(await steps())).toMatch(/artefact has changed/);
+});
+
+it('systemprompt itself is built only where its sources are, and its extensions with it', async () => {
+  expect(await runCli(['build', 'core'], { cwd: project.root })).toMatchObject({
+    code: 6,
+    stderr: expect.stringMatching(/There are no sources of systemprompt in .*\n.*\n.*build mcp/),
+  });
+  const refused = await runCli(['build', 'mcp'], { cwd: packageRoot });
+  expect(refused).toMatchObject({ code: 6, stderr: expect.stringMatching(/built with the core\n.*build core/) });
+});
