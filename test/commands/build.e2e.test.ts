@@ -1,7 +1,10 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { buildCore } from '../../src/lib/app/build/core.ts';
+import { makeCheckout } from '../helpers/checkout.ts';
 import { packageRoot, runCli, startCli } from '../helpers/cli.ts';
 import { type ExtensionProject, extensionProject, helloService, serverSource } from '../helpers/extension-project.ts';
 import { type RunningSystem, startSystem } from '../helpers/running-system.ts';
@@ -134,4 +137,16 @@ it('systemprompt itself is built only where its sources are, and its extensions 
   });
   const refused = await runCli(['build', 'mcp'], { cwd: packageRoot });
   expect(refused).toMatchObject({ code: 6, stderr: expect.stringMatching(/built with the core\n.*build core/) });
+});
+
+it('in its checkout systemprompt is built as by npm run build, and what the build has against it is said', async () => {
+  await using checkout = await makeCheckout();
+  const { path } = checkout;
+  const build = () => buildCore({ cwd: join(path, 'src'), env: process.env }, new AbortController().signal, path);
+  expect(await build()).toMatchObject({ message: expect.stringMatching(/^build: \d+ files in/) });
+  await checkout.write('src/commands/hello.ts', "import './nowhere.ts';\n");
+  await expect(build()).rejects.toMatchObject({
+    code: 'PRECONDITION',
+    message: expect.stringMatching(/src\/commands\/hello\.ts:1:8 {2}Could not resolve/),
+  });
 });

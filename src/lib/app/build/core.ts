@@ -9,13 +9,14 @@ const keptBytes = 64 * 1024;
 
 /**
  * Builds the core, where its sources are.
+ * @param root the folder of the package that runs
  * @throws PreconditionError outside a checkout of systemprompt, and with what the build says when it fails
  */
 export async function buildCore(
   { cwd, env }: { readonly cwd: string; readonly env: NodeJS.ProcessEnv },
   signal: AbortSignal,
+  root: string = packageRoot(),
 ): Promise<{ readonly message: string; readonly durationMs: number }> {
-  const root = packageRoot();
   const script = join(root, 'scripts', 'build.mjs');
   const within = relative(root, resolve(cwd));
   if (within.startsWith('..') || !existsSync(script) || !existsSync(join(root, 'src'))) {
