@@ -103,7 +103,7 @@ async function buildOne(
     };
   };
   if (before !== undefined && request.force !== true && (await isCurrent(request.root, extension, before))) {
-    const issues = crossChecks(extension, before.server);
+    const issues = await crossChecks(extension, before.server);
     return issues.length > 0 ? failed(issues) : done(request, extension, 'unchanged', before, before, started);
   }
   const dist = join(request.root, 'dist');
@@ -143,7 +143,7 @@ async function make(
   const places = { packageRoot, scratch: folder, cwd: root };
   const inspection = await inspectModule(join(folder, 'index.js'), places, limits, signal);
   if (!('server' in inspection)) return { issues: inspectionIssues(root, extension, inspection, limits) };
-  const issues = crossChecks(extension, inspection.server);
+  const issues = await crossChecks(extension, inspection.server);
   if (issues.length > 0) return { issues };
   const record = recordOf(extension, inspection.server, folder, compiled, versions);
   return { record };

@@ -1,7 +1,8 @@
-import { join } from 'node:path';
-import { mcpFileSchema } from '../../domain/mcp/index.ts';
-import { parseYamlFile, yamlFilesIn } from '../../infra/config/yaml.ts';
-import type { ConfigIssue } from '../../shared/errors.ts';
+import { z } from 'zod';
+import { parseYamlFile } from '../../infra/config/yaml.ts';
+import { displayPath } from '../../infra/config/yaml-source.ts';
+import { ConfigInvalidError, type ConfigIssue } from '../../shared/errors.ts';
+import type { SourcePath } from '../config/types.ts';
 
 interface Place {
   readonly file: string;
@@ -9,44 +10,49 @@ interface Place {
   readonly column: number;
 }
 
-/** A server of services/mcp/, as far as building its module needs it. */
+/** A server of the configuration, as far as building its module needs it. */
 export interface ConfiguredServer {
   readonly name: string;
-  readonly nameAt: Place;
+  readonly nameAt: SourcePath | undefined;
   readonly module: string;
   readonly moduleAt: Place;
   readonly enabled: boolean;
   /** Tools of which the configuration says something, and where. */
-  readonly tools: readonly { readonly name: string; readonly at: Place }[];
+  readonly tools: readonly { readonly name: string; readonly at: SourcePath | undefined }[];
+}
+
+export interface ConfiguredServers {
+  readonly servers: readonly ConfiguredServer[];
+  /** Names of extensions that the configuration leaves out. */
+  readonly disabled: readonly string[];
+  /** Every file that was read or looked for. */
+  readonly files: readonly string[];
+  readonly issues: readonly ConfigIssue[];
 }
 
 /** The servers that a project configures; none where it has no `services/` of its own. */
-export async function configuredServers(
-  servicesDir: string,
-): Promise<{ readonly servers: readonly ConfiguredServer[]; readonly issues: readonly ConfigIssue[] }> {
-  const servers: ConfiguredServer[] = [];
-  const issues: ConfigIssue[] = [];
-  for (const path of await yamlFilesIn(join(servicesDir, 'mcp'))) {
-    const parsed = await parseYamlFile(path, mcpFileSchema);
-    if ('issues' in parsed) {
-      issues.push(...parsed.issues);
-      continue;
-    }
-    const { file } = parsed;
-    for (const [name, server] of Object.entries(parsed.value.mcp_servers)) {
-      const own = ['mcp_servers', name];
-      servers.push({
-        name,
-        nameAt: { file, ...parsed.locate(own, 'key') },
-        module: server.module ?? server.binary ?? '',
-        moduleAt: { file, ...parsed.locate([...own, server.module === undefined ? 'binary' : 'module']) },
-        enabled: server.enabled,
-        tools: Object.keys(server.tools).map((tool) => ({
-          name: tool,
-          at: { file, ...parsed.locate([...own, 'tools', tool], 'key') },
-        })),
-      });
-    }
+export async function configuredServers(servicesDir: string): Promise<ConfiguredServers> {
+  const { loadServices } = await import('../config/load-services.ts');
+  try {
+    const { mcpServers, extensions, files, sourceOf } = await loadServices({ servicesDir });
+    const servers = mcpServers.map(({ name, module, moduleAt, enabled, tools }) => ({
+      name,
+      nameAt: sourceOf(['mcp_servers', name]),
+      module,
+      moduleAt,
+      enabled,
+      tools: [...tools.keys()].map((tool) => ({ name: tool, at: sourceOf(['mcp_servers', name, 'tools', tool]) })),
+    }));
+    return { servers, disabled: extensions.disabled, files, issues: [] };
+  } catch (error) {
+    if (error instanceof ConfigInvalidError) return { servers: [], disabled: [], files: [], issues: error.issues };
+    throw error;
   }
-  return { servers, issues };
+}
+
+/** Where the key stands that a path of a file ends with; the file is read again, since this is asked for what is wrong. */
+export async function keyPlace(source: SourcePath | undefined, otherwise: Place): Promise<Place> {
+  if (source === undefined) return otherwise;
+  const yaml = await parseYamlFile(source.file, z.unknown());
+  return 'issues' in yaml ? otherwise : { file: displayPath(source.file), ...yaml.locate(source.path, 'key') };
 }

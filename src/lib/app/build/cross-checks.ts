@@ -4,12 +4,13 @@ import { displayPath } from '../../infra/config/yaml-source.ts';
 import type { ConfigIssue } from '../../shared/errors.ts';
 import { nearest } from '../../shared/nearest.ts';
 import type { ServerFacts } from './artifact-file.ts';
+import { keyPlace } from './configured-servers.ts';
 import type { Inspection, InspectionLimits } from './inspection.ts';
 import type { ExtensionPackage } from './workspace.ts';
 
 /** Whether manifest, module and services/mcp/ say the same of an extension. */
-export function crossChecks(extension: ExtensionPackage, server: ServerFacts): ConfigIssue[] {
-  return [...againstManifest(extension, server), ...againstConfiguration(extension, server)];
+export async function crossChecks(extension: ExtensionPackage, server: ServerFacts): Promise<ConfigIssue[]> {
+  return [...againstManifest(extension, server), ...(await againstConfiguration(extension, server))];
 }
 
 function againstManifest({ manifest }: ExtensionPackage, server: ServerFacts): ConfigIssue[] {
@@ -27,24 +28,24 @@ function againstManifest({ manifest }: ExtensionPackage, server: ServerFacts): C
   return issues;
 }
 
-function againstConfiguration({ configured }: ExtensionPackage, server: ServerFacts): ConfigIssue[] {
+async function againstConfiguration({ configured }: ExtensionPackage, server: ServerFacts): Promise<ConfigIssue[]> {
   const issues: ConfigIssue[] = [];
   const [first] = configured;
   // One module may run as several servers; one of them goes by its own name.
   if (first !== undefined && !configured.some(({ name }) => name === server.name)) {
     const message = `the server ${first.name} runs a module that calls itself ${server.name}`;
     issues.push({
-      ...first.nameAt,
+      ...(await keyPlace(first.nameAt, first.moduleAt)),
       message,
       hint: `write ${server.name} here, or the other name in defineMcpServer()`,
     });
   }
-  for (const { tools, name } of configured) {
+  for (const { tools, name, moduleAt } of configured) {
     for (const tool of tools.filter((declared) => !server.tools.includes(declared.name))) {
       const [meant] = nearest(tool.name, server.tools, 1);
       const hint =
         meant === undefined ? `it has ${server.tools.slice(0, 10).join(', ')}` : `did you mean \`${meant}\`?`;
-      issues.push({ ...tool.at, message: `${name} has no tool ${tool.name}`, hint });
+      issues.push({ ...(await keyPlace(tool.at, moduleAt)), message: `${name} has no tool ${tool.name}`, hint });
     }
   }
   return issues;

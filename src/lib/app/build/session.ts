@@ -7,8 +7,8 @@ import { type ExtensionPackage, readWorkspace } from './workspace.ts';
 export interface BuildRun {
   readonly force?: boolean;
   readonly signal?: AbortSignal;
-  /** Told which extensions there are before they are built. */
-  readonly onExtensions?: (extensions: readonly ExtensionPackage[]) => void;
+  /** Told which extensions there are before they are built, and by which files of services/. */
+  readonly onExtensions?: (extensions: readonly ExtensionPackage[], files: readonly string[]) => void;
 }
 
 /** The builds of one project, one after another. */
@@ -39,10 +39,10 @@ export async function openBuild(
   return {
     root,
     async run({ force = false, signal, onExtensions } = {}) {
-      const { packages, issues } = await readWorkspace(root, own);
+      const { packages, files, issues } = await readWorkspace(root, own);
       if (issues.length > 0) throw new ConfigInvalidError(issues);
       const extensions = selectExtensions(packages, names);
-      onExtensions?.(extensions);
+      onExtensions?.(extensions, files);
       return await buildExtensions({
         root,
         packageRoot: own,

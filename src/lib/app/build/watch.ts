@@ -1,7 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { yamlFilesIn } from '../../infra/config/yaml.ts';
 import { ConfigInvalidError, type ConfigIssue } from '../../shared/errors.ts';
 import { readArtifactRecord } from './artifact-file.ts';
 import type { BuiltExtension } from './build.ts';
@@ -31,26 +30,26 @@ export async function* watchBuild(
   session: BuildSession,
   signal: AbortSignal,
 ): AsyncGenerator<WatchRound, void, undefined> {
-  let extensions: readonly ExtensionPackage[] = [];
+  let watched: Watched = { extensions: [], files: [] };
   let first = true;
   while (!signal.aborted) {
-    const before = await snapshot(session.root, extensions);
+    const before = await snapshot(session.root, watched);
     const started = performance.now();
-    const round = await oneRound(session, signal, (found) => {
-      extensions = found;
+    const round = await oneRound(session, signal, (extensions, files) => {
+      watched = { extensions, files };
     });
     if (signal.aborted) return;
     const told = first || round.issues.length > 0 || round.results.some(({ state }) => state !== 'unchanged');
     if (told) yield { ...round, durationMs: Math.round(performance.now() - started) };
     first = false;
-    await changeSince(before, session.root, () => extensions, signal);
+    await changeSince(before, session.root, watched, signal);
   }
 }
 
 async function oneRound(
   session: BuildSession,
   signal: AbortSignal,
-  onExtensions: (found: readonly ExtensionPackage[]) => void,
+  onExtensions: (extensions: readonly ExtensionPackage[], files: readonly string[]) => void,
 ): Promise<Omit<WatchRound, 'durationMs'>> {
   try {
     const results = await session.run({ signal, onExtensions });
@@ -62,26 +61,27 @@ async function oneRound(
   }
 }
 
+/** What a round has learned to watch beside the folders of the project. */
+interface Watched {
+  readonly extensions: readonly ExtensionPackage[];
+  readonly files: readonly string[];
+}
+
 type Snapshot = ReadonlyMap<string, string>;
 
 /** Waits until a file is another than in the snapshot, and then until nothing is written for a moment. */
-async function changeSince(
-  before: Snapshot,
-  root: string,
-  extensions: () => readonly ExtensionPackage[],
-  signal: AbortSignal,
-): Promise<void> {
+async function changeSince(before: Snapshot, root: string, watched: Watched, signal: AbortSignal): Promise<void> {
   // A first build learns only now which files it stands on: those count from here on.
   let known = before;
-  let now = await snapshot(root, extensions());
+  let now = await snapshot(root, watched);
   known = new Map([...now, ...before]);
   while (!signal.aborted && same(known, now)) {
     await delay(pollMs, undefined, { signal }).catch(() => undefined);
-    now = await snapshot(root, extensions());
+    now = await snapshot(root, watched);
   }
   for (let last = now; !signal.aborted; last = now) {
     await delay(settleMs, undefined, { signal }).catch(() => undefined);
-    now = await snapshot(root, extensions());
+    now = await snapshot(root, watched);
     if (same(last, now)) return;
   }
 }
@@ -90,11 +90,12 @@ function same(a: Snapshot, b: Snapshot): boolean {
   return a.size === b.size && [...a].every(([file, state]) => b.get(file) === state);
 }
 
-async function snapshot(root: string, extensions: readonly ExtensionPackage[]): Promise<Snapshot> {
+async function snapshot(root: string, { extensions, files: read }: Watched): Promise<Snapshot> {
   const compiled = extensions.flatMap(({ output }) => readArtifactRecord(output)?.inputs ?? []);
   const files = new Set([
     ...(await filesUnder(join(root, 'extensions'))),
-    ...(await yamlFilesIn(join(root, 'services', 'mcp'))),
+    ...(await filesUnder(join(root, 'services'))),
+    ...read,
     ...extensions.map(({ entry }) => entry),
     ...[...compiled, 'package.json', 'tsconfig.json'].map((file) => join(root, file)),
   ]);

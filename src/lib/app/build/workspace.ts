@@ -26,6 +26,8 @@ export interface ExtensionPackage {
 export interface Workspace {
   readonly root: string;
   readonly packages: readonly ExtensionPackage[];
+  /** The files of services/ that were read or looked for. */
+  readonly files: readonly string[];
   /** What is wrong with manifests and services/mcp/, in the order of the files. */
   readonly issues: readonly ConfigIssue[];
 }
@@ -47,8 +49,9 @@ export async function readWorkspace(root: string, packageRoot: string): Promise<
     if ('issues' in found) issues.push(...found.issues);
     else packages.push(found);
   }
-  const { servers, issues: broken } = await configuredServers(join(root, 'services'));
+  const { servers, disabled, files, issues: broken } = await configuredServers(join(root, 'services'));
   issues.push(...broken);
+  for (const extension of packages) if (disabled.includes(extension.name)) extension.enabled = false;
   for (const server of servers) {
     const owner = packages.find((candidate) => isModuleOf(root, candidate, server.module));
     if (owner !== undefined) owner.configured = [...owner.configured, server];
@@ -60,7 +63,7 @@ export async function readWorkspace(root: string, packageRoot: string): Promise<
   }
   issues.push(...namesakes(packages));
   const sorted = packages.sort((a, b) => (a.name < b.name ? -1 : 1));
-  return { root, packages: sorted, issues };
+  return { root, packages: sorted, files, issues };
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };

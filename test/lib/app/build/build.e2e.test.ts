@@ -190,7 +190,7 @@ describe('what does not hold changes nothing, and is said with its place:', () =
     'a module that throws': [
       source,
       serverSource({ after: '\nthrow new Error("boom");\n' }),
-      17,
+      15,
       7,
       /can't be loaded: Error: boom/,
     ],
