@@ -54,7 +54,10 @@ function withReference(path, lines) {
 }
 
 const outputs = [
-  ...[profile, manifest, ...services].map(({ path, schema }) => ({ path, text: `${JSON.stringify(schema, undefined, 2)}\n` })),
+  ...[profile, manifest, ...services].map(({ path, schema }) => ({
+    path,
+    text: `${JSON.stringify(schema, undefined, 2)}\n`,
+  })),
   { path: 'docs/reference/services.md', text: servicesReference() },
   { path: 'docs/configuration.md', text: withReference('docs/configuration.md', fieldReference(profile.schema)) },
 ];

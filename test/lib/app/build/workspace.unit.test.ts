@@ -54,8 +54,7 @@ it('what is wrong in services/mcp/ is found as well, and what comes with the pac
   const { packages, issues } = await readWorkspace(project.root, packageRoot);
   expect(packages.map(({ name }) => name)).toEqual(['hello']);
   expect(issues).toMatchObject([{ line: 3, column: 13, message: 'the module nowhere/at/all of a does not exist' }]);
-  project.write('services/mcp/wrong.yaml', 'mcp_server: {}
-');
+  project.write('services/mcp/wrong.yaml', 'mcp_server: {}\n');
   const { issues: broken } = await readWorkspace(project.root, packageRoot);
   expect(broken.map(({ message }) => message)).toContainEqual(expect.stringContaining('mcp_server'));
 });
