@@ -201,6 +201,26 @@ describe('restart with sense', () => {
     expect(await system.footprint()).toEqual(noFootprint);
   });
 
+  it('does not call stopped what has failed because a process of it can not be ended', async () => {
+    const { client } = await system.start([{ name: 'u', program: 'unmarked', port: system.port(0) }]);
+    const { pid, lastLog } = await system.state(client, 'u', ready);
+    const child = Number(/child (\d+)/.exec(lastLog ?? '')?.[1]);
+    try {
+      // A group without its leader, and a member that nothing proves to be ours: it is named, and left alone.
+      process.kill(pid ?? 0, 'SIGKILL');
+      const { lastError } = await system.state(client, 'u', ({ state }) => state === 'failed');
+      expect(lastError).toContain(String(child));
+      const stopped = await client.stop(['u']);
+      expect(stopped.failed).toEqual(['u']);
+      expect(stopped.services[0]).toMatchObject({ state: 'failed', lastError: expect.stringContaining(String(child)) });
+    } finally {
+      process.kill(child, 'SIGKILL');
+    }
+    expect((await client.stop(['u'])).failed).toEqual([]);
+    await system.stop(client);
+    expect(await system.footprint()).toEqual(noFootprint);
+  });
+
   it('starts nothing that is stopped during its pause', async () => {
     system.policy({ backoffMinMs: 60_000, backoffMaxMs: 60_000 });
     const { client } = await system.start([{ name: 'c', program: 'crashes', port: system.port(0) }]);

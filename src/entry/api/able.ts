@@ -10,7 +10,7 @@ type Checks = Readonly<Record<string, () => void | Promise<void>>>;
  * @param boundMs how long at most; `Infinity` when there is another process that serves meanwhile
  * @returns what did not hold when the time was over, with the error that says why; none in the end when all of it holds
  */
-export async function untilAble(checks: Checks, boundMs: number): Promise<readonly (readonly [string, unknown])[]> {
+export async function untilAllHold(checks: Checks, boundMs: number): Promise<readonly (readonly [string, unknown])[]> {
   const deadline = performance.now() + boundMs;
   for (;;) {
     const looks = Object.entries(checks).map(async ([name, check]) => [name, await failureOf(check)] as const);

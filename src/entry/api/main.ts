@@ -4,7 +4,7 @@ import { packageVersion } from '../../lib/infra/config/package-root.ts';
 import type { Logger } from '../../lib/infra/logging/logger.ts';
 import { openProcessLog } from '../../lib/infra/process/own-log.ts';
 import { type ErrorCode, PreconditionError, toAppError } from '../../lib/shared/errors.ts';
-import { untilAble } from './able.ts';
+import { untilAllHold } from './able.ts';
 import { Certificate } from './certificate.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { HttpEndpoint } from './listen.ts';
@@ -60,11 +60,11 @@ async function main(log: Logger): Promise<void> {
     draining: () => endpoint?.draining ?? false,
   };
   const app = await createApi(deps);
-  const missing = await untilAble(context.readiness, ableMs);
+  const missing = await untilAllHold(context.readiness, ableMs);
   for (const [check, err] of missing) log.warn({ err, check }, 'Not ready');
   // One that is to take the place of another has no use while it can't: the supervisor gives it up in its time.
   const successor = process.env.SYSTEMPROMPT_SUCCESSOR === 'yes';
-  if (successor && missing.length > 0) await untilAble(context.readiness, Number.POSITIVE_INFINITY);
+  if (successor && missing.length > 0) await untilAllHold(context.readiness, Number.POSITIVE_INFINITY);
   const probeSocket = process.env.SYSTEMPROMPT_PROBE_SOCKET;
   const certificate = await Certificate.open(profile.server.https, log);
   const { host, port } = profile.server;

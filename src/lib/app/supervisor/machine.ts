@@ -47,7 +47,8 @@ const transitions: Readonly<Record<ServiceState, Readonly<Partial<Record<Order |
   // The run may die while its successor is on the way: then that one ends the pause.
   backoff: { retry: 'starting', start: 'starting', gave_up: 'failed', stop: 'stopped', replaced: 'ready' },
   stopping: { gone: 'stopped', gave_up: 'failed' },
-  failed: { start: 'starting', stop: 'stopped' },
+  // What could not be ended may still be there.
+  failed: { start: 'starting', stop: 'stopping' },
 };
 
 /**

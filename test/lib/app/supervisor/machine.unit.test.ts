@@ -32,7 +32,7 @@ const legal = new Set([
   'stopping>stopped',
   'stopping>failed',
   'failed>starting',
-  'failed>stopped',
+  'failed>stopping',
 ]);
 
 const orders = ['start', 'adopt', 'stop'] as const;
