@@ -42,7 +42,11 @@ export function changedSecrets(
 /** The secrets of an instance, without values. @param uses undefined while the configuration is invalid */
 export function secretsTable(infos: readonly SecretInfo[], uses: readonly SecretUse[] | undefined): TableArtifact {
   const names = new Set(infos.map(({ name }) => name));
-  const missing = new Set((uses ?? []).filter(({ name, server }) => !has(names, name, server)).map(({ name }) => name));
+  const missing = new Set(
+    (uses ?? [])
+      .filter(({ name, server, optional }) => optional !== true && !has(names, name, server))
+      .map(({ name }) => name),
+  );
   return {
     type: 'table',
     title: 'Secrets',

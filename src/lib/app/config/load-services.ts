@@ -67,8 +67,12 @@ export async function loadServices(
 }
 
 function serverConfig({ name, value, yaml, path }: Declared<McpServerYaml>): McpServerConfig {
-  const { line, column } = yaml.locate([...path, value.module === undefined ? 'binary' : 'module']);
-  return toServerConfig(name, value, { file: yaml.file, line, column });
+  const placeOf = (below: readonly string[], at?: 'key') => {
+    const { line, column } = yaml.locate([...path, ...below], at);
+    return { file: yaml.file, line, column };
+  };
+  const module = placeOf([value.module === undefined ? 'binary' : 'module']);
+  return toServerConfig(name, value, module, (below) => placeOf(below, 'key'));
 }
 
 function byName<T>(declared: readonly Declared<T>[]): Declared<T>[] {

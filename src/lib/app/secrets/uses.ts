@@ -2,6 +2,7 @@ import type { McpServerConfig } from '../../domain/mcp/index.ts';
 import type { Profile } from '../../infra/config/profile.ts';
 import { secretReference } from '../../infra/config/secret-reference.ts';
 import { isGeneratedSecret, serverSecretName } from '../../infra/config/secrets/names.ts';
+import { secretNameOf } from './variables.ts';
 
 /** Where the configuration asks for a secret. */
 export interface SecretUse {
@@ -9,8 +10,10 @@ export interface SecretUse {
   readonly name: string;
   /** The server that gets it; absent for what belongs to the whole instance. */
   readonly server?: string;
-  /** For people: `mcp:crm (API_KEY)`, `profile (database.url)`. */
+  /** For people: `mcp:crm (API_KEY)`, `profile local (database.url)`. */
   readonly by: string;
+  /** It does without. */
+  readonly optional?: boolean;
 }
 
 /** Every place of services/ and the profile that asks for a secret by name. */
@@ -24,11 +27,20 @@ export function secretUses(
 }
 
 function usesOfServer(server: McpServerConfig): SecretUse[] {
-  const texts = Object.entries(server.env);
-  return texts.flatMap(([variable, text]) => {
-    const name = secretReference(text);
-    return name === undefined ? [] : [{ name, server: server.name, by: `mcp:${server.name} (${variable})` }];
+  const use = (variable: string, name: string): SecretUse => ({
+    name,
+    server: server.name,
+    by: `mcp:${server.name} (${variable})`,
   });
+  const written = Object.entries(server.env).flatMap(([variable, text]) => {
+    const name = secretReference(text);
+    return name === undefined ? [] : [use(variable, name)];
+  });
+  const declared = server.variables.flatMap((variable) => {
+    const name = secretNameOf(variable);
+    return name === undefined ? [] : [{ ...use(variable.name, name), optional: !variable.required }];
+  });
+  return [...written, ...declared];
 }
 
 /** Who uses the secret that is kept under a name, given which names there are: a server's own goes before the shared one. */

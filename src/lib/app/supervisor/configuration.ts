@@ -37,7 +37,7 @@ export async function readConfiguration(
 
 /**
  * The processes that a configuration asks for.
- * @throws ConfigInvalidError naming every module that is missing; PreconditionError when the package is not built
+ * @throws ConfigInvalidError naming every module and every secret that is missing; PreconditionError when the package is not built
  */
 export async function specsFor(
   instance: Instance,
@@ -47,7 +47,7 @@ export async function specsFor(
   const { serviceSpecs } = await import('./specs.ts');
   const database = await databaseSpec(instance, profile, secrets);
   const source = { instance, profile, secrets, servers, packageRoot: packageRoot(), env: process.env };
-  return { database, services: serviceSpecs(source, database === undefined ? [] : [database.name]) };
+  return { database, services: await serviceSpecs(source, database === undefined ? [] : [database.name]) };
 }
 
 /**

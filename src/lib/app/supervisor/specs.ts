@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import type { McpServerConfig } from '../../domain/mcp/index.ts';
 import type { Instance } from '../../infra/config/instance.ts';
 import { type Profile, profileFile } from '../../infra/config/profile.ts';
-import { secretReference } from '../../infra/config/secret-reference.ts';
-import { resolveSecretReference, type SecretStore } from '../../infra/config/secrets.ts';
+import type { SecretStore } from '../../infra/config/secrets.ts';
 import { mcpConnectionUrl } from '../../infra/database/connections.ts';
 import { httpHealth } from '../../infra/process/health.ts';
 import { logLimits } from '../../infra/process/log-rotation.ts';
@@ -14,6 +13,7 @@ import { probeSocketOf, removeProbeSocket, sweepProbeSockets } from '../../infra
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import { ConfigInvalidError, type ConfigIssue, PreconditionError } from '../../shared/errors.ts';
 import { artifactParts } from '../build/artifact-file.ts';
+import { type ServerVariables, serverVariables } from '../secrets/variables.ts';
 import { apiServiceNames, apiSharesPort } from './api-names.ts';
 import { findModule, isFile } from './module-path.ts';
 import { limitIssues, withLimits } from './with-limits.ts';
@@ -28,6 +28,17 @@ export interface SpecSource {
   /** The supervisor's environment, of which its children get what {@link handedOn} names. */
   readonly env: NodeJS.ProcessEnv;
 }
+
+/** What one server has beside its configuration: its module, its variables with their values, and what counts in its digest. */
+interface OwnOfServer extends Omit<ServerVariables, 'issues'> {
+  readonly module: string;
+  readonly rotated: Rotated;
+}
+
+/** Of secrets that the system made: which of them have been replaced since, and how often. */
+type Rotated = (names: readonly string[]) => readonly string[];
+
+const noVariables = { env: {}, secret: [], fingerprint: '' };
 
 /** What every child gets of the environment: how to find programs, folders, time zone, proxies and authorities. */
 const handedOn = [
@@ -63,9 +74,10 @@ function mcpServiceName(server: string): string {
 /**
  * The services of an installation beside its database.
  * @param dependsOn what each of them needs first: the database, unless it is somebody else's
- * @throws ConfigInvalidError naming every module that is missing and every limit that can't be kept; PreconditionError when the package is not built
+ * @throws ConfigInvalidError naming every module and every secret that is missing and every limit that can't be kept;
+ *   PreconditionError when the package is not built
  */
-export function serviceSpecs(source: SpecSource, dependsOn: readonly string[]): ServiceSpec[] {
+export async function serviceSpecs(source: SpecSource, dependsOn: readonly string[]): Promise<ServiceSpec[]> {
   const enabled = source.servers.filter((server) => server.enabled);
   const modules = new Map(
     enabled.map((server) => [server.name, findModule([source.instance.root, source.packageRoot], server.module)]),
@@ -81,15 +93,20 @@ export function serviceSpecs(source: SpecSource, dependsOn: readonly string[]): 
     );
   const { api } = source.profile.services;
   const file = profileFile(source.instance, source.profile.name);
+  const variables = new Map<string, ServerVariables>();
+  for (const server of enabled) variables.set(server.name, await serverVariables(server, source.secrets));
   issues.push(
+    ...[...variables.values()].flatMap((found) => found.issues),
     ...enabled.flatMap((server) => limitIssues(server.limits, server.moduleAt, `limits of ${server.name}`)),
     ...limitIssues(api.limits, { file, line: 1, column: 1 }, 'services.api.limits'),
   );
   if (issues.length > 0) throw new ConfigInvalidError(issues);
-  const mcp = enabled.map((server) =>
-    withLimits(mcpSpec(source, server, modules.get(server.name) ?? '', dependsOn), server.limits),
-  );
-  return [...apiSpecs(source, dependsOn).map((spec) => withLimits(spec, api.limits)), ...mcp];
+  const rotated = await rotatedSecrets(source.secrets);
+  const mcp = enabled.map((server) => {
+    const own = { module: modules.get(server.name) ?? '', ...(variables.get(server.name) ?? noVariables), rotated };
+    return withLimits(mcpSpec(source, server, own, dependsOn), server.limits);
+  });
+  return [...apiSpecs(source, dependsOn, rotated).map((spec) => withLimits(spec, api.limits)), ...mcp];
 }
 
 /** How a process of the API is asked for its health: by its own socket, since by the port any worker could answer. */
@@ -101,7 +118,7 @@ export function apiProbe(runtimeDir: string): Pick<ServiceSpec, 'probe' | 'clean
   };
 }
 
-function apiSpecs(source: SpecSource, dependsOn: readonly string[]): ServiceSpec[] {
+function apiSpecs(source: SpecSource, dependsOn: readonly string[], rotated: Rotated): ServiceSpec[] {
   const { profile, instance, packageRoot, env } = source;
   const main = builtMain(packageRoot, 'api');
   const { host, port, workers } = profile.server;
@@ -109,7 +126,8 @@ function apiSpecs(source: SpecSource, dependsOn: readonly string[]): ServiceSpec
   const artefactHash = hashOf(readFileSync(main));
   // Without what only the supervisor goes by.
   const own = { ...profile, services: undefined, runtime: { ...profile.runtime, apply_changes: undefined } };
-  const configHash = hashOf(JSON.stringify([own, source.servers.map(plainServer)]));
+  const replaced = rotated(['database.app', 'database.audit', 'identity.root']);
+  const configHash = hashOf(JSON.stringify([own, source.servers.map(plainServer), ...replaced]));
   return apiServiceNames(workers).map((name) => ({
     name,
     kind: 'api',
@@ -142,9 +160,10 @@ function apiSpecs(source: SpecSource, dependsOn: readonly string[]): ServiceSpec
 function mcpSpec(
   source: SpecSource,
   server: McpServerConfig,
-  module: string,
+  own: OwnOfServer,
   dependsOn: readonly string[],
 ): ServiceSpec {
+  const { module } = own;
   const { profile, instance, packageRoot, secrets, env } = source;
   const main = builtMain(packageRoot, 'mcp');
   return {
@@ -163,24 +182,21 @@ function mcpSpec(
         profile.server.external_url,
         profile.runtime.log_level,
         profile.logging,
+        ...(own.fingerprint === '' ? [] : [own.fingerprint]),
+        ...own.rotated([`database.mcp.${server.name}`, 'identity.root']),
       ]),
     ),
     prepare: presenceOf(main, module),
     command: async ({ instanceId, port }) => {
       const { deriveIdentityKey } = await import('../../infra/security/identity-header.ts');
       const root = Buffer.from(await secrets.require('identity.root'), 'base64url');
-      const declared = await Promise.all(
-        Object.entries(server.env).map(
-          async ([name, value]) => [name, await resolveSecretReference(value, secrets)] as const,
-        ),
-      );
       return {
         file: process.execPath,
         args: [main],
         env: {
           NODE_ENV: nodeEnvironment(profile.runtime.environment),
           ...pick(env, [...handedOn, ...server.inheritedEnv]),
-          ...Object.fromEntries(declared),
+          ...own.env,
           SYSTEMPROMPT_ENVIRONMENT: profile.runtime.environment,
           MCP_SERVICE_ID: server.name,
           MCP_PORT: String(port),
@@ -188,7 +204,7 @@ function mcpSpec(
           SYSTEMPROMPT_IDENTITY_KEY: Buffer.from(deriveIdentityKey(root, instanceId)).toString('base64url'),
           SYSTEMPROMPT_EXTENSION: module,
           ...logEnvironment(profile.runtime.log_level, logLimits(profile.logging)),
-          SYSTEMPROMPT_SECRET_VARIABLES: secretVariables(server).join(','),
+          SYSTEMPROMPT_SECRET_VARIABLES: own.secret.join(','),
           SYSTEMPROMPT_SECRET_ARGUMENTS: JSON.stringify(secretArguments(server)),
         },
         cwd: instance.root,
@@ -206,9 +222,10 @@ function nodeEnvironment(environment: Profile['runtime']['environment']): string
   return environment === 'staging' ? 'production' : environment;
 }
 
-/** The variables whose values come from the secret store: the server keeps them out of its log. */
-function secretVariables({ env }: McpServerConfig): string[] {
-  return Object.entries(env).flatMap(([name, value]) => (secretReference(value) === undefined ? [] : [name]));
+/** One that was never replaced counts for nothing: some are made only when a server is first started. */
+async function rotatedSecrets(secrets: Pick<SecretStore, 'describe'>): Promise<Rotated> {
+  const current = new Map((await secrets.describe()).map(({ name, current: number }) => [name, number]));
+  return (names) => names.flatMap((name) => ((current.get(name) ?? 1) > 1 ? [`${name} ${current.get(name)}`] : []));
 }
 
 /** The arguments that the configuration marks secret, by tool. */
@@ -241,7 +258,7 @@ function hashOf(...parts: readonly (string | Uint8Array)[]): string {
 }
 
 /** Maps and sets as JSON shows them; without the place in the file, which changes nothing of what runs, and the limits, which count by themselves. */
-function plainServer({ tools, moduleAt: _, limits: __, ...server }: McpServerConfig): object {
+function plainServer({ tools, moduleAt: _, limits: __, variablesAt: ___, ...server }: McpServerConfig): object {
   return { ...server, tools: [...tools].map(([name, tool]) => [name, { ...tool, secret: [...tool.secret] }]) };
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type ServiceLimits, serviceLimitsSchema } from '../../infra/config/limits-schema.ts';
+import { type McpVariable, toVariables, variablesSchema } from './variables.ts';
 
 const scope = z
   .string()
@@ -89,10 +90,16 @@ export const mcpServerConfigSchema = z
       .record(environmentName, z.string())
       .default({})
       .describe('Environment variables of the server. Secrets as `${secret:NAME}`.'),
+    variables: variablesSchema,
     env_vars: z.array(environmentName).default([]).describe('Names of environment variables that are handed on.'),
     limits: serviceLimitsSchema,
     schemas: z.array(z.unknown()).optional().describe('Accepted from older files; not used.'),
     model_config: z.unknown().optional().describe('Accepted from older files; not used.'),
+  })
+  .refine((server) => Object.keys(server.variables).every((name) => !Object.hasOwn(server.env, name)), {
+    path: ['variables'],
+    error: 'declares a variable that env sets as well',
+    params: { hint: 'keep it in one of the two' },
   })
   .refine((server) => server.module !== undefined || server.binary !== undefined, {
     error: 'needs a module',
@@ -150,14 +157,26 @@ export interface McpServerConfig {
   readonly oauth: { readonly required: boolean; readonly scopes: readonly string[]; readonly clientId?: string };
   readonly tools: ReadonlyMap<string, McpToolConfig>;
   readonly env: Readonly<Record<string, string>>;
+  readonly variables: readonly McpVariable[];
+  /** Where `env` and `variables` name each of theirs. */
+  readonly variablesAt: Readonly<Record<string, ModulePlace>>;
   /** Names of environment variables that are handed on from the instance's own. */
   readonly inheritedEnv: readonly string[];
   readonly limits: ServiceLimits;
 }
 
 /** A server in the words of the code. @param moduleAt where the configuration names its module */
-export function toServerConfig(name: string, yaml: McpServerYaml, moduleAt: ModulePlace): McpServerConfig {
+/** @param placeOf where a part of the server is written, by its path below the server's name */
+export function toServerConfig(
+  name: string,
+  yaml: McpServerYaml,
+  moduleAt: ModulePlace,
+  placeOf: (path: readonly string[]) => ModulePlace,
+): McpServerConfig {
   const { oauth: access } = yaml;
+  const places = (['env', 'variables'] as const).flatMap((part) =>
+    Object.keys(yaml[part]).map((variable) => [variable, placeOf([part, variable])] as const),
+  );
   return {
     name,
     type: yaml.type,
@@ -182,6 +201,8 @@ export function toServerConfig(name: string, yaml: McpServerYaml, moduleAt: Modu
       ]),
     ),
     env: yaml.env,
+    variables: toVariables(yaml.variables),
+    variablesAt: Object.fromEntries(places),
     inheritedEnv: yaml.env_vars,
     limits: yaml.limits,
   };

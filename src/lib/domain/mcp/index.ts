@@ -9,6 +9,7 @@ export {
   toServerConfig,
 } from './config.ts';
 export { type LoadOptions, loadMcpServers } from './load.ts';
+export type { McpVariable } from './variables.ts';
 
 /** Path of a server's endpoint at the API, without the origin. */
 export function mcpEndpointPath(serverName: string): string {

@@ -30,8 +30,12 @@ export async function loadMcpServers(servicesDir: string, options: LoadOptions =
     }
     for (const [name, yaml] of Object.entries(parsed.value.mcp_servers)) {
       const key = yaml.module === undefined ? 'binary' : 'module';
-      const { line, column } = parsed.locate(['mcp_servers', name, key]);
-      found.push({ server: toServerConfig(name, yaml, { file: parsed.file, line, column }), parsed });
+      const placeOf = (path: readonly string[], at?: 'key') => {
+        const { line, column } = parsed.locate(['mcp_servers', name, ...path], at);
+        return { file: parsed.file, line, column };
+      };
+      const server = toServerConfig(name, yaml, placeOf([key]), (path) => placeOf(path, 'key'));
+      found.push({ server, parsed });
     }
   }
   issues.push(...conflicts(found), ...portsOutOf(options.portRange, found));

@@ -76,6 +76,8 @@ export function serverConfig(more: Partial<McpServerConfig> = {}): McpServerConf
     oauth: { required: true, scopes: ['user'] },
     tools: new Map(),
     env: {},
+    variables: [],
+    variablesAt: {},
     inheritedEnv: [],
     limits: {},
     ...more,

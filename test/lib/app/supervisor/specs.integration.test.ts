@@ -53,3 +53,90 @@ it('a module that has gone since fails the next start, with its path and without
     message: `what it runs, ${join(root, 'x.js')}, does not exist`,
   });
 });
+
+const twoServers = `mcp_servers:
+  x:
+    module: x.js
+    port: 5001
+    description: a server
+    oauth: {scopes: [user]}
+    env: { PLAIN: 'as it is', SHARED: '\${secret:SHARED}' }
+    variables:
+      API_KEY: { secret: true, required: true }
+      REGION: { default: north }
+      NOTHING: { description: not set anywhere }
+  y:
+    module: x.js
+    port: 5002
+    description: a server
+    oauth: {scopes: [user]}
+    variables: { API_KEY: { value: '\${secret:SHARED}', required: true } }
+`;
+
+async function hashes(): Promise<Record<string, string>> {
+  return Object.fromEntries((await specs()).map(({ name, configHash }) => [name, configHash]));
+}
+
+it('every secret that is missing fails the validation, with its place and the command that sets it', async () => {
+  put('x.js', '');
+  put(join('services', 'mcp', 'x.yaml'), twoServers);
+  await expect(specs()).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    issues: [
+      {
+        file: expect.stringContaining('x.yaml'),
+        line: 7,
+        column: 31,
+        message: 'SHARED of x asks for the secret SHARED, which is not set',
+        hint: 'set it: cloud secrets set SHARED --server x',
+      },
+      {
+        file: expect.stringContaining('x.yaml'),
+        line: 9,
+        column: 7,
+        message: 'the variable API_KEY, which x requires, is not set',
+        hint: 'set it: cloud secrets set API_KEY --server x',
+      },
+      { line: 17, message: 'the variable API_KEY, which y requires, is not set' },
+    ],
+  });
+});
+
+it('a changed secret changes the digest of the servers that get it, and of nothing else', async () => {
+  put('x.js', '');
+  put(join('services', 'mcp', 'x.yaml'), twoServers);
+  const secrets = await openSecretStore(instance);
+  await secrets.setMany(
+    new Map([
+      ['SHARED', 'one'],
+      ['API_KEY', 'key'],
+    ]),
+  );
+  const first = await hashes();
+  expect(await hashes()).toEqual(first);
+  await secrets.set('mcp.x.API_KEY', 'key'); // the same value, from another place
+  expect(await hashes()).toEqual(first);
+  await secrets.set('mcp.x.API_KEY', 'own');
+  const second = await hashes();
+  expect({ ...second, 'mcp:x': '' }).toEqual({ ...first, 'mcp:x': '' });
+  expect(second['mcp:x']).not.toBe(first['mcp:x']);
+  await secrets.set('SHARED', 'two');
+  const third = await hashes();
+  expect(third['mcp:x']).not.toBe(second['mcp:x']);
+  expect(third['mcp:y']).not.toBe(second['mcp:y']);
+  expect(third['api']).toBe(second['api']);
+  await secrets.set('mcp.y.API_KEY', 'nobody asks for it'); // y asks for another name
+  expect(await hashes()).toEqual(third);
+});
+
+it('what the system made for itself counts once it was replaced', async () => {
+  put('x.js', '');
+  const secrets = await openSecretStore(instance);
+  const first = await hashes();
+  await secrets.set('database.mcp.x', 'made at the first start');
+  expect(await hashes()).toEqual(first);
+  await secrets.set('database.mcp.x', 'replaced');
+  const second = await hashes();
+  expect(second['mcp:x']).not.toBe(first['mcp:x']);
+  expect(second['api']).toBe(first['api']);
+});

@@ -60,6 +60,8 @@ describe('loadMcpServers', () => {
       oauth: { required: true, scopes: ['user'] },
       tools: new Map([['wipe', { scopes: ['admin', 'tools:wipe'], timeoutMs: 1000, secret: new Set(['note']) }]]),
       env: { LEVEL: '3' },
+      variables: [],
+      variablesAt: { LEVEL: { file: expect.stringMatching(/a\.yaml$/), line: 10, column: 12 } },
       inheritedEnv: [],
       limits: {},
     });
