@@ -4,7 +4,7 @@ import { secretReference } from '../../infra/config/secret-reference.ts';
 /** What the supervisor tells each server by itself; a declaration of the same name would never be seen. */
 const taken = /^(SYSTEMPROMPT_.*|MCP_SERVICE_ID|MCP_PORT|DATABASE_URL)$/;
 
-export const variableName = z
+const variableName = z
   .string()
   .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable')
   .refine((name) => !taken.test(name), {
