@@ -44,6 +44,11 @@ export interface ParseOptions {
 
 const includeTag = { tag: '!include', resolve: (path: string) => `!include ${path}` };
 
+/** What the parser has to know of the tags that are allowed. */
+export function textIncludeTags({ textIncludes }: ParseOptions): { customTags?: (typeof includeTag)[] } {
+  return textIncludes === true ? { customTags: [includeTag] } : {};
+}
+
 /** What came of parsing: the document unless it is beyond use, and everything that is wrong with it. */
 export interface ParsedDocument {
   readonly document: YamlDocument | undefined;
@@ -70,7 +75,7 @@ export function parseYamlDocument(text: string, file: string, options: ParseOpti
       // The library compares every key with every other; ours is linear.
       uniqueKeys: false,
       logLevel: 'error',
-      ...(options.textIncludes === true ? { customTags: [includeTag] } : {}),
+      ...textIncludeTags(options),
     });
     const syntax = syntaxFindings(document, text).sort((a, b) => a.offset - b.offset);
     if (syntax.length > 0) return { document: undefined, issues: firstOfEachLine(syntax.map(toIssue)) };

@@ -5,12 +5,13 @@ import { ConfigInvalidError, type ConfigIssue } from '../../shared/errors.ts';
 import { writeFileAtomic } from './atomic-file.ts';
 import { withFileLock } from './file-lock.ts';
 import { type ParsedYaml, parseYamlText } from './yaml.ts';
+import type { ParseOptions } from './yaml-document.ts';
 import { displayPath, readYamlText } from './yaml-source.ts';
 import { editYamlText, type YamlChange } from './yaml-splice.ts';
 
 export type { YamlChange } from './yaml-splice.ts';
 
-export interface YamlEditOptions<T> {
+export interface YamlEditOptions<T> extends ParseOptions {
   /** Find out everything, write nothing. */
   readonly dryRun?: boolean;
   /** Begin with an empty file where there is none. */
@@ -56,15 +57,15 @@ async function edited<T>(
   shown: string,
   schema: z.ZodType<T>,
   changes: readonly YamlChange[],
-  { dryRun = false, create = false, check }: YamlEditOptions<T>,
+  { dryRun = false, create = false, check, ...parsing }: YamlEditOptions<T>,
 ): Promise<YamlEdit<T>> {
   const mode = await stat(target).then(
     (stats) => stats.mode & 0o777,
     () => undefined,
   );
   const before = mode === undefined && create ? undefined : await textOf(target, shown);
-  const after = editYamlText(before ?? '', shown, changes);
-  const parsed = parseYamlText(after, shown, schema);
+  const after = editYamlText(before ?? '', shown, changes, parsing);
+  const parsed = parseYamlText(after, shown, schema, parsing);
   const issues = 'issues' in parsed ? parsed.issues : ((await check?.(parsed)) ?? []);
   if ('issues' in parsed || issues.length > 0) {
     throw new ConfigInvalidError(issues, { hint: 'Nothing was written. Lines are those of the file with the change.' });

@@ -20,7 +20,7 @@ import {
   slotOf,
   startOf,
 } from './yaml-cursor.ts';
-import type { YamlPath } from './yaml-document.ts';
+import { type ParseOptions, textIncludeTags, type YamlPath } from './yaml-document.ts';
 import { dottedPath } from './yaml-path.ts';
 import { renderFlow, renderFlowPair, renderItem, renderPair, renderValue } from './yaml-render.ts';
 
@@ -36,10 +36,15 @@ export class YamlEditor {
   readonly #file: string;
   readonly #document: Document.Parsed;
 
-  constructor(text: string, file: string) {
+  constructor(text: string, file: string, options: ParseOptions) {
     this.#text = text;
     this.#file = file;
-    this.#document = parseDocument(text, { keepSourceTokens: true, stringKeys: true, uniqueKeys: false });
+    this.#document = parseDocument(text, {
+      keepSourceTokens: true,
+      stringKeys: true,
+      uniqueKeys: false,
+      ...textIncludeTags(options),
+    });
   }
 
   set(path: YamlPath, value: unknown): string {

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ConfigInvalidError, InternalError } from '../../shared/errors.ts';
 import { quoted } from './quoted.ts';
-import { parseYamlDocument, type YamlPath } from './yaml-document.ts';
+import { type ParseOptions, parseYamlDocument, type YamlPath } from './yaml-document.ts';
 import { isPlainMap, YamlEditor } from './yaml-editor.ts';
 import { dottedPath } from './yaml-path.ts';
 
@@ -18,23 +18,28 @@ export type YamlChange =
  * @throws ConfigInvalidError for a text that is no sound YAML, and where an anchor, alias or tag is in the way;
  *   UsageError for a path that leads through a plain value
  */
-export function editYamlText(text: string, file: string, changes: readonly YamlChange[]): string {
-  return changes.reduce((current, change) => applied(current, file, change), text);
+export function editYamlText(
+  text: string,
+  file: string,
+  changes: readonly YamlChange[],
+  options: ParseOptions = {},
+): string {
+  return changes.reduce((current, change) => applied(current, file, change, options), text);
 }
 
-function applied(text: string, file: string, change: YamlChange): string {
-  const { document, issues } = parseYamlDocument(text, file);
+function applied(text: string, file: string, change: YamlChange, options: ParseOptions): string {
+  const { document, issues } = parseYamlDocument(text, file, options);
   if (document === undefined || issues.length > 0) throw new ConfigInvalidError(issues);
   const before = document.value;
   if ('unset' in change) {
     if (!document.has(change.path)) return text;
-    return checked(new YamlEditor(text, file).unset(change.path), file, change, before);
+    return checked(new YamlEditor(text, file, options).unset(change.path), file, change, { before, options });
   }
   const old = valueAt(before, change.path);
   if (document.has(change.path) && isDeepStrictEqual(old, change.value)) return text;
   const parts = document.has(change.path) ? partsOf(change.path, old, change.value) : undefined;
-  if (parts !== undefined) return editYamlText(text, file, parts);
-  return checked(new YamlEditor(text, file).set(change.path, change.value), file, change, before);
+  if (parts !== undefined) return editYamlText(text, file, parts, options);
+  return checked(new YamlEditor(text, file, options).set(change.path, change.value), file, change, { before, options });
 }
 
 /** The changes of single entries that make one map or list the other; undefined where it is replaced as a whole. */
@@ -62,8 +67,13 @@ function partsOf(path: YamlPath, old: unknown, value: unknown): YamlChange[] | u
 }
 
 /** The edited text, once it is sure that it says what was asked for and nothing else: it is somebody's system. */
-function checked(text: string, file: string, change: YamlChange, before: unknown): string {
-  const { document, issues } = parseYamlDocument(text, file);
+function checked(
+  text: string,
+  file: string,
+  change: YamlChange,
+  { before, options }: { readonly before: unknown; readonly options: ParseOptions },
+): string {
+  const { document, issues } = parseYamlDocument(text, file, options);
   const path = dottedPath(change.path);
   if (document !== undefined && issues.length === 0) {
     const wanted = changed(before ?? {}, change.path, change);

@@ -1,0 +1,43 @@
+import { secretReference } from '../../infra/config/secret-reference.ts';
+import { isSecretName, redactLogText } from '../../infra/logging/redact.ts';
+import type { ConfigNode } from './types.ts';
+
+const hidden = '[redacted]';
+
+/** A reference wherever it stands in a text: a name, no secret. */
+const references = /(\$\{secret:[^}]*\})/;
+
+/**
+ * Configuration fit to be shown: references to secrets stay as they are, passwords in addresses and what goes under the
+ * name of a secret are blanked, as is the value of a variable that is declared as one. What is undefined is left out.
+ */
+export function redactConfiguration(value: unknown): ConfigNode {
+  return redacted(value, '', false);
+}
+
+function redacted(value: unknown, name: string, secret: boolean): ConfigNode {
+  if (typeof value === 'string') return redactedText(value, secret);
+  if (typeof value === 'number' || typeof value === 'boolean') return value;
+  if (Array.isArray(value)) return value.map((entry) => redacted(entry, name, secret));
+  if (typeof value !== 'object' || value === null) return null;
+  const declared = (value as { secret?: unknown }).secret === true;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, entry]) => entry !== undefined)
+      .map(([key, entry]) => {
+        const isValue = declared && (key === 'value' || key === 'default');
+        // The key of a certificate is a path.
+        const isText = typeof entry === 'string' && isSecretName(key) && !(name === 'https' && key === 'key');
+        return [key, redacted(entry, key, isValue || isText)];
+      }),
+  );
+}
+
+function redactedText(text: string, secret: boolean): string {
+  if (secretReference(text) !== undefined) return text;
+  if (secret) return hidden;
+  return text
+    .split(references)
+    .map((part, index) => (index % 2 === 1 ? part : redactLogText(part, undefined, Number.POSITIVE_INFINITY)))
+    .join('');
+}
