@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import type { Instance } from '../../infra/config/instance.ts';
 import { loadProfile, profileFile } from '../../infra/config/profile.ts';
 import { profileFileSchema } from '../../infra/config/profile-schema.ts';
-import { type ParsedYaml, parseYamlFile } from '../../infra/config/yaml.ts';
+import { parseYamlFile } from '../../infra/config/yaml.ts';
 import { ConfigInvalidError, type ConfigIssue } from '../../shared/errors.ts';
 import { loadServices } from './load-services.ts';
 import { redactConfiguration } from './redact.ts';
@@ -27,8 +27,8 @@ export interface EffectiveConfiguration {
   readonly profileName: string;
   readonly profile: { readonly [section: string]: ConfigNode };
   readonly services: { readonly [section: string]: ConfigNode };
-  /** What is loaded, for whoever edits it. */
-  readonly parts: { readonly profile: ParsedYaml<unknown>; readonly services: ServicesConfiguration };
+  /** Which file of `services/` a value belongs to. */
+  readonly sourcePath: ServicesConfiguration['sourceOf'];
   sourceOf(path: ConfigPath): ValueSource;
 }
 
@@ -47,31 +47,36 @@ export async function loadEffective(
   profileName: string,
   env: NodeJS.ProcessEnv,
 ): Promise<EffectiveConfiguration> {
-  const file = profileFile(instance, profileName);
   const profile = await settle(loadProfile(instance, profileName, env));
   const services = await settle(loadServices(instance, 'value' in profile ? { profile: profile.value } : {}));
   if (!('value' in profile) || !('value' in services)) {
     throw new ConfigInvalidError([profile, services].flatMap((part) => ('issues' in part ? part.issues : [])));
   }
-  const written = await parseYamlFile(file, profileFileSchema);
-  if ('issues' in written) throw new ConfigInvalidError(written.issues);
+  const profileOrigin = await profileOrigins(instance, profileName);
   const variables = profileVariables.filter(({ variable }) => env[variable]);
   const sections = Object.keys(profile.value);
   return {
     profileName,
     profile: redactConfiguration(profile.value) as { readonly [section: string]: ConfigNode },
     services: redactConfiguration(services.value.tree) as { readonly [section: string]: ConfigNode },
-    parts: { profile: written, services: services.value },
+    sourcePath: (path) => services.value.sourceOf(path),
     sourceOf(path) {
       const override = variables.find((candidate) => samePath(candidate.path, path));
       if (override !== undefined) return { kind: 'environment', variable: override.variable };
-      if (!sections.includes(String(path[0]))) {
-        const origin = services.value.originOf(path);
-        return origin === undefined ? { kind: 'default' } : { kind: 'file', ...origin };
-      }
-      return written.has(path) ? { kind: 'file', file: written.file, ...written.locate(path) } : { kind: 'default' };
+      const origin = sections.includes(String(path[0])) ? profileOrigin(path) : services.value.originOf(path);
+      return origin === undefined ? { kind: 'default' } : { kind: 'file', ...origin };
     },
   };
+}
+
+/** Where the values of a profile that holds are written. */
+export async function profileOrigins(
+  instance: Pick<Instance, 'projectDir'>,
+  profileName: string,
+): Promise<(path: ConfigPath) => Origin | undefined> {
+  const written = await parseYamlFile(profileFile(instance, profileName), profileFileSchema);
+  if ('issues' in written) throw new ConfigInvalidError(written.issues);
+  return (path) => (written.has(path) ? { file: written.file, ...written.locate(path) } : undefined);
 }
 
 /** The value at a path, without secrets; undefined when there is none. */
