@@ -24,9 +24,9 @@ export default class ShowConfig extends BaseCommand<typeof ShowConfig> {
   protected async execute(): Promise<Artifact> {
     const path = this.args.path === undefined ? [] : await configPath(this.args.path);
     const configuration = await effectiveOf(this.context);
-    const { configurationText, originTable } = await import('../../../entry/cli/views/configuration.ts');
+    const { configurationText, originText } = await import('../../../entry/cli/views/configuration.ts');
     const value = await nodeAt(configuration, path);
-    if (this.flags.origin) return originTable(configuration, path);
+    if (this.flags.origin) return originText(configuration, path);
     return configurationText(configuration.profileName, path, value);
   }
 }

@@ -8,14 +8,9 @@ import {
 } from '../../../lib/app/config/effective.ts';
 import type { ConfigNode, ConfigPath } from '../../../lib/app/config/types.ts';
 import { dottedPath } from '../../../lib/infra/config/yaml-path.ts';
-import type { TableArtifact, TextArtifact } from '../../../lib/shared/artifact.ts';
+import type { TextArtifact } from '../../../lib/shared/artifact.ts';
 
 type Cell = string | number | boolean | null;
-
-/** A value in a table: lists and empty maps as YAML has them in brackets. */
-export function cellOf(value: ConfigNode): Cell {
-  return typeof value === 'object' && value !== null ? JSON.stringify(value) : value;
-}
 
 /** A part of the configuration as YAML; `data.value` is the same. */
 export function configurationText(name: string, path: ConfigPath, value: ConfigNode): TextArtifact {
@@ -33,24 +28,29 @@ export function yamlText(value: ConfigNode): string {
   return stringify(value, { lineWidth: 0, aliasDuplicateObjects: false }).trimEnd();
 }
 
-/** Every value below a path with what made it so. */
-export function originTable(configuration: EffectiveConfiguration, path: ConfigPath): TableArtifact {
+/** Every value below a path with what made it so: a line each, not cut short, since what is at the end matters. */
+export function originText(configuration: EffectiveConfiguration, path: ConfigPath): TextArtifact {
   const values = effectiveValues(configuration, path);
   return {
-    type: 'table',
+    type: 'text',
     title: `Configuration of the profile ${configuration.profileName}`,
-    columns: [
-      { name: 'path', column_type: 'string' },
-      { name: 'value', column_type: 'string' },
-      { name: 'origin', column_type: 'string' },
-    ],
-    items: values.map(originItem),
-    count: values.length,
+    content: values.map(originLine).join('\n'),
+    data: {
+      profile: configuration.profileName,
+      path: path.length === 0 ? null : dottedPath(path),
+      values: values.map(({ path: at, value, source }) => ({ path: dottedPath(at), value, ...sourceCells(source) })),
+    },
   };
 }
 
-function originItem({ path, value, source }: EffectiveValue): Record<string, Cell> {
-  return { path: dottedPath(path), value: cellOf(value), ...sourceCells(source) };
+function originLine({ path, value, source }: EffectiveValue): string {
+  return `${dottedPath(path)}: ${shortText(value)}  # ${sourceText(source)}`;
+}
+
+/** A value on one line. */
+function shortText(value: ConfigNode): string {
+  const text = typeof value === 'string' && /^[\x21-\x7e][\x20-\x7e]*$/.test(value) ? value : JSON.stringify(value);
+  return text.length > 100 ? `${text.slice(0, 99)}…` : text;
 }
 
 /** A source in JSON: all of its fields, null where they don't apply. */

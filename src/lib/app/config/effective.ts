@@ -1,4 +1,3 @@
-import { dirname } from 'node:path';
 import type { Instance } from '../../infra/config/instance.ts';
 import { loadProfile, profileFile } from '../../infra/config/profile.ts';
 import { profileFileSchema } from '../../infra/config/profile-schema.ts';
@@ -33,7 +32,7 @@ export interface EffectiveConfiguration {
 }
 
 /** Environment variables that go before a field of the profile. */
-export const profileVariables: readonly { readonly variable: string; readonly path: ConfigPath }[] = [
+const profileVariables: readonly { readonly variable: string; readonly path: ConfigPath }[] = [
   { variable: 'SYSTEMPROMPT_SERVER_PORT', path: ['server', 'port'] },
 ];
 
@@ -114,11 +113,6 @@ export function leaves(node: ConfigNode, path: ConfigPath = []): Omit<EffectiveV
 export function sourceText(source: ValueSource): string {
   if (source.kind === 'file') return `${source.file}:${source.line}:${source.column}`;
   return source.kind === 'environment' ? source.variable : 'default';
-}
-
-/** Whether an instance has `services/` of its own, which can be changed; else the package's hold. */
-export function hasOwnServices({ root, servicesDir }: Pick<Instance, 'root' | 'servicesDir'>): boolean {
-  return dirname(servicesDir) === root;
 }
 
 function samePath(a: ConfigPath, b: ConfigPath): boolean {

@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { McpServerConfig } from '../../domain/mcp/index.ts';
 import type { Instance } from '../../infra/config/instance.ts';
 import { loadProfile, type Profile, profileFile } from '../../infra/config/profile.ts';
 import { secretReference } from '../../infra/config/secret-reference.ts';
@@ -97,7 +98,7 @@ function secretWarnings(
     ...leaves(JSON.parse(JSON.stringify(profile)) as ConfigNode).map((leaf) => ({ ...leaf, origin: profileOrigin })),
     ...leaves(services.tree).map((leaf) => ({ ...leaf, origin: services.originOf })),
   ];
-  return all.flatMap(({ path, value, origin }) => {
+  const written = all.flatMap(({ path, value, origin }) => {
     const at = typeof value === 'string' ? origin(path) : undefined;
     if (at === undefined) return [];
     const name = secretReference(value as string);
@@ -117,6 +118,18 @@ function secretWarnings(
         level: 'warning' as const,
       },
     ];
+  });
+  return [...written, ...services.mcpServers.flatMap((server) => variableWarnings(server, names))];
+}
+
+/** Variables that a server requires and that nothing gives a value. */
+function variableWarnings(server: McpServerConfig, names: ReadonlySet<string>): Finding[] {
+  return server.variables.flatMap(({ name, required, value, default: fallback }) => {
+    if (!required || value !== undefined || fallback !== undefined) return [];
+    if (names.has(name) || names.has(serverSecretName(server.name, name))) return [];
+    const at = server.variablesAt[name] ?? server.moduleAt;
+    const message = `the variable ${name}, which ${server.name} requires, has no value`;
+    return [{ ...at, message, hint: `cloud secrets set ${name} --server ${server.name}`, level: 'warning' as const }];
   });
 }
 
