@@ -2,10 +2,12 @@ import type { AgentConfig } from '../../domain/agents/index.ts';
 import { aiSchema } from '../../domain/ai/index.ts';
 import { contentSchema } from '../../domain/content/index.ts';
 import type { McpServerYaml } from '../../domain/mcp/index.ts';
-import type { PluginConfig } from '../../domain/plugins/index.ts';
+import { type PluginConfig, pluginId } from '../../domain/plugins/index.ts';
 import { schedulerSchema } from '../../domain/scheduler/index.ts';
 import type { SkillConfig } from '../../domain/skills/index.ts';
 import { webSchema } from '../../domain/web/index.ts';
+import { slug } from '../../infra/config/fields.ts';
+import { predicate } from '../../infra/config/issue-text.ts';
 import type { ConfigIssue } from '../../shared/errors.ts';
 import { type Declarations, type Declared, issueAt, placeOf } from './declarations.ts';
 import { includedPath, strayIncludes, type TextReader } from './included-text.ts';
@@ -126,6 +128,11 @@ async function withInstructions(
 /** What is in a folder of its own has the folder's name. */
 function checkId(declared: Declared, kind: string, issues: ConfigIssue[]): void {
   const { id } = declared.value as { readonly id?: string };
+  const well = (kind === 'plugin' ? pluginId : slug).safeParse(declared.name, { error: predicate });
+  if (!well.success) {
+    const message = `the name of the ${kind}'s folder ${well.error.issues[0]?.message}`;
+    issues.push(issueAt(declared, [], message, 'rename the folder'));
+  }
   if (id === undefined || id === declared.name) return;
   issues.push(
     issueAt(

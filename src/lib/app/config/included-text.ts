@@ -1,6 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { quoted } from '../../infra/config/quoted.ts';
+import { stringsIn } from '../../infra/config/strings-in.ts';
 import { displayPath, readPlainText } from '../../infra/config/yaml-source.ts';
 import type { ConfigIssue } from '../../shared/errors.ts';
 import { type Declared, issueAt } from './declarations.ts';
@@ -59,16 +60,7 @@ export class TextReader {
 
 /** Where texts that are to be included stand in a value, other than where they may. */
 export function strayIncludes(declared: Declared, allowed: ConfigPath): ConfigIssue[] {
-  const issues: ConfigIssue[] = [];
-  const walk = (value: unknown, path: ConfigPath): void => {
-    if (typeof value === 'string') {
-      if (includedPath(value) === undefined || path.join('.') === allowed.join('.')) return;
-      issues.push(issueAt(declared, path, "a text can't be included here", 'write the text itself'));
-    } else if (typeof value === 'object' && value !== null) {
-      for (const [key, inner] of Object.entries(value))
-        walk(inner, [...path, Array.isArray(value) ? Number(key) : key]);
-    }
-  };
-  walk(declared.value, []);
-  return issues;
+  return [...stringsIn(declared.value)]
+    .filter(([path, text]) => includedPath(text) !== undefined && path.join('.') !== allowed.join('.'))
+    .map(([path]) => issueAt(declared, path, "a text can't be included here", 'write the text itself'));
 }

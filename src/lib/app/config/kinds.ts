@@ -26,9 +26,12 @@ export type Section = keyof typeof sectionSchemas;
 
 const sections = Object.keys(sectionSchemas) as Section[];
 
+/** More of them are a mistake. */
+export const includesMax = 500;
+
 const includes = z
   .array(z.string().min(1).max(1024))
-  .max(1000)
+  .max(includesMax)
   .default([])
   .describe('Other files to read, relative to this one.');
 

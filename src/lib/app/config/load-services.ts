@@ -6,6 +6,7 @@ import { compose } from './compose.ts';
 import { crossChecks, type PortRange } from './cross-checks.ts';
 import { Declarations, type Declared } from './declarations.ts';
 import { TextReader } from './included-text.ts';
+import { literalSecrets } from './literal-secrets.ts';
 import { readServicesFiles } from './read-files.ts';
 import type { ConfigNode, ServicesConfiguration } from './types.ts';
 
@@ -32,7 +33,13 @@ export async function loadServices(
   const texts = new TextReader(servicesDir, looked);
   const composed = await compose(declarations, texts);
   const ranges = { mcp: options.portRange ?? options.profile?.ports.mcp, agents: options.profile?.ports.agents };
-  const findings = [...issues, ...composed.issues, ...texts.issues, ...crossChecks(composed, declarations, ranges)];
+  const findings = [
+    ...issues,
+    ...files.flatMap(literalSecrets),
+    ...composed.issues,
+    ...texts.issues,
+    ...crossChecks(composed, declarations, ranges),
+  ];
   if (findings.length > 0) throw new ConfigInvalidError(inOrder(findings));
 
   const { agents, skills, servers, plugins, ai, content, scheduler, web, settings, extensions, origins } = composed;
@@ -87,8 +94,15 @@ function mapOf<T>(declared: readonly Declared<T>[]): Record<string, T> {
   return Object.fromEntries(byName(declared).map(({ name, value }) => [name, value]));
 }
 
+/** More than anybody reads. */
+const FINDINGS_MAX = 500;
+
 function inOrder(issues: readonly ConfigIssue[]): ConfigIssue[] {
-  return issues.toSorted((a, b) => compare(a.file, b.file) || a.line - b.line || a.column - b.column);
+  const sorted = issues.toSorted((a, b) => compare(a.file, b.file) || a.line - b.line || a.column - b.column);
+  const next = sorted[FINDINGS_MAX];
+  if (next === undefined) return sorted;
+  const more = { ...next, message: `and ${sorted.length - FINDINGS_MAX} more`, hint: 'mend those before it first' };
+  return [...sorted.slice(0, FINDINGS_MAX), more];
 }
 
 function compare(a: string, b: string): number {

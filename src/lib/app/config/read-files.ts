@@ -4,7 +4,8 @@ import { quoted } from '../../infra/config/quoted.ts';
 import { type ParsedYaml, parseYamlFile, type RefusedYaml, yamlFilesIn } from '../../infra/config/yaml.ts';
 import { displayPath } from '../../infra/config/yaml-source.ts';
 import { type ConfigIssue, PreconditionError } from '../../shared/errors.ts';
-import { type FileKind, kindOf } from './kinds.ts';
+import { type FileKind, includesMax, kindOf } from './kinds.ts';
+import { misplacedFiles } from './misplaced.ts';
 
 /** A file of `services/` as it was read. */
 export interface ServicesFile {
@@ -53,11 +54,13 @@ export async function readServicesFiles(servicesDir: string): Promise<ServicesFi
       path,
       FOLDERED.some((name) => path.startsWith(join(servicesDir, name))),
     );
+  const folders = [...LISTED, ...FOLDERED, ...SINGLE, 'config'];
+  reader.issues.push(...(await misplacedFiles(servicesDir, folders, [...SINGLE, 'config'], reader.looked)));
   return {
     files: reader.files,
     issues: reader.issues,
     looked: reader.looked,
-    folders: [...LISTED, ...FOLDERED, ...SINGLE, 'config'].map((name) => join(servicesDir, name)).sort(),
+    folders: folders.map((name) => join(servicesDir, name)).sort(),
   };
 }
 
@@ -137,7 +140,7 @@ class Reader {
     if (!valid) this.issues.push(...parsed.issues);
     this.files.push({ path, kind, valid, yaml });
     if (yaml === undefined) return;
-    for (const [index, include] of includesOf(yaml.value).entries()) {
+    for (const [index, include] of includesOf(yaml.value).slice(0, includesMax).entries()) {
       if (typeof include === 'string') await this.#include(path, include, { from: yaml, index }, [...chain, real]);
     }
   }
@@ -146,6 +149,12 @@ class Reader {
     const refuse = (message: string, hint: string) => {
       this.issues.push(at.from.issue(['includes', at.index], `the include ${quoted(include)} ${message}`, hint));
     };
+    if (include.trim() === '') return;
+    if (/^[a-z][a-z0-9+.-]+:\/\//i.test(include))
+      return refuse('is an address', 'keep a copy in services/, and include that');
+    if (/[*?[\]{}]/.test(include)) {
+      return refuse('is a pattern', 'name each file; those in agents/, mcp/ and the like are found by themselves');
+    }
     if (isAbsolute(include)) return refuse('is an absolute path', 'write it relative to this file');
     if (!/\.ya?ml$/.test(include)) return refuse('is no YAML file', 'its name must end with .yaml');
     const path = resolve(dirname(by), include);

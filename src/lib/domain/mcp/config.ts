@@ -1,19 +1,14 @@
 import { z } from 'zod';
+import { environmentName, saying, scopeField, servicePort } from '../../infra/config/fields.ts';
 import { type ServiceLimits, serviceLimitsSchema } from '../../infra/config/limits-schema.ts';
 import { type McpVariable, toVariables, variablesSchema } from './variables.ts';
 
-const scope = z
-  .string()
-  .regex(/^[\x21\x23-\x5B\x5D-\x7E]{1,200}$/, 'must be a scope: printable characters without spaces and quotes');
-
-const environmentName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable');
-
-const text = (what: string) =>
-  z.string().refine((value) => value.trim() !== '', { error: 'must not be empty', params: { hint: what } });
-
 const tool = z
   .strictObject({
-    scopes: z.array(scope).default([]).describe('What a caller needs for this tool, beside what the server asks for.'),
+    scopes: z
+      .array(scopeField)
+      .default([])
+      .describe('What a caller needs for this tool, beside what the server asks for.'),
     timeout_ms: z
       .int()
       .min(100)
@@ -41,7 +36,7 @@ const oauth = z
       .default(true)
       .describe('Whether callers must sign in. They must.'),
     scopes: z
-      .array(scope)
+      .array(scopeField)
       .refine((scopes) => scopes.length > 0, {
         error: 'must name at least one scope',
         params: { hint: 'a server that asks for none would be open to every token, write [user] for example' },
@@ -69,14 +64,14 @@ export const mcpServerConfigSchema = z
       .describe('Module of the server: an absolute path, or one relative to the project folder.'),
     binary: z.string().min(1).optional().describe('Older name of `module`.'),
     package: z.string().optional().describe('Accepted from older files; not used.'),
-    port: z.int().min(1024).max(65_535).describe('Preferred port on loopback.'),
+    port: servicePort.describe('Preferred port on loopback.'),
     endpoint: z.string().optional().describe('Accepted from older files; the address follows from the profile.'),
     enabled: z.boolean().default(true).describe('Whether the server is started.'),
     dev_only: z.boolean().default(false).describe('Never published by a deployment.'),
-    display_name: text('write the name that people know the server by')
+    display_name: saying('write the name that people know the server by')
       .optional()
       .describe('Name for people. Default: its key.'),
-    description: text('write one sentence about what the server offers').describe(
+    description: saying('write one sentence about what the server offers').describe(
       'What the server offers, in one sentence.',
     ),
     display_in_web: z.boolean().default(true).describe('Whether the registry shows the server.'),
@@ -87,7 +82,7 @@ export const mcpServerConfigSchema = z
     oauth,
     tools: z.record(z.string().min(1), tool).default({}).describe('What is asked of the callers of single tools.'),
     env: z
-      .record(environmentName, z.string())
+      .record(environmentName, z.string().meta({ secretReference: true }))
       .default({})
       .describe('Environment variables of the server. Secrets as `${secret:NAME}`.'),
     variables: variablesSchema,
@@ -102,8 +97,8 @@ export const mcpServerConfigSchema = z
     params: { hint: 'keep it in one of the two' },
   })
   .refine((server) => server.module !== undefined || server.binary !== undefined, {
-    error: 'needs a module',
-    params: { hint: 'write module: extensions/mcp/<name>' },
+    error: 'is missing',
+    path: ['module'],
     when: ({ value }) => typeof value === 'object' && value !== null,
   });
 

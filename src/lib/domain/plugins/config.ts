@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { environmentName, saying, semanticVersion } from '../../infra/config/fields.ts';
 
-const pluginId = z
+export const pluginId = z
   .string()
   .regex(/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/, 'must have lower-case letters and digits, with single dashes between')
   .min(3)

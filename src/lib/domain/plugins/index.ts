@@ -1,1 +1,1 @@
-export { type PluginConfig, pluginFileSchema, pluginsSchema } from './config.ts';
+export { type PluginConfig, pluginFileSchema, pluginId, pluginsSchema } from './config.ts';

@@ -25,7 +25,7 @@ const database = z
       .describe(
         'A PostgreSQL server of your own, as `${secret:NAME}` or as the URL itself. Without it the embedded server is started.',
       )
-      .meta({ pattern: '^(postgres(ql)?://|\\$\\{secret:)' }),
+      .meta({ pattern: '^(postgres(ql)?://|\\$\\{secret:)', secretReference: true }),
   })
   .prefault({})
   .describe('The database.');

@@ -1,17 +1,12 @@
 import type { z } from 'zod';
 import type { ConfigIssue } from '../../shared/errors.ts';
 import { nearest } from '../../shared/nearest.ts';
+import type { Complaint } from './complaint.ts';
 import { hintOf, predicate } from './issue-text.ts';
 import { quoted } from './quoted.ts';
-import { knownNames } from './schema-names.ts';
+import { fieldHint, knownNames } from './schema-names.ts';
+import { strayReferences } from './secret-places.ts';
 import type { YamlDocument, YamlPath } from './yaml-document.ts';
-
-interface Complaint {
-  readonly path: YamlPath;
-  readonly at: 'key' | 'value';
-  readonly message: string;
-  readonly hint?: string;
-}
 
 /** Of one map: what has more unknown names is another kind of file, and telling them all takes time and no one reads it. */
 const UNKNOWN_KEYS_MAX = 100;
@@ -23,10 +18,16 @@ export function checkDocument<T>(
   schema: z.ZodType<T>,
 ): { value: T } | { issues: ConfigIssue[] } {
   const result = schema.safeParse(document.value, { error: predicate });
-  if (result.success) return { value: result.data };
-  const issues = result.error.issues
-    .flatMap((issue) => complaints(issue, [], schema, document))
-    .map(({ path, at, ...complaint }) => ({ file, ...document.locate(path, at), ...complaint }));
+  const stray = strayReferences(document.value, schema);
+  if (result.success && stray.length === 0) return { value: result.data };
+  const all = result.success ? [] : result.error.issues.flatMap((issue) => complaints(issue, [], schema, document));
+  const found = [...all.filter(({ missing }) => missing === undefined), ...missingFields(all)];
+  const issues = [...found, ...stray].map(({ path, at, message, hint }) => ({
+    file,
+    ...document.locate(path, at),
+    message,
+    ...(hint === undefined ? {} : { hint }),
+  }));
   return { issues };
 }
 
@@ -38,16 +39,56 @@ function complaints(issue: z.core.$ZodIssue, base: YamlPath, schema: z.ZodType, 
   }
   if (issue.code === 'invalid_key') {
     const reason = issue.issues[0]?.message ?? 'is not allowed';
-    return [{ path, at: 'key', message: `the name ${quoted(String(path.at(-1)))} ${reason}` }];
+    const hint = fieldHint(schema, path.slice(0, -1));
+    const message = `the name ${quoted(String(path.at(-1)))} ${reason}`;
+    return [{ path, at: 'key', message, ...(hint === undefined ? {} : { hint: `rename it. This is: ${hint}` }) }];
   }
   if (issue.code === 'invalid_union' && issue.errors.length > 0 && document.has(path)) {
     const branch = likeliestBranch(issue.errors);
     if (branch !== undefined) return branch.flatMap((inner) => complaints(inner, path, schema, document));
   }
   const name = path.length === 0 ? 'the file' : quoted(dotted(path));
-  if (path.length > 0 && !document.has(path)) return [{ path, at: 'value', message: `${name} is missing` }];
-  const hint = hintOf(issue, valueAt(document.value, path));
+  if (path.length > 0 && !document.has(path)) {
+    const missing = { name: String(path.at(-1)), meaning: fieldHint(schema, path) };
+    const hint = missing.meaning === undefined ? {} : { hint: `add it: ${missing.meaning}` };
+    return [{ path, at: 'value', message: `${name} is missing`, ...hint, missing }];
+  }
+  const hint =
+    hintOf(issue, valueAt(document.value, path)) ?? (path.length === 0 ? wholeHint(schema) : fieldHint(schema, path));
   return [{ path, at: 'value', message: `${name} ${issue.message}`, ...(hint === undefined ? {} : { hint }) }];
+}
+
+/**
+ * One finding for each map that lacks fields, since they all have its place; and none of a field that is there under
+ * a misspelt name.
+ */
+function missingFields(all: readonly Complaint[]): Complaint[] {
+  const parentOf = ({ path }: Complaint) => JSON.stringify(path.slice(0, -1));
+  const misspelt = new Set(all.flatMap((one) => (one.meant === undefined ? [] : [`${parentOf(one)}${one.meant}`])));
+  const groups = Map.groupBy(
+    all.filter((one) => one.missing !== undefined && !misspelt.has(`${parentOf(one)}${one.missing.name}`)),
+    parentOf,
+  );
+  return [...groups.values()].flatMap(([first, ...others]) => {
+    if (first === undefined) return [];
+    if (others.length === 0) return [first];
+    const fields = [first, ...others].flatMap(({ missing }) => (missing === undefined ? [] : [missing]));
+    const parent = first.path.slice(0, -1);
+    const where = parent.length === 0 ? 'the file' : quoted(dotted(parent));
+    return [
+      {
+        ...first,
+        message: `${where} lacks ${fields.map(({ name }) => quoted(name)).join(', ')}`,
+        hint: fields.map(({ name, meaning }) => `${name}: ${meaning ?? 'a value'}`).join(' '),
+      },
+    ];
+  });
+}
+
+/** For a file that is no map, or an empty one. */
+function wholeHint(schema: z.ZodType): string | undefined {
+  const names = knownNames(schema, []);
+  return names.length === 0 ? undefined : `its fields are: ${names.slice(0, 20).join(', ')}`;
 }
 
 function unknownKey(path: YamlPath, key: string, known: readonly string[]): Complaint {
@@ -64,6 +105,7 @@ function unknownKey(path: YamlPath, key: string, known: readonly string[]): Comp
     at: 'key',
     message: `${quoted(key)} is not known ${where}`,
     ...(hint === undefined ? {} : { hint }),
+    ...(meant === undefined ? {} : { meant }),
   };
 }
 

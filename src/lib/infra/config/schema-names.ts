@@ -3,13 +3,35 @@ import type { YamlPath } from './yaml-document.ts';
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;
 
+/** A file with many faults asks many times. */
+const roots = new WeakMap<z.ZodType, JsonSchema>();
+
 /** The names of the fields that a schema knows in the map at a path; of a union, those of all its alternatives. */
 export function knownNames(schema: z.ZodType, path: YamlPath): string[] {
-  const root = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
+  return [...new Set(fieldsAt(schema, path).flatMap((node) => Object.keys(node.properties ?? {})))];
+}
+
+/** What a schema says of the value at a path, once for each form that it can have there; nothing of what it doesn't know. */
+export function fieldsAt(schema: z.ZodType, path: YamlPath): JsonSchema[] {
+  const root = roots.get(schema) ?? (z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema);
+  roots.set(schema, root);
   let level = alternatives(root, root);
   for (const step of path)
     level = level.flatMap((node) => children(node, step)).flatMap((node) => alternatives(node, root));
-  return [...new Set(level.flatMap((node) => Object.keys(node.properties ?? {})))];
+  return level;
+}
+
+/** Help from the schema itself: the range of a number, else what the field is for. */
+export function fieldHint(schema: z.ZodType, path: YamlPath): string | undefined {
+  const fields = fieldsAt(schema, path);
+  const ranged = fields.find(({ minimum, maximum }) => minimum !== undefined && maximum !== undefined);
+  if (ranged !== undefined && Number.isSafeInteger(ranged.minimum) && Number.isSafeInteger(ranged.maximum)) {
+    return `write a number from ${ranged.minimum} to ${ranged.maximum}`;
+  }
+  const described = fields.find(({ description }) => description !== undefined)?.description;
+  if (described !== undefined) return described;
+  // Of an entry of a list or map: what the whole is for.
+  return path.length === 0 ? undefined : fieldHint(schema, path.slice(0, -1));
 }
 
 function isSchema(node: unknown): node is JsonSchema {

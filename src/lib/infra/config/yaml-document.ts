@@ -66,7 +66,10 @@ export function parseYamlDocument(text: string, file: string, options: ParseOpti
     return { line: Math.max(line, 1), column: Math.max(col, 1) };
   };
   const toIssue = ({ offset, ...finding }: Finding): ConfigIssue => ({ file, ...place(offset), ...finding });
+  const { stackTraceLimit } = Error;
   try {
+    // The library makes an error of each fault, and of those the stacks would take most of the time.
+    Error.stackTraceLimit = 0;
     const document = parseDocument(text, {
       lineCounter: counter,
       // The pretty form quotes the source, which may hold a secret.
@@ -86,6 +89,8 @@ export function parseYamlDocument(text: string, file: string, options: ParseOpti
     return { document: new LocatedDocument(document, value, place), issues };
   } catch (error) {
     return { document: undefined, issues: [toIssue(exhaustion(error, text))] };
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
 }
 
@@ -95,7 +100,8 @@ function exhaustion(error: unknown, text: string): Finding {
     const offset = Math.max(text.search(/(?<=[\s[{,])\*/), 0);
     return { offset, message: 'the aliases unfold into too much', hint: 'Write the values out.' };
   }
-  if (error instanceof RangeError) return { offset: 0, message: 'the file is nested too deeply' };
+  if (error instanceof RangeError)
+    return { offset: 0, message: 'the file is nested too deeply', hint: 'Write it with fewer levels.' };
   throw error;
 }
 

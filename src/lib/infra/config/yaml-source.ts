@@ -2,8 +2,11 @@ import { constants, open } from 'node:fs/promises';
 import { isAbsolute, relative, resolve } from 'node:path';
 import type { ConfigIssue } from '../../shared/errors.ts';
 
-/** A configuration file is written by people: what is larger than this is something else. */
-const YAML_BYTES_MAX = 1024 * 1024;
+/**
+ * A configuration file is written by people, and long texts can be included: what is larger than this is something else.
+ * Of the worst texts of this size the parser has its fill within a second.
+ */
+const YAML_BYTES_MAX = 128 * 1024;
 
 /** The path as a user reads it best: relative to where they stand when it is below, else absolute. */
 export function displayPath(file: string, cwd: string = process.cwd()): string {
@@ -13,15 +16,22 @@ export function displayPath(file: string, cwd: string = process.cwd()): string {
 }
 
 const READ_FAILURES: Readonly<Record<string, readonly [string, string?]>> = {
-  ENOENT: ['there is no such file'],
+  ENOENT: ['there is no such file', 'Write it, or remove what leads to it.'],
   EACCES: ['you may not read this file', 'Give yourself read permission.'],
-  EISDIR: ['is a folder, not a file'],
-  ELOOP: ['is a symbolic link that leads back to itself'],
+  EISDIR: ['is a folder, not a file', 'Rename the folder, or write a file instead.'],
+  ELOOP: ['is a symbolic link that leads back to itself', 'Put a file there.'],
 };
 
 /** Reads a YAML file's text within bounds; what is not text is an issue with its place. */
-export function readYamlText(file: string): Promise<{ text: string } | { issue: ConfigIssue }> {
-  return readPlainText(file, YAML_BYTES_MAX);
+export async function readYamlText(file: string): Promise<{ text: string } | { issue: ConfigIssue }> {
+  const source = await readPlainText(file, YAML_BYTES_MAX);
+  if ('issue' in source) return source;
+  // To YAML a lone carriage return ends a line, to the parser and to most editors it doesn't.
+  const lone = source.text.search(/\r(?!\n)/);
+  if (lone === -1) return source;
+  const message = 'holds a carriage return without a line feed';
+  const hint = 'Save it with the line ends of Unix (LF).';
+  return { issue: { file: displayPath(file), ...placeOf(source.text, lone), message, hint } };
 }
 
 /** As `readYamlText`, for any text. @param bytesMax what is larger is refused */
@@ -37,7 +47,7 @@ export async function readPlainText(
     const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const stats = await handle.stat();
-      if (!stats.isFile()) return at('is no regular file');
+      if (!stats.isFile()) return at('is no regular file', 'Put a text file there.');
       if (stats.size > bytesMax) return at(...tooLarge(bytesMax));
       // One byte more than there should be, since it may have grown; then as much as there can be.
       let room = Buffer.alloc(stats.size + 1);
@@ -55,7 +65,10 @@ export async function readPlainText(
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === undefined) throw error;
-    const [message, hint] = READ_FAILURES[code] ?? [`can't be read (${code})`];
+    const [message, hint] = READ_FAILURES[code] ?? [
+      `can't be read (${code})`,
+      'Look at the file and the disk that it is on.',
+    ];
     return at(message, hint);
   }
 }

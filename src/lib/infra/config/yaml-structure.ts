@@ -5,6 +5,9 @@ import type { Finding } from './yaml-syntax.ts';
 /** Nobody writes more by hand; each one costs time in the library that grows with the size of the file. */
 const ALIASES_MAX = 1000;
 
+/** Of one map; nobody reads more. */
+const FINDINGS_MAX = 101;
+
 /** The name of a field as it is in the value. */
 export function keyOf(pair: Pair<unknown, unknown>): string {
   return isScalar(pair.key) ? String(pair.key.value) : '';
@@ -67,6 +70,7 @@ function nameFindings(pairs: readonly Pair<unknown, unknown>[], lineOf: (offset:
   const findings: Finding[] = [];
   const seen = new Map<string, number>();
   for (const pair of pairs) {
+    if (findings.length === FINDINGS_MAX) break;
     const key = keyOf(pair);
     const offset = (pair.key as Node | null)?.range?.[0] ?? 0;
     const first = seen.get(key);

@@ -105,6 +105,7 @@ function bounded(issues: readonly ConfigIssue[]): ConfigIssue[] {
     line: next.line,
     column: next.column,
     message: `and ${distinct.length - ISSUES_MAX} more`,
+    hint: 'Is this a configuration file of this kind?',
   };
   return [...distinct.slice(0, ISSUES_MAX), more];
 }

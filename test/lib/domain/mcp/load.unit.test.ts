@@ -131,7 +131,7 @@ describe('loadMcpServers', () => {
         expect.stringMatching(/^b\.yaml:10:5 emabled is not known/),
         expect.stringMatching(/^b\.yaml:12:17 .*required must be true/),
         expect.stringMatching(/^b\.yaml:13:15 .*scopes must name at least one scope/),
-        expect.stringMatching(/^b\.yaml:\d+:\d+ .*beta needs a module/),
+        expect.stringMatching(/^b\.yaml:\d+:\d+ .*beta\.module is missing/),
         expect.stringMatching(/^c\.yaml:2:3 the server alpha is also in .*a\.yaml:2:3/),
         expect.stringMatching(/^c\.yaml:8:\d+ port 5010 is also the port of alpha/),
         expect.stringMatching(/^d\.yaml:\d+:\d+ /),

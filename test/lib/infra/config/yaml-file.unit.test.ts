@@ -40,13 +40,13 @@ describe('what is no text is refused before it is parsed', () => {
     ['Latin-1', Buffer.from('name: x\nlist: caf\xe9\n', 'latin1'), '2:10 is not UTF-8 text'],
     ['a NUL', 'name: a\u0000b\n', '1:8 holds the control character U+0000: this is no text'],
     ['an escape sequence', 'name: x\nlist: \u001b[31m\n', '2:7 holds the control character U+001B: this is no text'],
-    ['more than 1 MB', 'a'.repeat(1024 * 1024 + 1), '1:1 is larger than 1 MB'],
+    ['more than 128 kB', 'a'.repeat(128 * 1024 + 1), '1:1 is larger than 128 kB'],
   ] as const)('%s', async (_, content, expected) => {
     expect(await firstIssue(content)).toBe(expected);
   });
 
-  it('takes exactly 1 MB', async () => {
-    expect(await firstIssue(`# ${'x'.repeat(1024 * 1024 - 10)}\n{}\n`)).toBe('none');
+  it('takes exactly 128 kB', async () => {
+    expect(await firstIssue(`# ${'x'.repeat(128 * 1024 - 6)}\n{}\n`)).toBe('none');
   });
 
   it('names what is there instead of a file', async () => {
