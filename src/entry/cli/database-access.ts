@@ -20,7 +20,9 @@ export async function withCommandDatabase<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const { withDatabase } = await import('../../lib/app/database-access.ts');
-  using interrupts = new Interrupts();
+  // The signal's name goes along: an interrupted command exits with its number.
+  const stop = new AbortController();
+  using _interrupts = new Interrupts((_count, signal) => stop.abort(signal));
   const access = {
     instance: await context.instance(),
     profile: await context.profile(),
@@ -32,5 +34,5 @@ export async function withCommandDatabase<T>(
     if (!session.json && session.stderr.isTTY === true)
       output.note('Nothing runs: the database is started for this alone');
   };
-  return await withDatabase(access, { ...request, signal: interrupts.signal, started }, () => work(interrupts.signal));
+  return await withDatabase(access, { ...request, signal: stop.signal, started }, () => work(stop.signal));
 }

@@ -30,7 +30,7 @@ export interface AccessRequest {
   readonly purpose: string;
   /** No supervisor may run, and none may start meanwhile. */
   readonly alone?: boolean;
-  /** Ends it early: the database is stopped, and with it the work. */
+  /** Ends it early: the database is stopped, and with it the work. Its reason is the name of a signal where there was one. */
   readonly signal?: AbortSignal;
   /** Told when the embedded server is started for this alone. */
   readonly started?: () => void;
@@ -53,14 +53,23 @@ export async function withDatabase<T>(
   request: AccessRequest,
   work: () => Promise<T>,
 ): Promise<T> {
-  const own = usesOwnServer(access.profile);
-  if (own && request.alone !== true) return await work();
-  const lock = await lockUnlessRunning(access, request);
-  if (lock === undefined) return await work();
   try {
-    return own ? await work() : await withEmbedded(access, request, work);
-  } finally {
-    await lock.release();
+    const own = usesOwnServer(access.profile);
+    if (own && request.alone !== true) return await work();
+    const lock = await lockUnlessRunning(access, request);
+    if (lock === undefined) return await work();
+    try {
+      return own ? await work() : await withEmbedded(access, request, work);
+    } finally {
+      await lock.release();
+    }
+  } catch (error) {
+    if (request.signal?.aborted !== true) throw error;
+    const reason: unknown = request.signal.reason;
+    throw new CancelledError('Interrupted', {
+      ...(typeof reason === 'string' ? { data: { signal: reason } } : {}),
+      cause: error,
+    });
   }
 }
 
@@ -126,9 +135,6 @@ async function withEmbedded<T>(access: DatabaseAccess, request: AccessRequest, w
     await untilReady(spec, run, request.signal);
     request.started?.();
     return await work();
-  } catch (error) {
-    if (request.signal?.aborted !== true) throw error;
-    throw new CancelledError('Interrupted', { cause: error });
   } finally {
     request.signal?.removeEventListener('abort', interrupted);
     await end();

@@ -3,6 +3,7 @@ import type { Instance } from '../infra/config/instance.ts';
 import { packageRoot } from '../infra/config/package-root.ts';
 import type { Profile } from '../infra/config/profile.ts';
 import type { SecretStore } from '../infra/config/secrets.ts';
+import type { ConnectionConfig } from '../infra/database/connection-config.ts';
 import { adminConnection, connectionFor, usesOwnServer } from '../infra/database/connections.ts';
 import { type MigrationReport, type MigrationStatus, migrate, migrationStatus } from '../infra/database/migrate.ts';
 import { provision } from '../infra/database/provision.ts';
@@ -37,7 +38,7 @@ export interface ExtensionStatus {
 const OWN_SERVER_WAIT_MS = 10_000;
 
 /** The folder of the core's migrations in the installed package. */
-function coreMigrationsRoot(): string {
+export function coreMigrationsRoot(): string {
   return join(packageRoot(), 'migrations');
 }
 
@@ -57,6 +58,20 @@ export async function migrateInstance(
   secrets: Pick<SecretStore, 'get' | 'require' | 'set'>,
   extensions: readonly Extension[] = coreExtensions,
 ): Promise<MigrationReport> {
+  const owner = await provisionInstance(instance, profile, secrets);
+  return migrate(owner, extensions, coreMigrationsRoot());
+}
+
+/**
+ * Makes roles, database and schemas, and no table.
+ * @returns the owner's connection
+ * @throws as `migrateInstance` does
+ */
+export async function provisionInstance(
+  instance: Place,
+  profile: Settings,
+  secrets: Pick<SecretStore, 'get' | 'require' | 'set'>,
+): Promise<ConnectionConfig> {
   const [{ admin, database }, owner, app, audit, reader] = await Promise.all([
     adminConnection(instance, profile, secrets),
     connectionFor(instance, profile, secrets, 'owner'),
@@ -72,7 +87,7 @@ export async function migrateInstance(
   };
   const closeServer = !usesOwnServer(profile);
   await provision(admin, { database, passwords, closeServer, ...waitFor(profile) });
-  return migrate(owner, extensions, coreMigrationsRoot());
+  return owner;
 }
 
 /**

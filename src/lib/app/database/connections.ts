@@ -1,5 +1,11 @@
 import type { ConnectionConfig } from '../../infra/database/connection-config.ts';
-import { connectionFor, type Place, type Secrets, type Settings } from '../../infra/database/connections.ts';
+import {
+  adminConnection,
+  connectionFor,
+  type Place,
+  type Secrets,
+  type Settings,
+} from '../../infra/database/connections.ts';
 import { reasonOf } from '../../infra/database/errors.ts';
 import { mcpRole } from '../../infra/database/roles.ts';
 import { type Session, withSession } from '../../infra/database/session.ts';
@@ -49,4 +55,14 @@ export async function connectionOf(place: DatabasePlace, role: string): Promise<
     return { ...owner, user: role, password: await secrets.require(secret) };
   }
   return await readerOf(place);
+}
+
+/** Who may act as every owner, in the instance's database. @throws DatabaseUnavailableError */
+export async function adminOf({
+  instance,
+  profile,
+  secrets,
+}: DatabasePlace): Promise<{ readonly admin: ConnectionConfig; readonly database: string }> {
+  const { admin, database } = await adminConnection(instance, profile, secrets);
+  return { admin: { ...admin, database }, database };
 }

@@ -28,7 +28,7 @@ export interface MigrateOptions {
 }
 
 /** Taken by whoever migrates a database; ends with its connection. */
-const LOCK_KEY = 7_365_112_900_432;
+export const migrationLock = 7_365_112_900_432;
 const LOCK_WAIT_MS = 15_000;
 
 /**
@@ -53,7 +53,7 @@ export async function migrate(
     if (pendingOf(files, await readApplied(session, ids)).length === 0) return { applied: [], pending: [] };
     const waitMs = options.lockWaitMs ?? LOCK_WAIT_MS;
     // Bounds what the migrations wait for, too: a table that somebody holds must not stop a boot for ever.
-    await takeLock(session, { advisory: LOCK_KEY }, { purpose: 'The migration', waitMs });
+    await takeLock(session, { advisory: migrationLock }, { purpose: 'The migration', waitMs });
     const before = await readApplied(session, ids);
     const pending = pendingOf(files, before);
     for (const id of ids) {
@@ -151,7 +151,7 @@ function actionsOf(file: MigrationFile) {
   return {
     up: (pgm: { sql(text: string): void }) => {
       pgm.sql(`SET LOCAL systemprompt.checksum = '${file.checksum}'`);
-      pgm.sql(file.sql);
+      pgm.sql(file.up);
     },
     down: false as const,
   };

@@ -10,11 +10,18 @@ export interface MigrationFile {
   /** File name without `.sql`: how the database knows it. */
   readonly name: string;
   readonly path: string;
+  /** All of it. */
   readonly sql: string;
+  /** What applies it: all up to its down part. */
+  readonly up: string;
+  /** What takes it back, when it says so; `line` is where that begins, counted from 1. */
+  readonly down: { readonly sql: string; readonly line: number } | undefined;
   /** SHA-256 of the text in hex; line ends count as written on Unix, since git may change them. */
   readonly checksum: string;
 }
 
+/** As node-pg-migrate marks it in SQL files. */
+const DOWN = /^[ \t]*--[ \t-]*down[ \t-]+migration.*$/im;
 const FILE = /^(\d{3,})_[a-z0-9_]+\.sql$/;
 
 /**
@@ -75,7 +82,15 @@ export async function readMigrations(extension: Extension, root: string): Promis
       const path = join(folder, file);
       const sql = (await readFile(path, 'utf8')).replaceAll('\r\n', '\n');
       const checksum = createHash('sha256').update(sql).digest('hex');
-      return { extension: extension.id, name: file.slice(0, -'.sql'.length), path, sql, checksum };
+      const name = file.slice(0, -'.sql'.length);
+      return { extension: extension.id, name, path, sql, ...partsOf(sql), checksum };
     }),
   );
+}
+
+function partsOf(sql: string): Pick<MigrationFile, 'up' | 'down'> {
+  const mark = DOWN.exec(sql);
+  if (mark === null) return { up: sql, down: undefined };
+  const up = sql.slice(0, mark.index);
+  return { up, down: { sql: sql.slice(mark.index), line: up.split('\n').length } };
 }

@@ -34,3 +34,8 @@ export function mcpRole(database: string, server: string): string {
 export function mcpSchema(server: string): string {
   return shortName(`mcp_${server}`);
 }
+
+/** What the names of all roles of a database begin with, however long they are. */
+export function shortPrefix(database: string): string {
+  return loginRole(database, 'owner').slice(0, `sp_${database}_`.length);
+}

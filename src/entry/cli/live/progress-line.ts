@@ -1,0 +1,34 @@
+import type { Progress } from '../../../lib/app/database/progress.ts';
+import { formatBytes } from '../../../lib/shared/text/cells.ts';
+import { truncate } from '../../../lib/shared/text/width.ts';
+import { type CliSession, columnsOf } from '../session.ts';
+
+/** Often enough to be seen to move. */
+const everyMs = 200;
+const clearLine = '\r\u001b[2K';
+
+/** One line on stderr that says how far something is, at a terminal only; gone when it is disposed of. */
+export class ProgressLine implements Disposable {
+  readonly #session: CliSession;
+  readonly #doing: string;
+  #shownAt = 0;
+
+  /** @param doing `Backing up` */
+  constructor(session: CliSession, doing: string) {
+    this.#session = session;
+    this.#doing = doing;
+  }
+
+  readonly show = ({ tables, ofTables, table, bytes }: Progress): void => {
+    const { stderr, json } = this.#session;
+    const now = performance.now();
+    if (json || stderr.isTTY !== true || now - this.#shownAt < everyMs) return;
+    this.#shownAt = now;
+    const text = `${this.#doing}: table ${tables + 1} of ${ofTables} (${table}), ${formatBytes(bytes)}`;
+    stderr.write(`${clearLine}${truncate(text, columnsOf(stderr) - 1)}`);
+  };
+
+  [Symbol.dispose](): void {
+    if (this.#shownAt > 0) this.#session.stderr.write(clearLine);
+  }
+}
