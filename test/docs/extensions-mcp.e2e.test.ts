@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadMcpServers } from '../../src/lib/domain/mcp/index.ts';
+import { loadServices } from '../../src/lib/app/config/load-services.ts';
 import { verifyIdentity } from '../../src/lib/infra/security/identity-header.ts';
 import { type McpChild, startMcpChild } from '../helpers/mcp-child.ts';
 
@@ -35,7 +35,7 @@ describe('docs/extensions-mcp.md', () => {
     writeFileSync(join(folder, 'extensions/mcp/hello/index.ts'), block('ts'));
     mkdirSync(join(folder, 'services/mcp'), { recursive: true });
     writeFileSync(join(folder, 'services/mcp/hello.yaml'), block('yaml'));
-    const [config] = await loadMcpServers(join(folder, 'services'));
+    const [config] = (await loadServices({ servicesDir: join(folder, 'services') })).mcpServers;
     if (config === undefined) throw new Error('The YAML of the guide holds no server');
     server = await startMcpChild({ name: config.name, extension: join(folder, config.module), root: folder });
   });

@@ -160,8 +160,11 @@ export interface McpServerConfig {
   readonly limits: ServiceLimits;
 }
 
-/** A server in the words of the code. @param moduleAt where the configuration names its module */
-/** @param placeOf where a part of the server is written, by its path below the server's name */
+/**
+ * A server in the words of the code.
+ * @param moduleAt where the configuration names its module
+ * @param placeOf where a part of the server is written, by its path below the server's name
+ */
 export function toServerConfig(
   name: string,
   yaml: McpServerYaml,

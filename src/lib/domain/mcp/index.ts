@@ -8,7 +8,6 @@ export {
   mcpServersSchema,
   toServerConfig,
 } from './config.ts';
-export { type LoadOptions, loadMcpServers } from './load.ts';
 export type { McpVariable } from './variables.ts';
 
 /** Path of a server's endpoint at the API, without the origin. */

@@ -3,13 +3,15 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { server } from '../../../../extensions/mcp/systemprompt/index.ts';
-import { loadMcpServers } from '../../../../src/lib/domain/mcp/index.ts';
+import { loadServices } from '../../../../src/lib/app/config/load-services.ts';
 
 const project = join(import.meta.dirname, '../../../..');
 
 describe('what is said of the systemprompt server in several places', () => {
   it('agrees', async () => {
-    const config = (await loadMcpServers(join(project, 'services'))).find(({ name }) => name === 'systemprompt');
+    const config = (await loadServices({ servicesDir: join(project, 'services') })).mcpServers.find(
+      ({ name }) => name === 'systemprompt',
+    );
     const manifest = parse(readFileSync(join(project, 'extensions/mcp/systemprompt/manifest.yaml'), 'utf8'));
     expect(config).toMatchObject({
       module: 'extensions/mcp/systemprompt',

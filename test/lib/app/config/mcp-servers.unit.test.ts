@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { loadMcpServers } from '../../../../src/lib/domain/mcp/index.ts';
+import { loadServices } from '../../../../src/lib/app/config/load-services.ts';
 import { ConfigInvalidError } from '../../../../src/lib/shared/errors.ts';
 
 let services: string;
@@ -17,7 +17,7 @@ const write = (name: string, text: string) => writeFile(join(services, 'mcp', na
 
 async function issuesOf(options = {}): Promise<string[]> {
   try {
-    await loadMcpServers(services, options);
+    await loadServices({ servicesDir: services }, options);
   } catch (error) {
     if (!(error instanceof ConfigInvalidError)) throw error;
     return error.issues.map(
@@ -36,14 +36,14 @@ const good = `mcp_servers:
       scopes: [user]
 `;
 
-describe('loadMcpServers', () => {
+describe('the MCP servers of the configuration', () => {
   it('reads the servers of all files with their defaults', async () => {
     await write('b.yaml', good.replace('alpha:', 'zeta:').replace('5010', '5011'));
     await write(
       'a.yaml',
       `${good}    tools:\n      wipe: { scopes: [admin, "tools:wipe"], timeout_ms: 1000, secret: [note] }\n    env: { LEVEL: "3" }\n    delegate: true\n`,
     );
-    const [alpha, zeta] = await loadMcpServers(services);
+    const [alpha, zeta] = (await loadServices({ servicesDir: services })).mcpServers;
     expect(zeta?.name).toBe('zeta');
     expect(alpha).toEqual({
       name: 'alpha',
@@ -86,7 +86,7 @@ describe('loadMcpServers', () => {
       client_id: "only"
 `,
     );
-    const [server] = await loadMcpServers(services);
+    const [server] = (await loadServices({ servicesDir: services })).mcpServers;
     expect(server).toMatchObject({
       module: 'systemprompt-mcp-marketplace',
       oauth: { scopes: ['admin'], clientId: 'only' },
@@ -95,7 +95,7 @@ describe('loadMcpServers', () => {
 
   it('knows no servers where there is no folder', async () => {
     await rm(join(services, 'mcp'), { recursive: true });
-    expect(await loadMcpServers(services)).toEqual([]);
+    expect((await loadServices({ servicesDir: services })).mcpServers).toEqual([]);
   });
 
   it('tells every fault of every file at once, each with its place', async () => {
