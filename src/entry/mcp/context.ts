@@ -1,5 +1,6 @@
 import type { ServerContext } from '@modelcontextprotocol/server';
 import type { CliCall, CliRunner } from '../../lib/app/cli-runner.ts';
+import { type CallFacts as LoggedCall, traceIdOf } from '../../lib/infra/logging/call-facts.ts';
 import type { Logger } from '../../lib/infra/logging/logger.ts';
 import type { Identity } from '../../lib/infra/security/identity-header.ts';
 import type { CliPort, CliResult } from '../../lib/shared/cli-port.ts';
@@ -36,12 +37,18 @@ export function contextFor({ tool, caller, signal, protocol, deps }: CallFacts):
       sessionId: identity.sid,
       scopes: identity.scopes,
     },
-    logger: toolLogger(deps.logger.child({ tool: tool.name, execution: executionId })),
+    logger: toolLogger(deps.logger.child(factsOf(tool, executionId, protocol))),
     signal,
     progress: progressOf(protocol),
     cli: token === undefined ? undefined : cliPort(deps.cli, { token, caller: identity.sub }, environment.depth),
     databaseUrl: environment.databaseUrl,
   };
+}
+
+/** What each line of a call carries, so that it can be found by the call. */
+export function factsOf({ name }: ToolDefinition, execution: string, { http }: ServerContext): LoggedCall {
+  const trace = traceIdOf(http?.req?.headers.get('traceparent'));
+  return { tool: name, execution, ...(trace === undefined ? {} : { trace_id: trace }) };
 }
 
 function toolLogger(logger: Logger): ToolLogger {

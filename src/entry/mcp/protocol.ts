@@ -6,12 +6,13 @@ import {
   type ServerContext,
 } from '@modelcontextprotocol/server';
 import type { CliRunner } from '../../lib/app/cli-runner.ts';
+import { inCall } from '../../lib/infra/logging/call-facts.ts';
 import type { KnownSecrets } from '../../lib/infra/logging/known-secrets.ts';
 import type { Logger } from '../../lib/infra/logging/logger.ts';
 import { InternalError } from '../../lib/shared/errors.ts';
 import type { McpServerDefinition, ToolDefinition } from '../../lib/shared/mcp-server.ts';
 import type { RunningCalls } from './calls.ts';
-import { type Caller, contextFor } from './context.ts';
+import { type Caller, contextFor, factsOf } from './context.ts';
 import type { McpEnvironment } from './env.ts';
 import { failureOf, failureResult, isRaisedOnPurpose, successResult, withoutSecrets } from './result.ts';
 import { guardArguments } from './secret-arguments.ts';
@@ -84,11 +85,12 @@ async function callTool(tool: ToolDefinition, input: unknown, protocol: ServerCo
     const { executionId } = context.request;
     const secretNames = deps.environment.secretArguments.get(tool.name) ?? noNames;
     const guarded = guardArguments(deps.secrets, input, secretNames);
+    const facts = factsOf(tool, executionId, protocol);
     try {
-      const output = await tool.handler(input, context);
+      const output = await inCall(facts, () => tool.handler(input, context));
       return successResult(await checkedOutput(tool, output), executionId);
     } catch (error) {
-      logFailure(deps.logger.child({ tool: tool.name, execution: executionId }), error, signal.aborted);
+      logFailure(deps.logger.child(facts), error, signal.aborted);
       const failure = failureOf(error, signal.aborted, executionId);
       return failureResult(withoutSecrets(failure, guarded.blank), executionId);
     } finally {

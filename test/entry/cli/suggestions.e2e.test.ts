@@ -50,6 +50,8 @@ const filled: Readonly<Record<string, () => readonly string[]>> = {
   'admin audit show {}': () => [`admin audit show ${executionId}`],
   'commands {}': () => ['commands infra services', 'commands doctor'],
   'admin session login --server {} --token-only': () => ['admin session login --server systemprompt --token-only'],
+  'infra logs audit {}': () => [`infra logs audit ${executionId}`],
+  'infra logs search {}': () => ['infra logs search ready'],
   'infra services logs{} --lines 50': () => ['infra services logs --lines 50', 'infra services logs api --lines 50'],
   'infra services start --port <number>': () => [`infra services start --port ${freePort}`],
   'infra services start --port {}': () => [`infra services start --port ${freePort}`],

@@ -72,7 +72,9 @@ export async function checkApi(context: CommandContext): Promise<Finding> {
 
 /** Nothing is sent and nothing read but the status, so the certificate, which is for another name, is not looked at. */
 async function statusOf(url: string): Promise<number | undefined> {
-  const { get } = url.startsWith('https:') ? await import('node:https') : await import('node:http');
+  // Looked up: a dynamic import of node:http in the built program has no named exports (scripts/lib/lazy-http.mjs).
+  const secure = url.startsWith('https:');
+  const { get } = secure ? process.getBuiltinModule('node:https') : process.getBuiltinModule('node:http');
   return await new Promise((done, fail) => {
     const options = { signal: AbortSignal.timeout(httpTimeoutMs), rejectUnauthorized: false, agent: false } as const;
     get(url, options, (response) => {

@@ -48,6 +48,30 @@ export async function eventsAfter(
   return rows.map(toEvent);
 }
 
+/** Events of a span of time in their order: the oldest after one that is known, or the newest. */
+export async function eventsBetween(
+  db: Queryable,
+  installationId: string,
+  span: {
+    /** ISO 8601, both included. */
+    readonly since?: string | undefined;
+    readonly until?: string | undefined;
+    readonly after?: number;
+    readonly newest?: boolean;
+    readonly limit: number;
+  },
+): Promise<ServiceEvent[]> {
+  const rows = await db.query<Row>(
+    `SELECT ${columns} FROM service_events
+     WHERE installation_id = $1 AND id > $2
+       AND ($3::timestamptz IS NULL OR at >= $3) AND ($4::timestamptz IS NULL OR at < $4::timestamptz + interval '1 ms')
+     ORDER BY id ${span.newest === true ? 'DESC' : ''} LIMIT $5`,
+    [installationId, span.after ?? 0, span.since ?? null, span.until ?? null, span.limit],
+  );
+  const events = rows.map(toEvent);
+  return span.newest === true ? events.reverse() : events;
+}
+
 /** The id of the newest event; 0 when there is none. */
 export async function newestEventId(db: Queryable, installationId: string): Promise<number> {
   const [row] = await db.query<Pick<Row, 'id'>>(

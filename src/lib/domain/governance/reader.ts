@@ -8,6 +8,7 @@ import { type AuditEntry, findEntries } from './repository.ts';
 import { outcomeStatuses } from './rows.ts';
 
 const maxAuditPage = 500;
+const prefixLimit = 10;
 
 /** What a list is narrowed to. */
 export const auditFilterSchema = z.strictObject({
@@ -73,6 +74,51 @@ export class AuditReader {
     const entries = found.slice(0, limit);
     const last = entries.at(-1);
     return { entries, ...(found.length > limit && last !== undefined ? { nextCursor: last.executionId } : {}) };
+  }
+
+  /**
+   * The calls that began in a span of time, the oldest first: those after one that is known, or the newest.
+   * @param span times in ISO 8601, both included
+   * @throws DatabaseUnavailableError
+   */
+  async between(
+    actor: Actor,
+    span: {
+      readonly since?: string | undefined;
+      readonly until?: string | undefined;
+      readonly after?: string | undefined;
+      readonly newest?: boolean;
+      readonly limit: number;
+    },
+  ): Promise<AuditEntry[]> {
+    const { since, until, after, newest = false, limit } = span;
+    const found = await findEntries(this.#database, {
+      userId: implies(actor.permission, 'admin') ? undefined : actor.userId,
+      from: since === undefined ? undefined : executionIdFloor(Date.parse(since)),
+      before: until === undefined ? undefined : executionIdFloor(Date.parse(until) + 1),
+      after,
+      oldestFirst: !newest,
+      limit,
+    });
+    return newest ? found.reverse() : found;
+  }
+
+  /**
+   * The calls whose id begins so, at most a few: one is meant, and more are told.
+   * @param prefix hexadecimal digits and hyphens, in lower case
+   */
+  async startingWith(actor: Actor, prefix: string): Promise<AuditEntry[]> {
+    const digits = prefix.replaceAll('-', '');
+    const bound = (filler: string): string =>
+      digits.padEnd(32, filler).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+    const after = bound('0');
+    const found = await findEntries(this.#database, {
+      userId: implies(actor.permission, 'admin') ? undefined : actor.userId,
+      from: after,
+      oldestFirst: true,
+      limit: prefixLimit,
+    });
+    return found.filter(({ executionId }) => executionId <= bound('f'));
   }
 
   /** @throws NotFoundError when there is no such call, or it is somebody else's and the actor is no admin */

@@ -40,6 +40,9 @@ export interface EntryQuery {
   readonly from?: string | undefined;
   readonly before?: string | undefined;
   readonly executionId?: string | undefined;
+  /** Strictly above; and from the oldest to the newest instead. */
+  readonly after?: string | undefined;
+  readonly oldestFirst?: boolean;
   readonly limit: number;
 }
 
@@ -48,7 +51,7 @@ type EntryRow = ToolIntentsRow & {
   readonly [K in keyof Omit<ToolOutcomesRow, 'execution_id'>]: ToolOutcomesRow[K] | null;
 };
 
-/** Entries from the newest to the oldest. */
+/** Entries from the newest to the oldest, unless told otherwise. */
 export async function findEntries(database: Queryable, query: EntryQuery): Promise<AuditEntry[]> {
   const conditions: string[] = [];
   const params: unknown[] = [];
@@ -60,6 +63,7 @@ export async function findEntries(database: Queryable, query: EntryQuery): Promi
   where('i.execution_id = ?', query.executionId);
   where('i.execution_id >= ?', query.from);
   where('i.execution_id < ?', query.before);
+  where('i.execution_id > ?', query.after);
   where('i.user_id = ?', query.userId);
   where('i.user_name = ?', query.userName);
   where('i.server = ?', query.server);
@@ -71,7 +75,7 @@ export async function findEntries(database: Queryable, query: EntryQuery): Promi
     `SELECT i.*, o.status, o.error, o.output_digest, o.output_bytes, o.latency_us, o.upstream_us, o.recorded_at
      FROM audit.tool_intents i LEFT JOIN audit.tool_outcomes o USING (execution_id)
      ${conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`}
-     ORDER BY i.execution_id DESC LIMIT $${params.length}`,
+     ORDER BY i.execution_id ${query.oldestFirst === true ? '' : 'DESC'} LIMIT $${params.length}`,
     params,
   );
   return rows.map(toEntry);

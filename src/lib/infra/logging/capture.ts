@@ -1,4 +1,5 @@
 import { StringDecoder } from 'node:string_decoder';
+import { currentCall } from './call-facts.ts';
 import type { KnownSecrets } from './known-secrets.ts';
 import { LineRedactor } from './line-redactor.ts';
 import type { Logger } from './logger.ts';
@@ -18,7 +19,7 @@ const streams = [
 
 /**
  * From now on whatever this process prints through `process.stdout`, `process.stderr` and `console`, and Node's own
- * warnings, become lines of the log, each `{…, stream, msg}`, secrets blanked. What goes past Node's streams does not come
+ * warnings, become lines of the log, each `{…, stream, msg}`, secrets blanked, with the call in whose course they were printed. What goes past Node's streams does not come
  * by here: a crash of Node itself, native code, a child process that inherited them, and `fs.writeSync(1, …)`.
  *
  * @param logger writes to a descriptor of its own, not through `process.stdout`
@@ -26,7 +27,7 @@ const streams = [
 export function captureOutput(logger: Logger, secrets?: KnownSecrets): void {
   for (const [stream, level] of streams) {
     const lines = new LineWriter(new LineRedactor(secrets, Number.POSITIVE_INFINITY), (line) =>
-      logger[level]({ stream }, '%s', line),
+      logger[level]({ stream, ...currentCall() }, '%s', line),
     );
     process[stream].write = ((
       chunk: string | Uint8Array,
