@@ -188,6 +188,7 @@ async function inEmptyFolder(argv: readonly string[], command: ManifestCommand):
 /** Set by the program itself for what it starts, or for its own tests; nothing that a user sets. */
 const internal = [
   'DEPTH',
+  'ENVIRONMENT',
   'TOKEN_FD',
   'SERVICE',
   'SERVICE_INSTANCE',
