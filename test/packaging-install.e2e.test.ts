@@ -21,22 +21,24 @@ interface Envelope {
 /** The package without the checkout: `npm install ./systemprompt-*.tgz` in an empty folder, then the system from there. */
 describe('the package, installed by npm into an empty folder', () => {
   let folder: string;
+  let tarball: string;
 
-  const systemprompt = async (...argv: string[]): Promise<Envelope> => {
-    const program = join(folder, 'node_modules', '.bin', 'systemprompt');
-    const { stdout } = await run(program, [...argv, '--json'], { cwd: folder, env });
+  const inFolder = async (cwd: string, ...argv: string[]): Promise<Envelope> => {
+    const program = join(cwd, 'node_modules', '.bin', 'systemprompt');
+    const { stdout } = await run(program, [...argv, '--json'], { cwd, env });
     return JSON.parse(stdout) as Envelope;
   };
+  const systemprompt = (...argv: string[]): Promise<Envelope> => inFolder(folder, ...argv);
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'systemprompt-installed-'));
     const packed = join(folder, 'packed');
     await mkdir(packed);
     await run('npm', ['pack', '--loglevel=error', `--pack-destination=${packed}`], { cwd: root, env });
-    const [tarball] = await readdir(packed);
+    tarball = join(packed, String((await readdir(packed))[0]));
     await writeFile(join(folder, 'package.json'), '{ "private": true }\n');
     const options = ['--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'];
-    await run('npm', ['install', ...options, `./packed/${tarball}`], { cwd: folder, env });
+    await run('npm', ['install', ...options, tarball], { cwd: folder, env });
   });
 
   afterAll(async () => {
@@ -80,6 +82,44 @@ describe('the package, installed by npm into an empty folder', () => {
       id: string;
     };
     expect(await markedProcesses(instance.id)).toEqual([]);
+  });
+
+  it('begins a project whose own npm test and npm start work at once', async () => {
+    const project = join(folder, 'shop');
+    const npm = async (...argv: string[]) =>
+      await run('npm', argv, { cwd: project, env: { ...env, npm_config_prefer_offline: 'true' } });
+    const begun = run(
+      join(folder, 'node_modules', '.bin', 'systemprompt'),
+      ['init', 'shop', '--package', tarball, '--install', '--json'],
+      {
+        cwd: folder,
+        env: { ...env, npm_config_prefer_offline: 'true' },
+      },
+    );
+    expect(JSON.parse((await begun).stdout)).toMatchObject({ ok: true, artifact: { data: { installed: true } } });
+
+    const { stdout } = await npm('test');
+    expect(stdout).toMatch(/shop +built/);
+    expect(stdout).toMatch(/pass 3\b/);
+    expect(await inFolder(project, 'build', 'mcp')).toMatchObject({
+      artifact: { items: [{ name: 'shop', state: 'unchanged' }] },
+    });
+
+    const port = await freePort([31_000 + Math.floor(Math.random() * 1000), 32_700]);
+    try {
+      await npm('start', '--', '--port', String(port));
+      const args = JSON.stringify({ text: 'to be or not to be', limit: 1 });
+      expect(await inFolder(project, 'plugins', 'mcp', 'call', 'shop', 'count_words', '--args', args)).toMatchObject({
+        ok: true,
+        artifact: { type: 'table', items: [{ word: 'to', times: 2 }], count: 4 },
+      });
+    } finally {
+      await npm('stop').catch(alreadyStopped);
+    }
+    const { id } = JSON.parse(await readFile(join(project, '.systemprompt', 'instance.json'), 'utf8')) as {
+      id: string;
+    };
+    expect(await markedProcesses(id)).toEqual([]);
   });
 });
 

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -82,10 +82,12 @@ describe('the packed package', () => {
     expect(files).toContain('dist/extensions/mcp/systemprompt/index.js');
   });
 
-  it('holds every migration and every schema of the checkout', async () => {
-    for (const part of ['migrations', 'schemas']) {
-      const there = await readdir(join(root, part), { recursive: true });
-      const wanted = there.filter((file) => /\.(sql|json)$/.test(file)).map((file) => join(part, file));
+  it('holds every migration, every schema and every template of the checkout', async () => {
+    for (const part of ['migrations', 'schemas', 'templates']) {
+      const there = await readdir(join(root, part), { recursive: true, withFileTypes: true });
+      const wanted = there
+        .filter((entry) => entry.isFile())
+        .map(({ parentPath, name }) => relative(root, join(parentPath, name)));
       expect(wanted.length).toBeGreaterThan(0);
       expect(files).toEqual(expect.arrayContaining(wanted));
     }
@@ -96,7 +98,8 @@ describe('the packed package', () => {
       files.filter(
         (file) =>
           /^(src|test|bench|scripts|tools|extensions)\/|\.test\.|\.map$|\.build\.json$|\.tsx?$/.test(file) &&
-          !file.endsWith('.d.ts'),
+          !file.endsWith('.d.ts') &&
+          !file.startsWith('templates/'),
       ),
     ).toEqual([]);
     const { files: built } = await readJson<{ files: string[] }>(root, 'dist', '.build.json');
