@@ -101,12 +101,11 @@ export abstract class BaseCommand<T extends typeof Command> extends Command {
     const artifact = await this.execute().catch(async (error: unknown) => {
       throw await nothingRuns(error, context);
     });
-    if (this.verdict === undefined) {
-      output.result(artifact);
-      return this.exitStatus;
-    }
-    output.finding(artifact, this.verdict);
-    return exitCodeOf(this.verdict);
+    const { verdict } = this;
+    if (verdict === undefined) output.result(artifact);
+    else output.finding(artifact, verdict);
+    if (!session.delegated) await context.renewSession();
+    return verdict === undefined ? this.exitStatus : exitCodeOf(verdict);
   }
 }
 

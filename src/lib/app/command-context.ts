@@ -1,10 +1,11 @@
 import type { McpServerConfig } from '../domain/mcp/index.ts';
-import type { ActiveProfile } from '../infra/config/active-profile.ts';
+import { type ActiveProfile, activeProfile } from '../infra/config/active-profile.ts';
 import type { Instance } from '../infra/config/instance.ts';
 import type { Profile } from '../infra/config/profile.ts';
 import type { SecretStore } from '../infra/config/secrets.ts';
 import type { Database } from '../infra/database/connection.ts';
 import type { Actor } from '../shared/actor.ts';
+import { mayNeedRenewal } from './session-end.ts';
 import type { SupervisorClient } from './supervisor/client.ts';
 import { isNotRunning } from './supervisor/running.ts';
 import type { InstanceStatus } from './supervisor/status.ts';
@@ -46,7 +47,6 @@ export class CommandContext implements AsyncDisposable {
    */
   async activeProfile(): Promise<ActiveProfile> {
     const { requireProject } = await import('../infra/config/instance.ts');
-    const { activeProfile } = await import('../infra/config/active-profile.ts');
     return activeProfile(await requireProject(this.options.cwd, this.options.env), this.options);
   }
 
@@ -144,6 +144,23 @@ export class CommandContext implements AsyncDisposable {
   async actorOf(token: string): Promise<Actor> {
     const supervisor = await this.supervisor();
     return (await supervisor.request('POST', '/v1/actor', { token })) as Actor;
+  }
+
+  /**
+   * Renews the kept sign-in when it is near its end and the command spoke to the supervisor anyway. The command has done its work
+   * by then: what goes wrong here is told to nobody, and the sign-in ends when it would have ended.
+   */
+  async renewSession(): Promise<void> {
+    if (this.#supervisor === undefined || this.actor !== undefined) return;
+    try {
+      const { projectDir } = await this.instance();
+      const { name } = await this.activeProfile();
+      if (!mayNeedRenewal(projectDir, name)) return;
+      const { renewSession } = await import('./sign-in.ts');
+      await renewSession({ projectDir }, name, await this.#supervisor);
+    } catch {
+      // See above.
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,18 @@
-import { type CliSession, readSession, removeSession, saveSession } from '../infra/config/session-file.ts';
-import { NotFoundError } from '../shared/errors.ts';
+import { tenantOfProfile } from '../infra/config/active-profile.ts';
+import { type Instance, tenantInstance } from '../infra/config/instance.ts';
+import {
+  type CliSession,
+  readSession,
+  readSessions,
+  removeSession,
+  replaceSession,
+  saveSession,
+} from '../infra/config/session-file.ts';
+import { AppError, NotFoundError } from '../shared/errors.ts';
 import type { CommandContext } from './command-context.ts';
 import type { LocalLogin } from './local-login.ts';
+import { isNearEnd } from './session-end.ts';
+import type { SupervisorClient } from './supervisor/client.ts';
 
 export interface SignInRequest {
   /** An MCP server: the token opens it and nothing else, and is not kept. */
@@ -19,17 +30,48 @@ export async function signIn(context: CommandContext, request: SignInRequest): P
   const supervisor = await context.supervisor();
   const login = (await supervisor.request('POST', '/v1/session/login', request)) as LocalLogin;
   if (request.server === undefined) {
-    await saveSession(await context.instance(), await nameOf(context), {
-      token: login.token,
-      audience: login.audience,
-      scopes: [...login.scopes],
-      expiresAt: login.expiresAt,
-      userName: login.user,
-      sessionId: login.sessionId,
-      issuer: (await context.profile()).security.issuer,
-    });
+    const { issuer } = (await context.profile()).security;
+    // A life of somebody's own choice ends as they chose.
+    const renewable = request.ttlSeconds === undefined;
+    await saveSession(await context.instance(), await nameOf(context), keptForm(login, issuer, renewable));
   }
   return login;
+}
+
+function keptForm(login: LocalLogin, issuer: string, renewable: boolean): CliSession {
+  return {
+    token: login.token,
+    audience: login.audience,
+    scopes: [...login.scopes],
+    expiresAt: login.expiresAt,
+    userName: login.user,
+    sessionId: login.sessionId,
+    issuer,
+    renewable,
+  };
+}
+
+/**
+ * Renews a kept sign-in that is near its end, by the right of the local owner who has the control socket: the new one has the
+ * same scopes, the former one is revoked. One that has ended, or that has a life of somebody's own choice, is left.
+ * @returns whether it was renewed
+ * @throws what the supervisor threw
+ */
+export async function renewSession(
+  project: Pick<Instance, 'projectDir'>,
+  profile: string,
+  supervisor: Pick<SupervisorClient, 'request'>,
+  now = Date.now(),
+): Promise<boolean> {
+  const kept = (await readSessions(project)).get(profile);
+  if (kept === undefined || kept.renewable !== true || !isNearEnd(kept.expiresAt, now)) return false;
+  const login = (await supervisor.request('POST', '/v1/session/login', { scopes: kept.scopes })) as LocalLogin;
+  const renewed = keptForm(login, kept.issuer, true);
+  const replaced = await replaceSession(project, profile, kept.sessionId, renewed);
+  // Of two commands at once one is later: what it was given is used by nobody.
+  const useless = replaced ? kept.sessionId : renewed.sessionId;
+  await revoke(supervisor, useless);
+  return replaced;
 }
 
 /** The sign-in that this CLI keeps, be it still good or not. */
@@ -46,14 +88,62 @@ export async function keptSession(context: CommandContext): Promise<CliSession |
 export async function signOut(context: CommandContext): Promise<CliSession | undefined> {
   const kept = await removeSession(await context.instance(), await nameOf(context));
   if (kept === undefined || Date.parse(kept.expiresAt) <= Date.now()) return kept;
-  const supervisor = await context.supervisor();
+  await revoke(await context.supervisor(), kept.sessionId);
+  return kept;
+}
+
+/** What became of the sign-in of one profile. */
+export interface SignedOut {
+  readonly profile: string;
+  readonly user: string;
+  /** False: it is forgotten here, and its token stays good until it ends, since nothing runs that could revoke it. */
+  readonly revoked: boolean;
+  readonly expiresAt: string;
+}
+
+/** Forgets the sign-ins of all profiles, and revokes each where its tenant runs. */
+export async function signOutEverywhere(project: Instance, env: NodeJS.ProcessEnv): Promise<SignedOut[]> {
+  const done: SignedOut[] = [];
+  for (const profile of [...(await readSessions(project)).keys()].sort()) {
+    const kept = await removeSession(project, profile);
+    if (kept === undefined) continue;
+    const { expiresAt, userName: user, sessionId } = kept;
+    const revoked = Date.parse(expiresAt) <= Date.now() || (await revokedAt(project, profile, sessionId, env));
+    done.push({ profile, user, revoked, expiresAt });
+  }
+  return done;
+}
+
+async function revokedAt(
+  project: Instance,
+  profile: string,
+  sessionId: string,
+  env: NodeJS.ProcessEnv,
+): Promise<boolean> {
   try {
-    await supervisor.request('POST', '/v1/session/logout', { sessionId: kept.sessionId });
+    const instance = await tenantInstance(project, tenantOfProfile(project.projectDir, profile), env);
+    if (instance === undefined) return false;
+    const { SupervisorClient } = await import('./supervisor/client.ts');
+    const client = await SupervisorClient.connect(instance.controlSocket, instance.runDir);
+    try {
+      await revoke(client, sessionId);
+      return true;
+    } finally {
+      client.close();
+    }
+  } catch (error) {
+    if (error instanceof AppError) return false; // the others are signed out all the same, and of this one it is told
+    throw error;
+  }
+}
+
+async function revoke(supervisor: Pick<SupervisorClient, 'request'>, sessionId: string): Promise<void> {
+  try {
+    await supervisor.request('POST', '/v1/session/logout', { sessionId });
   } catch (error) {
     // Of a database that was made anew: nothing is there to be revoked.
     if (!(error instanceof NotFoundError)) throw error;
   }
-  return kept;
 }
 
 async function nameOf(context: CommandContext): Promise<string> {

@@ -5,7 +5,7 @@ import { UnauthenticatedError } from '../../../lib/shared/errors.ts';
 import { formatDate } from '../../../lib/shared/text/cells.ts';
 
 export default class Show extends BaseCommand<typeof Show> {
-  static override summary = 'Show the sign-in that this CLI keeps';
+  static override summary = 'Show which profile is active and why, and who you are';
   static override examples = ['<%= config.bin %> admin session show'];
   static override declaration: CommandDeclaration = {
     effect: 'read',
@@ -16,28 +16,52 @@ export default class Show extends BaseCommand<typeof Show> {
 
   protected async execute(): Promise<Artifact> {
     const { keptSession } = await import('../../../lib/app/sign-in.ts');
-    const kept = await keptSession(this.context);
+    const { originInWords } = await import('../../../lib/app/sessions.ts');
+    const { context } = this;
+    const [active, { tenant }, kept] = [
+      await context.activeProfile(),
+      await context.instance(),
+      await keptSession(context),
+    ];
     const next = ['admin session login'];
-    if (kept === undefined) throw new UnauthenticatedError('Not signed in', { next });
-    if (Date.parse(kept.expiresAt) <= Date.now()) {
-      throw new UnauthenticatedError(`The sign-in of ${kept.userName} ended at ${formatDate(kept.expiresAt)}`, {
-        next,
-      });
+    const ended = kept !== undefined && Date.parse(kept.expiresAt) <= Date.now();
+    // Which profile is active is told in any case; that nobody is signed in is the outcome.
+    if (kept === undefined) this.verdict = new UnauthenticatedError('Not signed in', { next });
+    else if (ended) {
+      this.verdict = new UnauthenticatedError(
+        `The sign-in of ${kept.userName} ended at ${formatDate(kept.expiresAt)}`,
+        { next },
+      );
+    }
+    const profile = { heading: 'Profile', content: `${active.name} (${originInWords(active.from, active.file)})` };
+    const facts = { profile: active.name, profile_from: active.from, profile_file: active.file ?? null, tenant };
+    if (kept === undefined) {
+      return {
+        type: 'presentation_card',
+        title: 'Not signed in',
+        sections: [profile, { heading: 'Tenant', content: tenant }],
+        data: { ...facts, signed_in: false },
+      };
     }
     return {
       type: 'presentation_card',
-      title: `Signed in as ${kept.userName}`,
+      title: ended ? `${kept.userName} was signed in` : `Signed in as ${kept.userName}`,
       sections: [
+        profile,
+        { heading: 'Tenant', content: tenant },
         { heading: 'Opens', content: kept.audience },
         { heading: 'Scopes', content: kept.scopes.join(' ') },
-        { heading: 'Expires', content: formatDate(kept.expiresAt) },
+        { heading: ended ? 'Ended' : 'Expires', content: formatDate(kept.expiresAt) },
       ],
       data: {
+        ...facts,
+        signed_in: !ended,
         user: kept.userName,
         audience: kept.audience,
         scopes: kept.scopes,
         expires_at: kept.expiresAt,
         session_id: kept.sessionId,
+        renewed: kept.renewable === true,
       },
     };
   }

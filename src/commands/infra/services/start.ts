@@ -16,7 +16,7 @@ import type { InstanceStatus } from '../../../lib/app/supervisor/status.ts';
 import type { Instance } from '../../../lib/infra/config/instance.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
-import { CancelledError, PartialError, TimeoutError, UsageError } from '../../../lib/shared/errors.ts';
+import { CancelledError, ConflictError, PartialError, TimeoutError, UsageError } from '../../../lib/shared/errors.ts';
 
 export default class Start extends BaseCommand<typeof Start> {
   static override summary = 'Start the database, the API and the MCP servers';
@@ -69,7 +69,9 @@ export default class Start extends BaseCommand<typeof Start> {
     const running = await connectIfRunning(instance);
     if (running === undefined) return await this.#start(instance, true);
     try {
-      const { state } = (await running.status()).supervisor;
+      const { supervisor, profile } = await running.status();
+      const { state } = supervisor;
+      await this.#refuseOther(profile);
       if (state === 'running') return await this.#alreadyRunning(running);
       // One that is about to end must be gone before the next can come; one that is booting is ours to watch.
       if (state !== 'booting') await untilEnded(running, this.flags.timeout * 1000);
@@ -170,6 +172,17 @@ export default class Start extends BaseCommand<typeof Start> {
     } finally {
       client?.close();
     }
+  }
+
+  /** Profiles of one tenant take turns. @throws ConflictError when it runs by another one */
+  async #refuseOther(running: string): Promise<void> {
+    const { name } = await this.context.activeProfile();
+    if (running === name) return;
+    throw new ConflictError(`The system runs already, by the profile \`${running}\`, and not by \`${name}\`.`, {
+      hint: 'Both are for the same tenant: stop it first.',
+      data: { running, wanted: name },
+      next: ['infra services stop', 'infra services status'],
+    });
   }
 
   /** Starts again what is not ready; what runs is left alone. @throws PartialError naming what did not become ready */

@@ -84,6 +84,13 @@ export async function planInstall(request: InstallRequest): Promise<InstallPlan>
   };
 }
 
+/** The files by which service managers of this machine start an instance. */
+export function installedFiles(instanceId: string, env: NodeJS.ProcessEnv): BootFile[] {
+  if (process.platform !== 'linux' && process.platform !== 'darwin') return [];
+  const files = (['system', 'user'] as const).map((scope) => bootFile(instanceId, scope, env));
+  return files.filter(({ path }) => existsSync(path) && isOurs(readFileSync(path, 'utf8'), instanceId));
+}
+
 /** Writes the file and makes the manager know it. @throws the file system's error, PreconditionError */
 export async function install(plan: InstallPlan, env: NodeJS.ProcessEnv): Promise<ManagerStep[]> {
   const { file, content } = plan;

@@ -1,9 +1,9 @@
-import { createServer } from 'node:http';
 import type { Instance } from '../../infra/config/instance.ts';
 import { ensureRuntimeDir } from '../../infra/config/runtime-dir.ts';
 import { markedProcesses } from '../../infra/process/marker.ts';
 import { rootInstancesDir } from '../../infra/process/postgres-place.ts';
 import type { CommandContext } from '../command-context.ts';
+import { busyInstance } from '../supervisor/busy.ts';
 import { bindControlSocket } from '../supervisor/lock.ts';
 import type { InstanceStatus } from '../supervisor/status.ts';
 import { deadSocketFolders, goneInstances } from './gone-instances.ts';
@@ -73,7 +73,7 @@ export async function removeLeftovers(context: CommandContext, agreed: readonly 
   const items = agreed.filter(({ what }) => stillThere.has(what));
   if (!alone) return await removeAll(items);
   await ensureRuntimeDir(instance);
-  const lock = await bindControlSocket(busy(), instance.controlSocket);
+  const lock = await bindControlSocket(busyInstance('The instance is being cleaned up.'), instance.controlSocket);
   try {
     // Having taken the lock has replaced the stale socket.
     const result = await removeAll(items.filter(({ what }) => what !== instance.controlSocket));
@@ -82,14 +82,6 @@ export async function removeLeftovers(context: CommandContext, agreed: readonly 
   } finally {
     await lock.release();
   }
-}
-
-/** Whoever asks meanwhile is told to come again. */
-function busy() {
-  return createServer((_request, response) => {
-    const error = { code: 'CONFLICT', message: 'The instance is being cleaned up.', hint: 'Try again in a moment.' };
-    response.writeHead(409, { 'content-type': 'application/json' }).end(JSON.stringify({ error }));
-  });
 }
 
 async function removeAll(items: readonly CleanupItem[]): Promise<CleanupResult> {

@@ -1,11 +1,13 @@
 import { existsSync, lstatSync, readdirSync } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Instance, tenantsFolder } from '../../infra/config/instance.ts';
+import type { Instance } from '../../infra/config/instance.ts';
+import { tenantsFolder } from '../../infra/config/tenant-dir.ts';
 import { identify } from '../../infra/process/identity.ts';
 import { readSupervisorFile, supervisorFile } from '../../infra/process/launch.ts';
 import { socketAnswers } from '../../infra/process/postgres-owner.ts';
 import { logsKept } from '../supervisor/run.ts';
+import { removeTenantDraft, tenantDraft } from '../tenants/drafts.ts';
 import type { CleanupItem } from './item.ts';
 
 /** A write that is under way takes milliseconds; what is older was interrupted. In ms. */
@@ -56,21 +58,31 @@ export function interruptedWrites(instance: Instance, now = Date.now()): Cleanup
   };
   visit(projectDir);
   if (dir !== projectDir) visit(dir);
-  const tenants = join(projectDir, tenantsFolder);
-  const drafts = [instance.root, ...(existsSync(tenants) ? [tenants] : [])].flatMap((folder) =>
-    readdirSync(folder).map((name) => ({ folder, name })),
-  );
-  for (const { folder, name } of drafts) {
-    const pid = Number(/^\.(?:systemprompt\.)?new-(\d+)-[0-9a-f-]{36}$/.exec(name)?.[1]);
-    if (!Number.isSafeInteger(pid) || isRunning(pid)) continue;
-    const path = join(folder, name);
-    // In another container the same number may be somebody who is at it right now.
-    const made = lstatSync(path, { throwIfNoEntry: false });
-    if (made === undefined || now - made.mtimeMs <= interruptedAfterMs) continue;
-    const remove = (): Promise<void> => rm(path, { recursive: true });
-    items.push({ kind: 'draft', what: path, bytes: 0, reason: `process ${pid}, which made it, is gone`, remove });
+  for (const path of drafts(instance, now)) {
+    const remove = (): Promise<void> => removeTenantDraft(path);
+    items.push({ kind: 'draft', what: path, bytes: 0, reason: 'who made it is gone', remove });
   }
   return items;
+}
+
+/** Folders of a project and of tenants that were being made or taken away when whoever did it was killed. */
+function drafts({ root, projectDir }: Instance, now: number): string[] {
+  const tenants = join(projectDir, tenantsFolder);
+  const forms = [
+    { folder: root, form: /^\.systemprompt\.(?:new|deleting)-(\d+)-[0-9a-f-]{36}$/ },
+    { folder: tenants, form: tenantDraft },
+  ];
+  return forms.flatMap(({ folder, form }) => {
+    const names = existsSync(folder) ? readdirSync(folder) : [];
+    return names.flatMap((name) => {
+      const pid = Number(form.exec(name)?.[1]);
+      if (!Number.isSafeInteger(pid) || isRunning(pid)) return [];
+      const path = join(folder, name);
+      // In another container the same number may be somebody who is at it right now.
+      const made = lstatSync(path, { throwIfNoEntry: false });
+      return made === undefined || now - made.mtimeMs <= interruptedAfterMs ? [] : [path];
+    });
+  });
 }
 
 function isRunning(pid: number): boolean {

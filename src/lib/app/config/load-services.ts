@@ -1,6 +1,7 @@
 import { type McpServerConfig, type McpServerYaml, toServerConfig } from '../../domain/mcp/index.ts';
 import type { Instance } from '../../infra/config/instance.ts';
 import type { Profile } from '../../infra/config/profile.ts';
+import { writtenPortRange } from '../../infra/config/tenant-ports.ts';
 import { ConfigInvalidError, type ConfigIssue } from '../../shared/errors.ts';
 import { compose } from './compose.ts';
 import { crossChecks, type PortRange } from './cross-checks.ts';
@@ -13,8 +14,8 @@ import type { ConfigNode, ServicesConfiguration } from './types.ts';
 export interface LoadServicesOptions {
   /** First and last port that MCP servers may have; not checked unless given, be it here or by the profile. */
   readonly portRange?: PortRange;
-  /** The profile whose port ranges hold. */
-  readonly profile?: Pick<Profile, 'ports'>;
+  /** The profile whose port ranges hold; for another tenant than `local` the ports are moved into them, and not checked. */
+  readonly profile?: Pick<Profile, 'ports'> & { readonly tenant?: string };
 }
 
 /**
@@ -32,7 +33,11 @@ export async function loadServices(
   const declarations = new Declarations(files);
   const texts = new TextReader(servicesDir, looked);
   const composed = await compose(declarations, texts);
-  const ranges = { mcp: options.portRange ?? options.profile?.ports.mcp, agents: options.profile?.ports.agents };
+  const { ports, tenant } = options.profile ?? {};
+  const ranges = {
+    mcp: options.portRange ?? writtenPortRange(tenant, ports?.mcp),
+    agents: writtenPortRange(tenant, ports?.agents),
+  };
   const findings = [
     ...issues,
     ...files.flatMap(literalSecrets),

@@ -5,6 +5,7 @@ import type { McpServerConfig } from '../../domain/mcp/index.ts';
 import type { Instance } from '../../infra/config/instance.ts';
 import { type Profile, profileFile } from '../../infra/config/profile.ts';
 import type { SecretStore } from '../../infra/config/secrets.ts';
+import { portWithin } from '../../infra/config/tenant-ports.ts';
 import { mcpConnectionUrl } from '../../infra/database/connections.ts';
 import { httpHealth } from '../../infra/process/health.ts';
 import { logLimits } from '../../infra/process/log-rotation.ts';
@@ -172,7 +173,7 @@ function mcpSpec(
     configuredAt: `${server.moduleAt.file}:${server.moduleAt.line}:${server.moduleAt.column}`,
     dependsOn,
     // A declared port is a preference: a stranger there is stepped around, the row says where the server went.
-    port: { preferred: server.port, range: profile.ports.mcp },
+    port: { preferred: portWithin(profile.ports.mcp, server.port), range: profile.ports.mcp },
     handOver: true,
     artefactHash: hashOf(readFileSync(main), ...artifactParts(module)),
     configHash: hashOf(

@@ -9,7 +9,7 @@ import { displayPath } from './yaml-source.ts';
 export const directoryProfileFile = '.systemprompt-profile';
 /** Under `.systemprompt/`: the profile that was selected for the whole project. */
 export const selectionFile = 'selection.json';
-export const defaultProfile = 'local';
+const defaultProfile = 'local';
 export const defaultTenant = 'local';
 
 /** What profiles and tenants may be called: it becomes the name of a folder. */

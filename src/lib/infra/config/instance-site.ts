@@ -1,7 +1,8 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { activeProfile, type ProfileRequest, tenantOfProfile } from './active-profile.ts';
-import { newInstanceRoot, requireInstance, tenantDir } from './instance.ts';
+import { newInstanceRoot, requireInstance } from './instance.ts';
+import { tenantDir } from './tenant-dir.ts';
 
 /** Where an instance is and whose it is, for those who look after it without being its owner. */
 export interface InstanceSite {

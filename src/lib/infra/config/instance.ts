@@ -2,20 +2,17 @@ import { existsSync, readFileSync, type Stats, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { PreconditionError } from '../../shared/errors.ts';
 import { activeProfile, defaultTenant, type ProjectPlace, tenantOfProfile } from './active-profile.ts';
+import type { TenantWish } from './create-instance.ts';
 import { packageRoot } from './package-root.ts';
 import { assertOwned, assertPrivate } from './permissions.ts';
 import { resolveRuntimeDir } from './runtime-dir.ts';
+import { deletionMark, tenantDir } from './tenant-dir.ts';
 
 // On the hot path of `infra services status`: node's own modules only, no zod, no YAML, no cryptography.
 
 const INSTANCE_FOLDER = '.systemprompt';
 const INSTANCE_FILE = 'instance.json';
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-/** Under `.systemprompt/`: the state of each tenant but `local`, a folder each. */
-export const tenantsFolder = 'tenants';
-/** In a tenant's folder: it is being deleted, and nothing may be started in it any more. */
-export const deletionMark = 'deleting.json';
 
 /** One tenant of a project: what is isolated on this machine. All paths are absolute. */
 export interface Instance {
@@ -65,6 +62,7 @@ export async function locateInstance(
   throw new PreconditionError(`The profile \`${active.name}\` names the tenant \`${tenant}\`, which there is not.`, {
     hint: 'Create it, or name another in the profile.',
     data: { profile: active.name, tenant },
+    next: [`cloud tenant create ${tenant} --type local`, 'cloud tenant list'],
   });
 }
 
@@ -101,14 +99,19 @@ export async function tenantInstance(
     throw new PreconditionError(`The tenant \`${tenant}\` is being deleted, and that is not finished.`, {
       hint: 'Finish it.',
       data: { tenant },
+      next: [`cloud tenant delete ${tenant} --yes`],
     });
   }
-  return readState({ root, projectDir, dir, tenant }, env);
+  return tenantState({ root, projectDir }, tenant, env);
 }
 
-/** Where the state of a tenant lies. */
-export function tenantDir(projectDir: string, tenant: string): string {
-  return tenant === defaultTenant ? projectDir : join(projectDir, tenantsFolder, tenant);
+/** As {@link tenantInstance}, also of one that is being deleted: for whoever finishes that. */
+export function tenantState(
+  { root, projectDir }: ProjectPlace,
+  tenant: string,
+  env: NodeJS.ProcessEnv,
+): Instance | undefined {
+  return readState({ root, projectDir, dir: tenantDir(projectDir, tenant), tenant }, env);
 }
 
 /**
@@ -142,17 +145,21 @@ function noInstance(cwd: string, env: NodeJS.ProcessEnv): PreconditionError {
 }
 
 /**
- * Creates the local instance: tenant `local`, profile `local`, master key and the secrets that every instance has.
+ * Creates the project and in it the local instance: tenant `local`, profile `local`, master key and the secrets that every instance has.
  * Whole or not at all: of two creators at once one wins and both get the same instance; an existing one is left as it is.
  * @param root the project's folder; must exist
  * @throws PreconditionError when the folder can't be written or holds a damaged instance
  */
-export async function createLocalInstance(root: string, env: NodeJS.ProcessEnv = process.env): Promise<Instance> {
+export async function createLocalInstance(
+  root: string,
+  env: NodeJS.ProcessEnv = process.env,
+  wish: TenantWish = {},
+): Promise<Instance> {
   const folder = resolve(root);
   const existing = readInstance(folder, env);
   if (existing !== undefined) return existing;
   const { buildInstance } = await import('./create-instance.ts');
-  await buildInstance(folder, env);
+  await buildInstance(folder, env, wish);
   const created = readInstance(folder, env);
   if (created !== undefined) return created;
   throw new PreconditionError(`${join(folder, INSTANCE_FOLDER)} is there and is no instance.`, {

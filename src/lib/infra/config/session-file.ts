@@ -1,9 +1,11 @@
+import { statSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readJson, writeFileAtomic } from './atomic-file.ts';
 import { withFileLock } from './file-lock.ts';
 import type { Instance } from './instance.ts';
+import { assertPrivate } from './permissions.ts';
 
 const cliSessionSchema = z.strictObject({
   token: z.string(),
@@ -14,6 +16,8 @@ const cliSessionSchema = z.strictObject({
   userName: z.string(),
   sessionId: z.string(),
   issuer: z.string(),
+  /** It is renewed near its end. Not so when somebody asked for a time of their own. */
+  renewable: z.boolean().optional(),
 });
 
 const sessionFileSchema = z.strictObject({
@@ -30,7 +34,7 @@ export async function readSession(
   instance: Pick<Instance, 'projectDir'>,
   profile: string,
 ): Promise<CliSession | undefined> {
-  return (await readAll(instance)).get(profile);
+  return (await readSessions(instance)).get(profile);
 }
 
 /** Keeps a sign-in in place of the profile's former one, in a file that only the owner can read. */
@@ -42,6 +46,24 @@ export function saveSession(
   return change(instance, (sessions) => {
     sessions.set(profile, session);
   });
+}
+
+/**
+ * Keeps a sign-in in place of the one of that id.
+ * @returns false when another one is kept by now, or none, and then nothing was changed
+ */
+export async function replaceSession(
+  instance: Pick<Instance, 'projectDir'>,
+  profile: string,
+  formerId: string,
+  session: CliSession,
+): Promise<boolean> {
+  let replaced = false;
+  await change(instance, (sessions) => {
+    replaced = sessions.get(profile)?.sessionId === formerId;
+    if (replaced) sessions.set(profile, session);
+  });
+  return replaced;
 }
 
 /**
@@ -64,8 +86,15 @@ function sessionFile(instance: Pick<Instance, 'projectDir'>): string {
   return join(instance.projectDir, 'sessions/index.json');
 }
 
-async function readAll(instance: Pick<Instance, 'projectDir'>): Promise<Map<string, CliSession>> {
-  const file = await readJson(sessionFile(instance), sessionFileSchema);
+/**
+ * All sign-ins that are kept, by name of the profile.
+ * @throws PreconditionError when the file is damaged, another user's or open to others, with the command that closes it
+ */
+export async function readSessions(instance: Pick<Instance, 'projectDir'>): Promise<Map<string, CliSession>> {
+  const path = sessionFile(instance);
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats !== undefined) assertPrivate(path, stats, 'The file of sign-ins');
+  const file = await readJson(path, sessionFileSchema);
   return new Map(Object.entries(file?.sessions ?? {}));
 }
 
@@ -76,7 +105,7 @@ async function change(
   const file = sessionFile(instance);
   await mkdir(join(instance.projectDir, 'sessions'), { recursive: true, mode: 0o700 });
   await withFileLock(`${file}.lock`, async () => {
-    const sessions = await readAll(instance);
+    const sessions = await readSessions(instance);
     alter(sessions);
     const content = { version: 1, sessions: Object.fromEntries(sessions) };
     await writeFileAtomic(file, `${JSON.stringify(content, undefined, 2)}\n`, 0o600);

@@ -8,14 +8,10 @@ import {
   selectionFile,
   tenantOfProfile,
 } from '../../../../src/lib/infra/config/active-profile.ts';
-import {
-  createLocalInstance,
-  deletionMark,
-  locateInstance,
-  tenantInstance,
-} from '../../../../src/lib/infra/config/instance.ts';
+import { createLocalInstance, locateInstance, tenantInstance } from '../../../../src/lib/infra/config/instance.ts';
 import { requireInstanceSite } from '../../../../src/lib/infra/config/instance-site.ts';
 import { loadProfile, profileFile } from '../../../../src/lib/infra/config/profile.ts';
+import { deletionMark } from '../../../../src/lib/infra/config/tenant-dir.ts';
 import { temporaryFolder } from '../../../helpers/temporary-folder.ts';
 
 async function project(profiles: readonly string[] = []) {

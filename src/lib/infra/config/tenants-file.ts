@@ -1,0 +1,76 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { defaultTenant, type ProjectPlace, profileNameForm } from './active-profile.ts';
+import { readJson, writeFileAtomic } from './atomic-file.ts';
+import { withFileLock } from './file-lock.ts';
+import { deletionMark, tenantDir, tenantsFolder } from './tenant-dir.ts';
+
+const port = z.int().min(1).max(65_535);
+const range = z.tuple([port, port]);
+
+export const tenantSchema = z.object({
+  id: z.string().regex(profileNameForm),
+  name: z.string(),
+  tenant_type: z.enum(['local', 'cloud']),
+  /** ISO 8601, UTC. */
+  created_at: z.iso.datetime().optional(),
+  /** What was set aside for it when it was made; its profiles say what holds. */
+  ports: z.object({ api: port, mcp: range, agents: range }).optional(),
+  /** On a server of the user's own: where, without credentials, and whether the database was made for this tenant. */
+  database: z.object({ host: z.string(), port, name: z.string(), created: z.boolean() }).optional(),
+});
+const tenantsFileSchema = z.object({ tenants: z.array(tenantSchema) });
+
+/** A tenant as it is on record. */
+export type TenantRecord = z.infer<typeof tenantSchema>;
+export type TenantPorts = NonNullable<TenantRecord['ports']>;
+export type TenantDatabase = NonNullable<TenantRecord['database']>;
+
+/** In a tenant's own folder: its record, whole before the tenant is there. `tenants.json` only lists them. */
+export const tenantRecordFile = 'tenant.json';
+
+type Project = Pick<ProjectPlace, 'projectDir'>;
+
+/**
+ * The tenants of a project, `local` first. A tenant whose folder is there and that is not listed (its maker was killed in
+ * the last moment) is among them.
+ * @throws PreconditionError when a record is damaged
+ */
+export async function readTenants({ projectDir }: Project): Promise<TenantRecord[]> {
+  const listed = (await readJson(listFile(projectDir), tenantsFileSchema))?.tenants ?? [];
+  const folders = await readdir(join(projectDir, tenantsFolder)).catch((): string[] => []); // no folder, no tenants in it
+  const found = new Map(listed.map((tenant) => [tenant.id, tenant]));
+  for (const id of folders.filter((name) => profileNameForm.test(name))) {
+    const own = await readJson(join(tenantDir(projectDir, id), tenantRecordFile), tenantSchema);
+    found.set(id, own ?? found.get(id) ?? { id, name: id, tenant_type: 'local' });
+  }
+  if (!found.has(defaultTenant))
+    found.set(defaultTenant, { id: defaultTenant, name: defaultTenant, tenant_type: 'local' });
+  const there = [...found.values()].filter(
+    ({ id, tenant_type }) => tenant_type === 'cloud' || id === defaultTenant || folders.includes(id),
+  );
+  return there.sort(
+    (a, b) => Number(b.id === defaultTenant) - Number(a.id === defaultTenant) || (a.id < b.id ? -1 : 1),
+  );
+}
+
+/** Writes the list anew from what is there. Call it under {@link withTenantsLock}. */
+export async function listTenants(project: Project): Promise<void> {
+  const tenants = await readTenants(project);
+  await writeFileAtomic(listFile(project.projectDir), `${JSON.stringify({ tenants }, undefined, 2)}\n`, 0o600);
+}
+
+/** Whether the deletion of a tenant was begun. */
+export async function isBeingDeleted({ projectDir }: Project, id: string): Promise<boolean> {
+  return (await readJson(join(tenantDir(projectDir, id), deletionMark), z.unknown())) !== undefined;
+}
+
+/** While tenants are made or deleted, which are done one after the other: each looks at the ports and databases of the others. */
+export function withTenantsLock<T>({ projectDir }: Project, work: () => Promise<T>): Promise<T> {
+  return withFileLock(`${listFile(projectDir)}.lock`, work, 60_000);
+}
+
+function listFile(projectDir: string): string {
+  return join(projectDir, 'tenants.json');
+}
