@@ -22,6 +22,11 @@ export const environment: readonly EnvironmentVariable[] = [
     name: 'SYSTEMPROMPT_INVOKED_AS',
     meaning: 'How suggested commands begin; a wrapper script names itself here',
   },
+  {
+    name: 'SYSTEMPROMPT_DATABASE_URL',
+    flag: '--database-url-stdin',
+    meaning: 'The PostgreSQL server of a new tenant, with the password',
+  },
   { name: 'SYSTEMPROMPT_MASTER_KEY', meaning: 'The key to the secrets, where no file or keychain holds it' },
   { name: 'SYSTEMPROMPT_MASTER_KEY_NEXT', meaning: 'The key that takes its place when secrets are rotated' },
   { name: 'NO_COLOR', flag: '--no-color', meaning: 'Anything but empty: no colours' },

@@ -11,7 +11,7 @@ import { PreconditionError, UsageError } from '../../../lib/shared/errors.ts';
 const variable = 'SYSTEMPROMPT_DATABASE_URL';
 
 export default class TenantCreate extends BaseCommand<typeof TenantCreate> {
-  static override summary = 'Create a tenant: a database, data, ports and secrets of its own';
+  static override summary = 'Create a tenant with database, ports and secrets';
   static override description =
     'Without a name it is `local`, in a folder without a project that too. A profile of the same name is made with it. The ' +
     'database is the embedded PostgreSQL, or one of its own on a server of yours: --database-url without the password, which is ' +
