@@ -28,7 +28,7 @@ function servicesReference() {
   const head = [
     '# Files of `services/`',
     '',
-    'Written by scripts/generate-schemas.mjs; how the files are put together is in [Configuration](../configuration.md#services).',
+    'Written by scripts/generate-schemas.mjs; how the files are put together is in [Configuration](../configuration.md#the-services-folder).',
     'What is in angle brackets is a name of yours; `[]` stands for each entry of a list.',
   ];
   const parts = services

@@ -80,7 +80,9 @@ export const fileKinds = {
     place: 'services/config/config.yaml',
     schema: anySection
       .extend({ settings: settingsSchema.optional() })
-      .describe('The beginning of the configuration (services/config/config.yaml).'),
+      .describe(
+        'The beginning of the configuration (services/config/config.yaml). It can also hold what the files of the other kinds do.',
+      ),
     declares: sections,
   },
   fragment: {

@@ -14,11 +14,16 @@ const SHAPES: readonly RegExp[] = [
   /[a-z]:\/\/[^\s:/?#@"]{1,256}:[^\s/?#@"]{1,512}@/,
 ];
 
+/** Whether a text can be nothing but a secret, or holds one. */
+export function isSecretByShape(text: string): boolean {
+  return SHAPES.some((shape) => shape.test(text));
+}
+
 /** Secrets that stand in `services/` themselves: it is shared and kept in version control. */
 export function literalSecrets({ yaml }: ServicesFile): ConfigIssue[] {
   if (yaml === undefined) return [];
   return [...stringsIn(yaml.value)]
-    .filter(([, text]) => SHAPES.some((shape) => shape.test(text)))
+    .filter(([, text]) => isSecretByShape(text))
     .map(([path]) =>
       yaml.issue(
         path,

@@ -3,6 +3,7 @@ import type { ConfigIssue } from '../../shared/errors.ts';
 import { nearest } from '../../shared/nearest.ts';
 import type { Composed } from './compose.ts';
 import { type Declarations, type Declared, issueAt } from './declarations.ts';
+import { isSecretByShape } from './literal-secrets.ts';
 import type { ConfigPath, Origin } from './types.ts';
 
 /** What is referred to by name, and what messages call it. */
@@ -95,6 +96,8 @@ class References {
   #fault(name: string | undefined, kind: Kind): { readonly message: string; readonly hint: string } | undefined {
     const names = this.#names[kind];
     if (name === undefined || names === undefined || names.has(name)) return undefined;
+    // A message quotes names, and a secret is none.
+    if (isSecretByShape(name)) return { message: `this is the name of no ${kind}`, hint: 'write a name' };
     const all = [...names].sort();
     const [meant] = nearest(name, all, 1);
     const listed = all.length === 0 ? `no ${kind} is configured` : `there is: ${all.slice(0, 20).join(', ')}`;

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadServices } from '../../../../src/lib/app/config/load-services.ts';
@@ -175,6 +175,31 @@ describe('loadServices', () => {
       'ai/config.yaml:2:21 there is no provider `acmee` | did you mean `acme`?',
       'mcp/a.yaml:7:5 `enabeld` is not known in `mcp_servers.alpha` | did you mean `enabled`?',
     ]);
+  });
+
+  it('quotes no secret that stands in the place of a name', async () => {
+    const canary = `ghp_${'Canary'.repeat(6)}`;
+    const found = await findings({
+      'mcp/a.yaml': `mcp_servers:\n  alpha:\n    module: m\n    port: ${canary}\n    type: ${canary}\n    description: "${canary}"\n    oauth: {scopes: [user]}\n    env: {A: ${canary}}\n`,
+      'agents/a.yaml': agent(
+        'helper',
+        9001,
+        `    name: ${canary}\n    metadata: {skills: [${canary}], provider: ${canary}}\n`,
+      ),
+    });
+    expect(found.length).toBeGreaterThan(6);
+    expect(found.join('\n')).not.toContain('Canary');
+  });
+
+  it('has an example in its documentation that holds', async () => {
+    const documentation = await readFile(join(packageRoot(), 'docs/configuration.md'), 'utf8');
+    const example = /```yaml\n(# yaml-language-server.*?)```/s.exec(documentation)?.[1] ?? '';
+    const { agents } = await load({
+      'agents/helper.yaml': example,
+      'agents/prompts/helper.md': 'You help.\n',
+      'mcp/a.yaml': server('systemprompt', 5010),
+    });
+    expect(agents[0]).toMatchObject({ name: 'helper', metadata: { system_prompt: 'You help.\n' } });
   });
 
   it('calls nothing unknown that a file may declare which can’t be read', async () => {
