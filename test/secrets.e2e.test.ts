@@ -89,6 +89,51 @@ describe.runIf(process.platform === 'linux')('secrets of a running system', () =
     for (const name of ['mcp:two', 'api', 'database']) expect(after.get(name)?.pid).toBe(before.get(name)?.pid);
   });
 
+  it('are read by what runs after the master key was exchanged, and after the former one was forgotten', async () => {
+    const before = await rows();
+    const rotated = await system.artifact<{ data: { from: { kid: string }; to: { kid: string } } }>(
+      'cloud',
+      'secrets',
+      'rotate',
+    );
+    expect(rotated.data.to.kid).not.toBe(rotated.data.from.kid);
+    const plan = await system.artifact<{ items: { step: string }[] }>('infra', 'services', 'reconcile', '--dry-run');
+    expect(new Set(plan.items.map(({ step }) => step))).toEqual(new Set(['keep']));
+    expect((await rows()).get('api')?.pid).toBe(before.get('api')?.pid);
+    // A new process of the API opens the signing keys that were sealed under the former key.
+    expect(await system.run('infra', 'services', 'restart')).toMatchObject({ code: 0 });
+    await system.token('--server', 'one');
+    expect(await system.run('cloud', 'secrets', 'rotate', '--retire')).toMatchObject({ code: 5 });
+    const retired = await system.artifact('cloud', 'secrets', 'rotate', '--retire', '--yes');
+    expect(retired).toMatchObject({ data: { resealed: 2, forgotten: 1 } });
+    expect(await system.run('infra', 'services', 'restart')).toMatchObject({ code: 0 });
+    expect(await system.run('infra', 'services', 'reconcile')).toMatchObject({ code: 0 }); // digests are made anew
+    await system.token('--server', 'one');
+  }, 120_000);
+
+  it('that the system made are replaced with what depends on them, or it says when they can be', async () => {
+    const before = await rows();
+    expect(await system.run('cloud', 'secrets', 'rotate', 'API_KEY')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('API_KEY is a secret of yours'),
+    });
+    expect(await system.run('cloud', 'secrets', 'rotate', 'database.superuser')).toMatchObject({ code: 6 });
+    const owner = await system.run('cloud', 'secrets', 'rotate', 'database.owner');
+    expect(owner.stderr).toContain('infra services stop');
+    const url = environment(before.get('mcp:two'))['DATABASE_URL'];
+    expect(await system.run('cloud', 'secrets', 'rotate', 'database.mcp.two')).toMatchObject({ code: 0 });
+    expect(await system.run('infra', 'services', 'reconcile')).toMatchObject({ code: 0 });
+    const after = await rows();
+    expect(environment(after.get('mcp:two'))['DATABASE_URL']).not.toBe(url);
+    for (const name of ['mcp:one', 'api', 'database']) expect(after.get(name)?.pid).toBe(before.get(name)?.pid);
+    expect((await system.run('infra', 'services', 'stop')).code).toBe(0);
+    for (const name of ['database.owner', 'database.app', 'database.audit', 'identity.root']) {
+      expect(await system.run('cloud', 'secrets', 'rotate', name)).toMatchObject({ code: 0 });
+    }
+    expect(await system.run('infra', 'services', 'start')).toMatchObject({ code: 0 });
+    await system.token('--server', 'one');
+  }, 120_000);
+
   it('a missing one that is required is refused by reconcile and start, with the place and the command', async () => {
     writeFileSync(file(), written('      MISSING: { required: true }\n'));
     const expected =

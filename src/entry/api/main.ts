@@ -1,5 +1,6 @@
 import { openApiContext, readApiConfiguration } from '../../lib/app/context.ts';
 import { signInServer } from '../../lib/app/identity.ts';
+import { withdrawKeys } from '../../lib/infra/config/master-key/variables.ts';
 import { packageVersion } from '../../lib/infra/config/package-root.ts';
 import type { Logger } from '../../lib/infra/logging/logger.ts';
 import { openProcessLog } from '../../lib/infra/process/own-log.ts';
@@ -31,6 +32,7 @@ async function main(log: Logger): Promise<void> {
     });
   }
   const configuration = await readApiConfiguration(process.cwd(), process.env);
+  withdrawKeys(process.env);
   const { profile } = configuration;
   const context = await openApiContext(configuration, instanceId, log);
   const published = new Map(

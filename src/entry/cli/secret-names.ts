@@ -33,8 +33,8 @@ export function refuseGenerated(names: Iterable<string>): void {
   for (const name of names) {
     if (!isGeneratedSecret(name)) continue;
     throw new UsageError(`${name} is a secret of the system itself, which is not set by hand`, {
-      hint: 'See which secrets are yours',
-      next: ['cloud secrets list'],
+      hint: 'Have it replaced, together with what depends on it',
+      next: [`cloud secrets rotate ${name}`],
     });
   }
 }

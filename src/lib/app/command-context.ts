@@ -85,7 +85,7 @@ export class CommandContext implements AsyncDisposable {
   secrets(): Promise<SecretStore> {
     this.#secrets ??= (async () => {
       const { openSecretStore } = await import('../infra/config/secrets.ts');
-      return await openSecretStore(await this.instance());
+      return await openSecretStore(await this.instance(), this.options.env);
     })();
     return this.#secrets;
   }

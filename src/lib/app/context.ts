@@ -56,7 +56,7 @@ export async function readApiConfiguration(cwd: string, env: NodeJS.ProcessEnv):
   }
   const profile = await loadProfile(instance, activeProfile(instance, { cwd, env }).name, env);
   const { mcpServers: servers } = await loadServices(instance, { profile });
-  return { instance, profile, servers, secrets: await openSecretStore(instance) };
+  return { instance, profile, servers, secrets: await openSecretStore(instance, env) };
 }
 
 /**

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { McpServerConfig } from '../../domain/mcp/index.ts';
 import type { Instance } from '../../infra/config/instance.ts';
+import { keySourceVariables } from '../../infra/config/master-key/variables.ts';
 import { type Profile, profileFile } from '../../infra/config/profile.ts';
 import type { SecretStore } from '../../infra/config/secrets.ts';
 import { portWithin } from '../../infra/config/tenant-ports.ts';
@@ -142,7 +143,7 @@ function apiSpecs(source: SpecSource, dependsOn: readonly string[], rotated: Rot
       file: process.execPath,
       args: [...apiNodeArguments, main],
       env: {
-        ...pick(env, handedOn),
+        ...pick(env, [...handedOn, ...keySourceVariables]),
         SYSTEMPROMPT_SERVER_PORT: String(port),
         ...logEnvironment(profile.runtime.log_level, logLimits(profile.logging)),
         SYSTEMPROMPT_PROBE_SOCKET: probeSocketOf(runtimeDir, instanceId),

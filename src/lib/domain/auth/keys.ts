@@ -9,7 +9,9 @@ import {
   keyWithStatus,
   lockKeys,
   publishedKeys,
+  replaceSealed,
   retireActiveKey,
+  sealedKeys,
 } from './repository.ts';
 
 /** The signature algorithm of every token of ours: pinned, never taken from a token (RFC 8725 section 3.1). */
@@ -97,6 +99,19 @@ export class KeyService {
       throw new PreconditionError(`The signing key ${row.kid} is damaged`);
     this.#signing = { kid: row.kid, key: (await importJWK(jwk, signatureAlgorithm)) as CryptoKey };
     return this.#signing;
+  }
+
+  /** Seals every private key anew, under the master key of today. @returns how many */
+  async reseal(): Promise<number> {
+    return this.#database.transaction(async (tx) => {
+      await lockKeys(tx);
+      const keys = await sealedKeys(tx);
+      for (const { kid, privateJwe } of keys) {
+        const bytes = await this.#sealer.open(privateJwe);
+        await replaceSealed(tx, { kid, privateJwe: await this.#sealer.seal(bytes) });
+      }
+      return keys.length;
+    });
   }
 
   async #isComplete(connection: Queryable): Promise<boolean> {

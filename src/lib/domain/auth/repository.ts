@@ -63,6 +63,18 @@ export async function insertNextKey(connection: Queryable, key: NewKey): Promise
   );
 }
 
+/** Every private key that is kept. */
+export async function sealedKeys(connection: Queryable): Promise<SealedKey[]> {
+  const rows = await connection.query<{ kid: string; private_jwe: string }>(
+    'SELECT kid, private_jwe FROM signing_keys WHERE private_jwe IS NOT NULL ORDER BY kid',
+  );
+  return rows.map(({ kid, private_jwe }) => ({ kid, privateJwe: private_jwe }));
+}
+
+export async function replaceSealed(connection: Queryable, { kid, privateJwe }: SealedKey): Promise<void> {
+  await connection.query('UPDATE signing_keys SET private_jwe = $2 WHERE kid = $1', [kid, privateJwe]);
+}
+
 /** The active key stops signing for good: its private half is dropped. */
 export async function retireActiveKey(connection: Queryable): Promise<string | undefined> {
   const [row] = await connection.query<Pick<SigningKeysRow, 'kid'>>(

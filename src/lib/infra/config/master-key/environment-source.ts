@@ -2,11 +2,9 @@ import { PreconditionError } from '../../../shared/errors.ts';
 import { type MasterKey, parseMasterKey } from '../master-key.ts';
 import type { KeyEntry } from './record.ts';
 import type { KeySurroundings, MasterKeySource } from './source.ts';
+import { masterKeyVariables } from './variables.ts';
 
 type EnvironmentEntry = Extract<KeyEntry, { source: 'environment' }>;
-
-/** The variable that holds the key, and the one that holds its successor while the two are exchanged. */
-export const masterKeyVariables = ['SYSTEMPROMPT_MASTER_KEY', 'SYSTEMPROMPT_MASTER_KEY_NEXT'] as const;
 
 /** The key in the environment of the processes of the core; no server and no tool gets it. */
 export class EnvironmentSource implements MasterKeySource<EnvironmentEntry> {

@@ -37,8 +37,8 @@ export class FileSource implements MasterKeySource<FileEntry> {
     await writeFileAtomic(this.#next, `${masterKeyText(key)}\n`, 0o600);
   }
 
-  async settle(): Promise<void> {
-    if (!existsSync(this.#next)) return;
+  async settle({ kid }: FileEntry): Promise<void> {
+    if (!existsSync(this.#next) || (await readMasterKey(this.#next)).kid !== kid) return;
     await rename(this.#next, this.#file);
     await syncFolder(this.#dir);
   }

@@ -29,6 +29,7 @@ const recordSchema = z.strictObject({ version: z.literal(1), keys: z.array(keyEn
 /** How to come by one master key. */
 export type KeyEntry = z.output<typeof keyEntry>;
 export type KeySourceName = KeyEntry['source'];
+export const keySourceNames = ['file', 'environment', 'keychain', 'vault'] as const satisfies readonly KeySourceName[];
 
 const unrecorded: readonly KeyEntry[] = [{ source: 'file' }];
 

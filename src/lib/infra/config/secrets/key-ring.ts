@@ -1,17 +1,10 @@
-import { masterKeyVariables } from '../master-key/environment-source.ts';
 import { readKeyRecord } from '../master-key/record.ts';
 import { keySource } from '../master-key/sources.ts';
+import { keySourceVariables } from '../master-key/variables.ts';
 import type { MasterKey } from '../master-key.ts';
 
 /** The variables that sources of keys read: a process may remove them from its environment once the ring is open. */
-const keptVariables = [
-  ...masterKeyVariables,
-  'VAULT_TOKEN',
-  'PATH',
-  'HOME',
-  'XDG_RUNTIME_DIR',
-  'DBUS_SESSION_BUS_ADDRESS',
-] as const;
+const keptVariables = [...keySourceVariables, 'PATH', 'HOME', 'XDG_RUNTIME_DIR'] as const;
 
 /** The master keys that this process can come by, by their names. */
 export class KeyRing {

@@ -16,7 +16,7 @@ export function firstSecrets(): Map<string, string> {
 }
 
 /** 256 bits from the operating system's generator, base64url. */
-function generateSecret(): string {
+export function generateSecret(): string {
   return randomBytes(32).toString('base64url');
 }
 

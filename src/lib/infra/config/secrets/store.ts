@@ -1,14 +1,12 @@
-import { createHmac, hkdfSync } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { PreconditionError } from '../../../shared/errors.ts';
 import { withFileLock } from '../file-lock.ts';
-import type { MasterKey } from '../master-key.ts';
-import { decryptFrom, encryptFor, keyNamedBy } from './envelope.ts';
+import { encryptFor } from './envelope.ts';
 import {
   readSecrets,
   type SecretsFile,
   type StoredVersion,
   subjectOf,
-  subjectOfFirstFormat,
   versionOf,
   withVersion,
   writeSecrets,
@@ -16,6 +14,7 @@ import {
 import type { KeyRing } from './key-ring.ts';
 import { assertSecretName, assertSecretValue } from './names.ts';
 import type { SecretChange, SecretInfo, SecretStore, SetOptions } from './port.ts';
+import { SecretsReader } from './reader.ts';
 
 /** What envelopes that are kept elsewhere say that they hold. */
 const sealed = 'sealed';
@@ -23,11 +22,11 @@ const sealed = 'sealed';
 /** Secrets in a file, each version in an envelope of its own. */
 export class FileSecretStore implements SecretStore {
   readonly #file: string;
-  readonly #ring: KeyRing;
+  readonly #reader: SecretsReader;
 
   constructor(file: string, ring: KeyRing) {
     this.#file = file;
-    this.#ring = ring;
+    this.#reader = new SecretsReader(file, ring);
   }
 
   async get(name: string): Promise<string | undefined> {
@@ -38,7 +37,7 @@ export class FileSecretStore implements SecretStore {
     const { content } = await readSecrets(this.#file);
     const found = versionOf(content, name, number);
     if (found === undefined) return undefined;
-    return { value: await this.#valueOf(content, name, found), number: found.number };
+    return { value: await this.#reader.valueOf(content, name, found), number: found.number };
   }
 
   async require(name: string): Promise<string> {
@@ -69,7 +68,7 @@ export class FileSecretStore implements SecretStore {
           continue;
         }
         const number = (current?.number ?? 0) + 1;
-        const key = await this.#currentKey(content);
+        const key = await this.#reader.currentKey(content);
         content = withVersion({ ...content, key: key.kid }, name, {
           number,
           created_at: new Date().toISOString(),
@@ -110,67 +109,24 @@ export class FileSecretStore implements SecretStore {
 
   async fingerprint(text: string): Promise<string> {
     const { content } = await readSecrets(this.#file);
-    return createHmac('sha256', await this.fingerprintKey(content))
+    return createHmac('sha256', await this.#reader.fingerprintKey(content))
       .update(text)
       .digest('base64url');
   }
 
-  /** Follows from the master key, until that one is exchanged: then the key of before is kept, so that no digest changes. */
-  async fingerprintKey(content: SecretsFile): Promise<Uint8Array> {
-    if (content.fingerprint_key !== undefined) {
-      return await this.#decrypt(content, content.fingerprint_key, ['fingerprint-key'], 'The key of fingerprints');
-    }
-    const { bytes } = await this.#currentKey(content);
-    return new Uint8Array(hkdfSync('sha256', bytes, new Uint8Array(), 'systemprompt configuration fingerprint', 32));
-  }
-
   async seal(bytes: Uint8Array): Promise<string> {
     const { content } = await readSecrets(this.#file);
-    return await encryptFor(sealed, bytes, await this.#currentKey(content));
+    return await encryptFor(sealed, bytes, await this.#reader.currentKey(content));
   }
 
   async open(jwe: string): Promise<Uint8Array> {
     const { content } = await readSecrets(this.#file);
-    return await this.#decrypt(content, jwe, [sealed], 'A sealed value');
-  }
-
-  /** The key under which this content is encrypted and goes on to be. */
-  async #currentKey(content: SecretsFile): Promise<MasterKey> {
-    if (content.key === undefined) return this.#ring.newest;
-    const key = await this.#ring.find(content.key);
-    if (key !== undefined) return key;
-    throw new PreconditionError(`${this.#file} is encrypted under another master key.`, {
-      hint: 'Restore secrets.json and its master key from the same backup.',
-    });
-  }
-
-  /** A key of a source, or one of before, which is kept under that of today. */
-  async #keyFor(content: SecretsFile, kid: string): Promise<MasterKey | undefined> {
-    const former = content.former_keys.find((entry) => entry.kid === kid);
-    if (former === undefined || kid === content.key) return await this.#ring.find(kid);
-    const subject = `master-key:${kid}`;
-    const key = await this.#currentKey(content);
-    const bytes = await decryptFrom(former.jwe, [subject], `The former master key ${kid}`, async (name) =>
-      name === key.kid ? key : undefined,
-    );
-    return { kid, bytes };
-  }
-
-  async #decrypt(content: SecretsFile, jwe: string, subjects: readonly string[], what: string): Promise<Uint8Array> {
-    return await decryptFrom(jwe, subjects, what, (kid) => this.#keyFor(content, kid));
-  }
-
-  async #valueOf(content: SecretsFile, name: string, { number, jwe }: StoredVersion): Promise<string> {
-    const subjects = [subjectOf(name, number)];
-    // A file of the first format says nothing of versions, and has no key of its own.
-    if (content.key === undefined) subjects.push(subjectOfFirstFormat(name));
-    const what = `The secret \`${name}\` in ${this.#file}`;
-    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(await this.#decrypt(content, jwe, subjects, what));
+    return await this.#reader.decrypt(content, jwe, [sealed], 'A sealed value');
   }
 
   async #isValue(content: SecretsFile, name: string, stored: StoredVersion, value: string): Promise<boolean> {
     try {
-      return (await this.#valueOf(content, name, stored)) === value;
+      return (await this.#reader.valueOf(content, name, stored)) === value;
     } catch (error) {
       if (error instanceof PreconditionError) return false; // damaged: a new value mends it
       throw error;
@@ -181,34 +137,9 @@ export class FileSecretStore implements SecretStore {
   async #locked<T>(change: (content: SecretsFile) => Promise<{ content: SecretsFile; result: T }>): Promise<T> {
     return await withFileLock(`${this.#file}.lock`, async () => {
       const { content: read, outdated } = await readSecrets(this.#file);
-      const { content, result } = await change(outdated ? await this.#migrated(read) : read);
+      const { content, result } = await change(outdated ? await this.#reader.migrated(read) : read);
       if (content !== read) await writeSecrets(this.#file, content);
       return result;
     });
-  }
-
-  /** What can't be read stays as it is, so that it is told as that and no other secret suffers from it. */
-  async #migrated(content: SecretsFile): Promise<SecretsFile> {
-    const named = Object.values(content.secrets).flatMap(({ versions }) => versions.map(({ jwe }) => keyNamedBy(jwe)));
-    const known = (await Promise.all(named.map((kid) => (kid === undefined ? undefined : this.#ring.find(kid))))).find(
-      (found) => found !== undefined,
-    );
-    const key = known ?? this.#ring.newest;
-    const secrets: SecretsFile['secrets'] = {};
-    for (const [name, secret] of Object.entries(content.secrets)) {
-      const versions = await Promise.all(
-        secret.versions.map(async (stored) => {
-          const value = await this.#valueOf(content, name, stored).catch((error: unknown) => {
-            if (error instanceof PreconditionError) return undefined;
-            throw error;
-          });
-          if (value === undefined) return stored;
-          const bytes = new TextEncoder().encode(value);
-          return { ...stored, jwe: await encryptFor(subjectOf(name, stored.number), bytes, key) };
-        }),
-      );
-      secrets[name] = { ...secret, versions };
-    }
-    return { ...content, key: key.kid, secrets };
   }
 }
