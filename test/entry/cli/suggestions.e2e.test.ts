@@ -48,6 +48,7 @@ const filled: Readonly<Record<string, () => readonly string[]>> = {
   // Of every command: every-command.e2e.test.ts.
   '{} --help': () => ['plugins mcp call --help'],
   'admin audit show {}': () => [`admin audit show ${executionId}`],
+  'cloud secrets rotate {}': () => ['cloud secrets rotate database.mcp.systemprompt'],
   'commands {}': () => ['commands infra services', 'commands doctor'],
   'cloud tenant create {} --type local': () => ['cloud tenant create extra --type local'],
   'cloud tenant delete {} --yes': () => ['cloud tenant delete extra --yes'],

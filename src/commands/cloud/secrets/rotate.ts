@@ -66,9 +66,7 @@ export default class RotateSecrets extends BaseCommand<typeof RotateSecrets> {
         'From now on SYSTEMPROMPT_MASTER_KEY has to hold the new key, where the system is started and for commands',
       );
     }
-    lines.push(
-      `The former key still opens what is sealed in the database, until: ${this.output.runnable('cloud secrets rotate --retire')}`,
-    );
+    lines.push('The former key still opens what is sealed in the database, until this command is run with --retire');
     return { type: 'text', content: lines.join('\n'), data: { ...done } };
   }
 

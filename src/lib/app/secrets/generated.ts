@@ -17,7 +17,7 @@ export function replacedWhen(name: string): ReplacedWhen {
   if (!isGeneratedSecret(name)) {
     throw new UsageError(`${name} is a secret of yours: nobody but you knows its next value`, {
       hint: 'Set the new value; without a name this command exchanges the master key',
-      next: [`cloud secrets set ${name}`, 'cloud secrets rotate --help'],
+      next: ['cloud secrets set --help', 'cloud secrets rotate --help'],
     });
   }
   if (name === 'database.superuser') {
