@@ -48,6 +48,11 @@ const filled: Readonly<Record<string, () => readonly string[]>> = {
   // Of every command: every-command.e2e.test.ts.
   '{} --help': () => ['plugins mcp call --help'],
   'admin audit show {}': () => [`admin audit show ${executionId}`],
+  // The value comes from standard input, unless a flag names another place.
+  'cloud secrets set {}': () => ['cloud secrets set SUGGESTED --from-env SYSTEMPROMPT_INVOKED_AS'],
+  'cloud secrets set {} --server {}': () => [
+    'cloud secrets set SUGGESTED --server systemprompt --from-env SYSTEMPROMPT_INVOKED_AS',
+  ],
   'cloud secrets rotate {}': () => ['cloud secrets rotate database.mcp.systemprompt'],
   'commands {}': () => ['commands infra services', 'commands doctor'],
   'cloud tenant create {} --type local': () => ['cloud tenant create extra --type local'],
