@@ -6,6 +6,7 @@ import { withSession } from '../../src/lib/infra/database/session.ts';
 /** Which tables are read by which part of the code; a table that nobody reads has no row type. */
 const tablesOf: Readonly<Record<string, readonly string[]>> = {
   'src/lib/app/supervisor/tables.ts': ['service_events', 'services', 'supervisor_epoch'],
+  'src/lib/app/sync/tables.ts': ['configuration_store', 'configuration_versions'],
   'src/lib/domain/auth/tables.ts': ['signing_keys', 'user_sessions'],
   'src/lib/domain/governance/tables.ts': ['audit.tool_intents', 'audit.tool_outcomes'],
   'src/lib/domain/users/tables.ts': ['users'],
