@@ -36,6 +36,7 @@ export default class SyncLocal extends BaseCommand<typeof SyncLocal> {
   static override args = {
     kind: argument({
       required: true,
+      ignoreStdin: true,
       options: [...kinds],
       description: 'What to sync: a folder of services/, or all of it',
     }),

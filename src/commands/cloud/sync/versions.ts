@@ -19,7 +19,7 @@ export default class SyncVersions extends BaseCommand<typeof SyncVersions> {
     permission: 'admin',
     needs: 'database',
   };
-  static override args = { path: argument({ description: 'A file, relative to services/' }) };
+  static override args = { path: argument({ ignoreStdin: true, description: 'A file, relative to services/' }) };
   static override flags = {
     version: integer({ min: 1, summary: 'Print this version' }),
     limit: integer({ min: 1, max: 1000, default: 100, summary: 'List at most so many' }),
