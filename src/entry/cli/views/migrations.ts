@@ -55,3 +55,22 @@ export function appliedTable(report: Applied): TableArtifact {
     empty: 'Nothing to apply: the database has every migration.',
   };
 }
+
+/** What a rollback took back, or would. */
+export function rolledBackTable(
+  migrations: readonly { readonly extension: string; readonly name: string; readonly ms?: number }[],
+  label: string,
+): TableArtifact {
+  const timed = migrations.some(({ ms }) => ms !== undefined);
+  return {
+    type: 'table',
+    columns: [
+      { name: 'extension', column_type: 'string' },
+      { name: 'name', label, column_type: 'string' },
+      ...(timed ? [{ name: 'took', column_type: 'duration' as const }] : []),
+    ],
+    items: migrations.map(({ extension, name, ms }) => ({ extension, name, ...(timed ? { took: ms ?? null } : {}) })),
+    count: migrations.length,
+    empty: 'Nothing to take back.',
+  };
+}

@@ -7,7 +7,6 @@ import { keySourceVariables } from '../../infra/config/master-key/variables.ts';
 import { type Profile, profileFile } from '../../infra/config/profile.ts';
 import type { SecretStore } from '../../infra/config/secrets.ts';
 import { portWithin } from '../../infra/config/tenant-ports.ts';
-import { mcpConnectionUrl } from '../../infra/database/connections.ts';
 import { httpHealth } from '../../infra/process/health.ts';
 import { logLimits } from '../../infra/process/log-rotation.ts';
 import { logEnvironment } from '../../infra/process/own-log.ts';
@@ -15,6 +14,7 @@ import { probeSocketOf, removeProbeSocket, sweepProbeSockets } from '../../infra
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import { ConfigInvalidError, type ConfigIssue, PreconditionError } from '../../shared/errors.ts';
 import { artifactParts } from '../build/artifact-file.ts';
+import { serverDatabaseUrl } from '../extensions/server-migrations.ts';
 import { type ServerVariables, serverVariables } from '../secrets/variables.ts';
 import { apiServiceNames, apiSharesPort } from './api-names.ts';
 import { findModule, isFile } from './module-path.ts';
@@ -202,7 +202,7 @@ function mcpSpec(
           SYSTEMPROMPT_ENVIRONMENT: profile.runtime.environment,
           MCP_SERVICE_ID: server.name,
           MCP_PORT: String(port),
-          DATABASE_URL: await mcpConnectionUrl(instance, profile, secrets, server.name),
+          DATABASE_URL: await serverDatabaseUrl(source, server),
           SYSTEMPROMPT_IDENTITY_KEY: Buffer.from(deriveIdentityKey(root, instanceId)).toString('base64url'),
           SYSTEMPROMPT_EXTENSION: module,
           ...logEnvironment(profile.runtime.log_level, logLimits(profile.logging)),

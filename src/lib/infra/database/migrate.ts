@@ -4,8 +4,14 @@ import type { Extension } from '../../shared/extension.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { holdersOf, isLockTimeout, lockTimeout, takeLock } from './locks.ts';
 import { inDependencyOrder, type MigrationFile, readMigrations } from './migration-files.ts';
-import { type AppliedMigration, ensureMigrationsTable, pendingOf, readApplied } from './migration-state.ts';
-import { migrationsSchema } from './roles.ts';
+import {
+  type AppliedMigration,
+  coreRecord,
+  ensureMigrationsTable,
+  type MigrationRecord,
+  pendingOf,
+  readApplied,
+} from './migration-state.ts';
 import { type Session, withSession } from './session.ts';
 
 export interface MigrationReport {
@@ -25,6 +31,8 @@ export interface MigrateOptions {
   readonly lockWaitMs?: number;
   /** How long to wait for a server that does not answer yet, in ms. */
   readonly waitMs?: number;
+  /** Where it is on record what was applied; the core's place unless told. */
+  readonly record?: MigrationRecord;
 }
 
 /** Taken by whoever migrates a database; ends with its connection. */
@@ -47,21 +55,22 @@ export async function migrate(
 ): Promise<MigrationReport> {
   const ordered = inDependencyOrder(extensions);
   const files = await readAll(ordered, migrationsRoot);
+  const record = options.record ?? coreRecord;
   return withSession(owner, { applicationName: 'systemprompt migrate', ...waitOf(options) }, async (session) => {
     const ids = ordered.map((extension) => extension.id);
     // Without the lock first: nothing to do is what nearly every start finds.
-    if (pendingOf(files, await readApplied(session, ids)).length === 0) return { applied: [], pending: [] };
+    if (pendingOf(files, await readApplied(session, ids, record)).length === 0) return { applied: [], pending: [] };
     const waitMs = options.lockWaitMs ?? LOCK_WAIT_MS;
     // Bounds what the migrations wait for, too: a table that somebody holds must not stop a boot for ever.
     await takeLock(session, { advisory: migrationLock }, { purpose: 'The migration', waitMs });
-    const before = await readApplied(session, ids);
+    const before = await readApplied(session, ids, record);
     const pending = pendingOf(files, before);
     for (const id of ids) {
       const own = pending.filter((file) => file.extension === id);
-      if (own.length > 0) await apply(session, id, own, waitMs);
+      if (own.length > 0) await apply(session, id, own, { waitMs, record });
     }
     const known = new Set(before.map((migration) => `${migration.extension}/${migration.name}`));
-    const after = await readApplied(session, ids);
+    const after = await readApplied(session, ids, record);
     const applied = ids.flatMap((id) =>
       after.filter((migration) => migration.extension === id && !known.has(`${id}/${migration.name}`)),
     );
@@ -82,13 +91,14 @@ export async function migrationStatus(
     const applied = await readApplied(
       session,
       ordered.map((extension) => extension.id),
+      options.record,
     );
     const pending = pendingOf(files, applied).map(({ extension, name }) => ({ extension, name }));
     return { applied, pending };
   });
 }
 
-async function readAll(extensions: readonly Extension[], root: string): Promise<MigrationFile[]> {
+export async function readAll(extensions: readonly Extension[], root: string): Promise<MigrationFile[]> {
   return (await Promise.all(extensions.map((extension) => readMigrations(extension, root)))).flat();
 }
 
@@ -101,13 +111,13 @@ async function apply(
   session: Session,
   extension: string,
   files: readonly MigrationFile[],
-  waitMs: number,
+  { waitMs, record }: { readonly waitMs: number; readonly record: MigrationRecord },
 ): Promise<void> {
   const [first] = files;
   if (first === undefined) return;
   const { runner } = await import('node-pg-migrate');
   await session.query("SET TIME ZONE 'UTC'"); // run_on is a timestamp without one
-  await ensureMigrationsTable(session, extension);
+  await ensureMigrationsTable(session, extension, record);
   const byPath = new Map(files.map((file) => [file.path, file]));
   // It tells which one it is at only in its log.
   let current = first;
@@ -121,8 +131,8 @@ async function apply(
       dir: dirname(first.path),
       ignorePattern: '(?!.*\\.sql$).*',
       direction: 'up',
-      migrationsTable: extension,
-      migrationsSchema,
+      migrationsTable: record.table(extension),
+      migrationsSchema: record.schema,
       singleTransaction: false,
       checkOrder: false,
       noLock: true,
@@ -159,12 +169,32 @@ function actionsOf(file: MigrationFile) {
 
 /** What PostgreSQL said, with the line that its position points to. */
 function failure(file: MigrationFile, error: unknown): AppError {
+  return migrationFailure(
+    file,
+    file.sql,
+    1,
+    error,
+    'The migration was rolled back; correct the file and migrate again.',
+  );
+}
+
+/**
+ * What PostgreSQL said about a part of a migration, with its place in the file.
+ * @param firstLine where the part begins, counted from 1
+ */
+export function migrationFailure(
+  file: MigrationFile,
+  part: string,
+  firstLine: number,
+  error: unknown,
+  hint: string,
+): AppError {
   if (error instanceof AppError) return error;
   const reported = error as Error & { position?: string };
   const offset = Number(reported.position ?? Number.NaN);
-  const line = Number.isNaN(offset) ? 1 : file.sql.slice(0, offset - 1).split('\n').length;
+  const line = firstLine - 1 + (Number.isNaN(offset) ? 1 : part.slice(0, offset - 1).split('\n').length);
   return new InternalError(`${file.path}:${line}  ${reported.message}`, {
-    hint: 'The migration was rolled back; correct the file and migrate again.',
+    hint,
     next: ['infra db status'],
     data: { extension: file.extension, file: file.path, line },
     cause: error,

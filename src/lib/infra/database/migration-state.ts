@@ -13,17 +13,37 @@ export interface AppliedMigration {
   readonly ms: number;
 }
 
+/** Where it is on record what was applied: a table for each extension. */
+export interface MigrationRecord {
+  readonly schema: string;
+  /** Name of the table of one extension. */
+  table(extension: string): string;
+}
+
+/** Of the core: a schema of its own. */
+export const coreRecord: MigrationRecord = { schema: migrationsSchema, table: (extension) => extension };
+
+/** Of an MCP server, whose role has nothing but its own schema. */
+export function serverRecord(schema: string): MigrationRecord {
+  return { schema, table: () => migrationsSchema };
+}
+
 /** What the database has of these extensions; nothing when it was never migrated. Two round trips. */
-export async function readApplied(session: Session, extensions: readonly string[]): Promise<AppliedMigration[]> {
+export async function readApplied(
+  session: Session,
+  extensions: readonly string[],
+  record: MigrationRecord = coreRecord,
+): Promise<AppliedMigration[]> {
+  const byTable = new Map(extensions.map((extension) => [record.table(extension), extension]));
   const tables = await session.query<{ name: string }>(
     `SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE n.nspname = $1 AND c.relkind = 'r' AND c.relname = ANY ($2)`,
-    [migrationsSchema, extensions],
+    [record.schema, [...byTable.keys()]],
   );
   if (tables.length === 0) return [];
   const selects = tables.map(
     ({ name }) =>
-      `SELECT ${quoteLiteral(name)} AS extension, id, name, checksum, run_on AT TIME ZONE 'UTC' AS "appliedAt", ms FROM ${tableOf(name)}`,
+      `SELECT ${quoteLiteral(byTable.get(name) ?? name)} AS extension, id, name, checksum, run_on AT TIME ZONE 'UTC' AS "appliedAt", ms FROM ${id(record.schema)}.${id(name)}`,
   );
   return session.query<AppliedMigration>(`${selects.join(' UNION ALL ')} ORDER BY extension, id`);
 }
@@ -77,8 +97,12 @@ function refuseOutOfOrder(file: MigrationFile, applied: readonly AppliedMigratio
  * Makes the table in which one extension's migrations are recorded: node-pg-migrate's own columns and ours. The checksum
  * comes from a setting that the migration's transaction sets, so that it is written in the same transaction.
  */
-export async function ensureMigrationsTable(session: Session, extension: string): Promise<void> {
-  await session.query(`CREATE TABLE IF NOT EXISTS ${tableOf(extension)} (
+export async function ensureMigrationsTable(
+  session: Session,
+  extension: string,
+  record: MigrationRecord = coreRecord,
+): Promise<void> {
+  await session.query(`CREATE TABLE IF NOT EXISTS ${tableOf(record, extension)} (
     id serial PRIMARY KEY,
     name varchar(255) NOT NULL UNIQUE,
     run_on timestamp NOT NULL,
@@ -87,6 +111,6 @@ export async function ensureMigrationsTable(session: Session, extension: string)
   )`);
 }
 
-function tableOf(extension: string): string {
-  return `${id(migrationsSchema)}.${id(extension)}`;
+export function tableOf(record: MigrationRecord, extension: string): string {
+  return `${id(record.schema)}.${id(record.table(extension))}`;
 }
