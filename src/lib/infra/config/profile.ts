@@ -1,12 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import {
-  ConfigInvalidError,
-  type ConfigIssue,
-  NotFoundError,
-  PreconditionError,
-  UsageError,
-} from '../../shared/errors.ts';
+import { ConfigInvalidError, NotFoundError, PreconditionError, UsageError } from '../../shared/errors.ts';
 import { profileNameForm, tenantOfProfile } from './active-profile.ts';
 import type { Instance } from './instance.ts';
 import type { ProfileFile } from './profile-schema.ts';
@@ -70,21 +64,18 @@ export async function loadProfile(
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<Profile> {
   await requireProfile(instance, name);
-  const [{ parseYamlFile }, { profileFileSchema }] = await Promise.all([
+  const [{ parseYamlFile }, { profileFileSchema }, { profileIssues }] = await Promise.all([
     import('./yaml.ts'),
     import('./profile-schema.ts'),
+    import('./profile-checks.ts'),
   ]);
   const parsed = await parseYamlFile(profileFile(instance, name), profileFileSchema);
   if ('issues' in parsed) throw new ConfigInvalidError(parsed.issues);
   const portOverride = portFromEnvironment(env);
-  const profile = complete(parsed.value, name, dirname(profileFile(instance, name)), portOverride);
-  const issues = [
-    ...crossChecks(parsed.value, name, parsed.issue),
-    ...tenantCheck(parsed.value, tenantOfProfile(instance.projectDir, name), parsed.issue),
-    ...(await tlsIssues(profile, parsed.issue)),
-  ];
+  const folder = dirname(profileFile(instance, name));
+  const issues = await profileIssues(parsed, { name, folder, tenant: tenantOfProfile(instance.projectDir, name) });
   if (issues.length > 0) throw new ConfigInvalidError(issues);
-  return profile;
+  return complete(parsed.value, name, folder, portOverride);
 }
 
 /** The profiles of an instance, sorted. */
@@ -144,49 +135,4 @@ function portFromEnvironment(env: NodeJS.ProcessEnv): number | undefined {
     hint: 'Set it (or --port) to a number from 1 to 65535, or unset it.',
     data: { variable: 'SYSTEMPROMPT_SERVER_PORT' },
   });
-}
-
-type MakeIssue = (path: (string | number)[], message: string, hint?: string) => ConfigIssue;
-
-/** A certificate that can't be used is found before anything starts. */
-async function tlsIssues(profile: Profile, issue: MakeIssue): Promise<ConfigIssue[]> {
-  const { certificate, key } = profile.server.https;
-  if (certificate === undefined || key === undefined) return [];
-  const { readTlsFiles } = await import('./tls-files.ts');
-  const read = await readTlsFiles({ certificate, key });
-  return 'faults' in read
-    ? read.faults.map(({ field, message, hint }) => issue(['server', 'https', field], message, hint))
-    : [];
-}
-
-function crossChecks(file: ProfileFile, name: string, issue: MakeIssue): ConfigIssue[] {
-  const issues: ConfigIssue[] = [];
-  if (file.name !== undefined && file.name !== name) {
-    issues.push(
-      issue(['name'], `\`name\` differs from the profile's folder \`${name}\``, `write ${name}, or leave it out`),
-    );
-  }
-  const { https, external_url: externalUrl } = file.server;
-  for (const [given, missing] of [['certificate', 'key'] as const, ['key', 'certificate'] as const]) {
-    if (https[given] === undefined || https[missing] !== undefined) continue;
-    issues.push(
-      issue(['server', 'https', given], `\`server.https.${missing}\` is missing`, 'name both files, or none'),
-    );
-  }
-  if (file.target === 'cloud' && externalUrl === undefined) {
-    const hint = 'write the address that clients use, such as https://prompt.example.com';
-    issues.push(issue(['target'], '`server.external_url` is missing, which `target: cloud` needs', hint));
-  }
-  const { mcp, agents } = file.ports;
-  if (mcp[0] <= agents[1] && agents[0] <= mcp[1]) {
-    issues.push(issue(['ports', 'agents'], '`ports.agents` overlaps `ports.mcp`', 'give each a range of its own'));
-  }
-  return issues;
-}
-
-/** Commands that start quickly find the tenant by a look at the text; the parser must have found the same. */
-function tenantCheck(file: ProfileFile, scanned: string, issue: MakeIssue): ConfigIssue[] {
-  if (file.tenant === scanned) return [];
-  const hint = `write it at the left margin as \`tenant: ${file.tenant}\``;
-  return [issue(['tenant'], '`tenant` must be a plain name on a line of its own', hint)];
 }
