@@ -1,7 +1,7 @@
 import { string as argument } from '@oclif/core/args';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
 import { namedOrActive, projectOf } from '../../../entry/cli/profile-names.ts';
-import { settingsTable } from '../../../entry/cli/views/profiles.ts';
+import { settingsCard } from '../../../entry/cli/views/profiles.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
 
@@ -20,7 +20,6 @@ export default class ShowProfile extends BaseCommand<typeof ShowProfile> {
     const project = await projectOf(this.context);
     const name = await namedOrActive(this.context, project, this.args.name);
     const { profileSettings } = await import('../../../lib/app/profiles/overview.ts');
-    const { profile, settings } = await profileSettings(project, name, this.context.options.env);
-    return settingsTable(profile, settings);
+    return settingsCard(await profileSettings(project, name, this.context.options.env));
   }
 }

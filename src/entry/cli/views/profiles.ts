@@ -1,7 +1,6 @@
 import type { EditedProfile } from '../../../lib/app/profiles/edit.ts';
-import type { ProfileEntry, ProfileSetting } from '../../../lib/app/profiles/overview.ts';
-import type { Profile } from '../../../lib/infra/config/profile.ts';
-import type { Artifact, TableArtifact } from '../../../lib/shared/artifact.ts';
+import type { ProfileEntry, ProfileSettings } from '../../../lib/app/profiles/overview.ts';
+import type { Artifact, PresentationCardArtifact, TableArtifact } from '../../../lib/shared/artifact.ts';
 
 const text = (name: string, label?: string) => ({
   name,
@@ -40,14 +39,21 @@ export function profilesTable(entries: readonly ProfileEntry[]): TableArtifact {
   };
 }
 
-export function settingsTable(profile: Profile, settings: readonly ProfileSetting[]): TableArtifact {
-  const { name, display_name: shown } = profile;
+/** A section for each group of fields; what is not the default says where it comes from. */
+export function settingsCard({ profile, file, settings }: ProfileSettings): PresentationCardArtifact {
+  const groups = new Map<string, string[]>();
+  for (const { field, value, origin, line } of settings) {
+    const [group = '', ...rest] = field.split('.');
+    const [heading, name] = rest.length === 0 ? ['profile', group] : [group, rest.join('.')];
+    const from = origin === 'default' ? '' : origin === 'file' ? `  (line ${line})` : '  (environment)';
+    groups.set(heading, [...(groups.get(heading) ?? []), `${name}: ${value}${from}`]);
+  }
   return {
-    type: 'table',
-    title: shown === name ? `Profile ${name}` : `Profile ${name} (${shown})`,
-    columns: [text('field'), text('value'), text('origin')],
-    items: settings.map(({ field, value, origin }) => ({ field, value, origin })),
-    count: settings.length,
+    type: 'presentation_card',
+    title: `Profile ${profile.name}`,
+    subtitle: file,
+    sections: [...groups].map(([heading, lines]) => ({ heading, content: lines.join('\n') })),
+    data: { profile: profile.name, file, settings },
   };
 }
 

@@ -42,7 +42,7 @@ function refusePassword(path: readonly (string | number)[], value: string): void
   if (!URL.canParse(value) || new URL(value).password === '') return;
   throw new UsageError('A password does not belong on a command line.', {
     hint: 'Keep the address as a secret, and set database.url=${secret:database.url}',
-    next: ['cloud secrets set database.url'],
+    next: ['cloud secrets set --help'],
   });
 }
 

@@ -1,5 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { defaultTenant, profileNameForm, scanTenant, tenantOfProfile } from '../../infra/config/active-profile.ts';
 import { syncFolder, writeFileAtomic } from '../../infra/config/atomic-file.ts';
 import type { Instance } from '../../infra/config/instance.ts';
@@ -33,6 +34,7 @@ export interface CreatedProfile {
   readonly profile: Profile;
 }
 
+const defaultRanges = profileFileSchema.parse({}).ports;
 const environments: ReadonlySet<string> = new Set(['development', 'test', 'staging', 'production']);
 /** Where the search for a free port of the API begins, and how far it goes. */
 const ports = { first: 8080, end: 8980 };
@@ -84,12 +86,18 @@ async function textOf(project: Instance, request: CreateProfileRequest, shown: s
   const port = request.port ?? (await freePort(project));
   if (request.port !== undefined) await refuseTaken(project, request.port);
   // Of a tenant's profiles one runs at a time, so they share its ranges; the address of each is its own.
-  const ranges = sibling?.ports ?? record.ports ?? { mcp: [5000, 5999], agents: [9000, 9999] };
+  const ranges = sibling?.ports ?? record.ports ?? defaultRanges;
   const own: TenantPorts = { api: port, mcp: [...ranges.mcp], agents: [...ranges.agents] };
   if (from === undefined) {
-    const text = profileText({ name, tenant, ports: own, databaseUrl: sibling?.database.url }, project.root);
-    const environment: YamlChange[] = environments.has(name) ? [{ path: ['runtime', 'environment'], value: name }] : [];
-    return editYamlText(text, shown, [...environment, ...request.changes]);
+    const usual = isDeepStrictEqual([own.mcp, own.agents], [defaultRanges.mcp, defaultRanges.agents]);
+    const draft = { name, tenant, ports: usual ? undefined : own, databaseUrl: sibling?.database.url };
+    return editYamlText(profileText(draft, project.root), shown, [
+      { path: ['server', 'port'], value: port },
+      ...(environments.has(name) ? [{ path: ['runtime', 'environment'], value: name }] : []),
+      // What listens for others does so on every interface, unless it is told otherwise.
+      ...(setsTo(request.changes, ['target'], 'cloud') ? [{ path: ['server', 'host'], unset: true as const }] : []),
+      ...request.changes,
+    ]);
   }
   const source = await readYamlText(profileFile(project, from));
   if ('issue' in source) throw new ConfigInvalidError([source.issue]);
@@ -104,6 +112,10 @@ async function textOf(project: Instance, request: CreateProfileRequest, shown: s
     ...(tenant === inherited ? [] : elsewhere(own, sibling)),
     ...request.changes,
   ]);
+}
+
+function setsTo(changes: readonly YamlChange[], path: readonly string[], value: unknown): boolean {
+  return changes.some((change) => 'value' in change && isDeepStrictEqual(change.path, path) && change.value === value);
 }
 
 /** What goes with the tenant and not with the settings. */

@@ -51,11 +51,18 @@ async function tenantIssues(project: Instance, name: string, tenant: string): Pr
 }
 
 /** One setting of a profile: its value, and where it comes from. */
-export interface ProfileSetting {
+interface ProfileSetting {
   readonly field: string;
   readonly value: string;
-  /** `file:line`, `environment` or `default`. */
-  readonly origin: string;
+  readonly origin: 'file' | 'environment' | 'default';
+  /** In the profile's file, for what it says. */
+  readonly line?: number;
+}
+
+export interface ProfileSettings {
+  readonly profile: Profile;
+  readonly file: string;
+  readonly settings: readonly ProfileSetting[];
 }
 
 /**
@@ -66,7 +73,7 @@ export async function profileSettings(
   project: Instance,
   name: string,
   env: NodeJS.ProcessEnv,
-): Promise<{ readonly profile: Profile; readonly settings: readonly ProfileSetting[] }> {
+): Promise<ProfileSettings> {
   const profile = await loadProfile(project, name, env);
   const file = profileFile(project, name);
   const document = await documentOf(file);
@@ -77,12 +84,14 @@ export async function profileSettings(
       return;
     }
     const field = path.join('.');
+    const said = { field, value: shownValue(value) };
     const given = field === 'server.port' && (env['SYSTEMPROMPT_SERVER_PORT'] ?? '') !== '';
-    const written = document?.has(path) === true ? `${displayPath(file)}:${document.locate(path).line}` : 'default';
-    settings.push({ field, value: shownValue(value), origin: given ? 'environment' : written });
+    if (given) settings.push({ ...said, origin: 'environment' });
+    else if (document?.has(path) !== true) settings.push({ ...said, origin: 'default' });
+    else settings.push({ ...said, origin: 'file', line: document.locate(path).line });
   };
   visit(profile, []);
-  return { profile, settings };
+  return { profile, file, settings };
 }
 
 async function documentOf(file: string): Promise<YamlDocument | undefined> {
