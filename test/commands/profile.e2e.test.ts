@@ -236,6 +236,30 @@ describe('cloud profile', () => {
   });
 });
 
+describe('what a profile says about the command line', () => {
+  const line = (argv: string[], env: Record<string, string> = {}) =>
+    loop.run({ argv: ['cloud', 'profile', ...argv], cwd: folder.path, tty: true, env });
+
+  it('holds for every command that is not told otherwise', async () => {
+    expect((await line(['list'])).stdout).toContain('\u001B[');
+    await run('edit', '--set', 'runtime.no_color=true', '--set', 'runtime.non_interactive=true');
+    expect((await line(['list'])).stdout).not.toContain('\u001B[');
+    expect(await line(['delete'])).toMatchObject({ code: 5 });
+    await run('edit', '--set', 'runtime.output_format=json');
+    expect(JSON.parse((await line(['list'])).stdout)).toMatchObject({ ok: true });
+    const asText = await line(['list'], { SYSTEMPROMPT_OUTPUT_FORMAT: 'text' });
+    expect(asText.stdout).toMatch(/^Profiles\n/);
+  });
+
+  it('holds for the profile that is meant, and not when it can not be read', async () => {
+    await run('create', 'machines', '--set', 'runtime.output_format=json');
+    expect((await line(['list'])).stdout).not.toContain('"ok"');
+    expect((await line(['list', '--profile', 'machines'])).stdout).toContain('"ok"');
+    await writeFile(fileOf('local'), 'runtime: {output_format: json, log_level: loud}\n');
+    expect((await line(['list'])).stdout).not.toContain('"ok"');
+  });
+});
+
 describe.runIf(process.platform === 'linux')('at a terminal', () => {
   it('asks for what is missing', async () => {
     const terminal = startInTerminal(['cloud', 'profile', 'create'], { cwd: folder.path });

@@ -7,6 +7,7 @@ import { exitCodeOf } from './exit.ts';
 import type { CliOptions } from './framework.ts';
 import { nextCommands } from './next-commands.ts';
 import { Output } from './output/output.ts';
+import { withProfileDefaults } from './profile-defaults.ts';
 import { type Resolution, resolveCommand } from './resolve.ts';
 import { type CliWorld, openSession } from './session.ts';
 import { fromThrown, type KnownCommand, unknownFlag } from './usage-errors.ts';
@@ -16,7 +17,7 @@ import { fromThrown, type KnownCommand, unknownFlag } from './usage-errors.ts';
  * not end the process, so tests run it in theirs.
  */
 export async function main(given: CliWorld, options: CliOptions): Promise<number> {
-  const world = { ...given, argv: plainSpelling(given.argv) };
+  const world = await withProfileDefaults({ ...given, argv: plainSpelling(given.argv) });
   const session = openSession(world);
   const output = new Output(session);
   let known: KnownCommand | undefined;

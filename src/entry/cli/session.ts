@@ -89,7 +89,8 @@ export function continuation(session: CliSession, cursor: string): string {
   return suggestion(session, [...words, '--cursor', shellWord(cursor)].join(' '));
 }
 
-function profileFlag(flags: readonly string[]): string | undefined {
+/** The value of `--profile`, as far as it is known before the parser runs. */
+export function profileFlag(flags: readonly string[]): string | undefined {
   for (const [index, flag] of flags.entries()) {
     if (flag === '--profile') return flags[index + 1];
     if (flag.startsWith('--profile=')) return flag.slice('--profile='.length);

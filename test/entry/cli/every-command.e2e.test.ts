@@ -206,6 +206,7 @@ const internal = [
   'LOG_MAX_FILES',
   'LOG_MAX_BYTES',
   'TOOL_RUN',
+  'ENVIRONMENT',
 ].map((name) => `SYSTEMPROMPT_${name}`);
 
 describe('the program', () => {

@@ -111,6 +111,11 @@ export async function serviceSpecs(source: SpecSource, dependsOn: readonly strin
   return [...apiSpecs(source, dependsOn, rotated).map((spec) => withLimits(spec, api.limits)), ...mcp];
 }
 
+/** What an API process goes by: neither what the supervisor does with it, nor what is for people and the command line. */
+function apiSettings({ services: _, display_name: __, runtime, ...settings }: Profile): object {
+  return { ...settings, log_level: runtime.log_level };
+}
+
 /** How a process of the API is asked for its health: by its own socket, since by the port any worker could answer. */
 export function apiProbe(runtimeDir: string): Pick<ServiceSpec, 'probe' | 'cleanUp' | 'sweep'> {
   return {
@@ -126,8 +131,7 @@ function apiSpecs(source: SpecSource, dependsOn: readonly string[], rotated: Rot
   const { host, port, workers } = profile.server;
   const { runtimeDir } = instance;
   const artefactHash = hashOf(readFileSync(main));
-  // Without what only the supervisor goes by.
-  const own = { ...profile, services: undefined, runtime: { ...profile.runtime, apply_changes: undefined } };
+  const own = apiSettings(profile);
   const replaced = rotated(['database.app', 'database.audit', 'identity.root']);
   const configHash = hashOf(JSON.stringify([own, source.servers.map(plainServer), ...replaced]));
   return apiServiceNames(workers).map((name) => ({
@@ -182,7 +186,7 @@ function mcpSpec(
         plainServer(server),
         profile.database,
         profile.server.external_url,
-        profile.runtime.log_level,
+        [profile.runtime.log_level, profile.runtime.environment],
         profile.logging,
         ...(own.fingerprint === '' ? [] : [own.fingerprint]),
         ...own.rotated([`database.mcp.${server.name}`, 'identity.root']),

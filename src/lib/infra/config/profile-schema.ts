@@ -99,6 +99,15 @@ const runtime = z
         'What this is run for. MCP servers get it as SYSTEMPROMPT_ENVIRONMENT and as NODE_ENV (`production` for `staging`), and `rate_limits.enabled` follows it. Default: `development`; `production` with `target: cloud`.',
       ),
     log_level: z.enum(LOG_LEVELS).default('info').describe('The least severe log line that is written.'),
+    output_format: z
+      .enum(['text', 'json'])
+      .default('text')
+      .describe('What commands print that are given neither `--json` nor SYSTEMPROMPT_OUTPUT_FORMAT.'),
+    no_color: z.boolean().default(false).describe('Whether commands print without colours, as with `--no-color`.'),
+    non_interactive: z
+      .boolean()
+      .default(false)
+      .describe('Whether commands never ask, as with `--non-interactive`; `--interactive` has them ask all the same.'),
     apply_changes: z
       .enum(['automatic', 'manual'])
       .default('automatic')

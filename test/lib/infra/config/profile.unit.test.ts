@@ -60,7 +60,14 @@ describe('loadProfile', () => {
         tier_multipliers: { admin: 10, user: 1, service: 5, a2a: 5, mcp: 5, anon: 0.5 },
       },
       logging: { max_file_mb: 10, max_files: 5 },
-      runtime: { log_level: 'info', environment: 'development' },
+      runtime: {
+        log_level: 'info',
+        apply_changes: 'automatic',
+        environment: 'development',
+        output_format: 'text',
+        no_color: false,
+        non_interactive: false,
+      },
       services: { api: { limits: {} }, database: { limits: {} } },
     });
   });
