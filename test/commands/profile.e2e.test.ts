@@ -57,7 +57,10 @@ describe('cloud profile create', () => {
     for (const name of ['a', 'b', 'c']) ports.push((await run('create', name)).artifact.data['port']);
     expect(new Set([8080, ...ports]).size).toBe(4);
     const taken = await run('create', 'd', '--port', String(ports[0]));
-    expect(taken.error).toMatchObject({ code: 'CONFLICT', message: `The profile \`a\` has port ${ports[0]}.` });
+    expect(taken.error).toMatchObject({
+      code: 'CONFLICT',
+      message: `Port ${ports[0]} is one of those that the profile \`a\` has.`,
+    });
     expect((await run('create', 'd', '--port', '5100')).error.code).toBe('CONFLICT');
     const stranger = createServer().listen(Number(ports[2]) + 1, '127.0.0.1');
     await new Promise((done) => stranger.once('listening', done).once('error', done));

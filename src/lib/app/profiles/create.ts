@@ -16,6 +16,7 @@ import { editYamlText } from '../../infra/config/yaml-splice.ts';
 import { isPortFree } from '../../infra/process/ports.ts';
 import { AppError, ConfigInvalidError, ConflictError, PortTakenError, UsageError } from '../../shared/errors.ts';
 import { profilesOf, unknownTenant } from '../tenants/names.ts';
+import { type ReservedPorts, reservedPorts } from '../tenants/ports.ts';
 
 export interface CreateProfileRequest {
   readonly name: string;
@@ -83,8 +84,9 @@ async function textOf(project: Instance, request: CreateProfileRequest, shown: s
   const record = tenants.find(({ id }) => id === tenant);
   if (record === undefined) throw unknownTenant(tenant, tenants);
   const sibling = await siblingOf(project, tenant);
-  const port = request.port ?? (await freePort(project));
-  if (request.port !== undefined) await refuseTaken(project, request.port);
+  const reserved = await reservedPorts(project, tenants);
+  if (request.port !== undefined) refuseTaken(reserved, request.port);
+  const port = request.port ?? (await freePort(reserved));
   // Of a tenant's profiles one runs at a time, so they share its ranges; the address of each is its own.
   const ranges = sibling?.ports ?? record.ports ?? defaultRanges;
   const own: TenantPorts = { api: port, mcp: [...ranges.mcp], agents: [...ranges.agents] };
@@ -131,60 +133,36 @@ function elsewhere({ mcp, agents }: TenantPorts, sibling: Profile | undefined): 
 /** A profile that the tenant has already: it says where its database is. */
 async function siblingOf(project: Instance, tenant: string): Promise<Profile | undefined> {
   for (const name of await profilesOf(project, tenant)) {
-    const profile = await loaded(project, name);
-    if (profile !== undefined) return profile;
+    try {
+      return await loadProfile(project, name, {});
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error; // it is said when that profile is used
+    }
   }
   return undefined;
 }
 
-/** Undefined for one that does not hold: it is said when that profile is used. */
-async function loaded(project: Instance, name: string): Promise<Profile | undefined> {
-  try {
-    return await loadProfile(project, name, {});
-  } catch (error) {
-    if (error instanceof AppError) return undefined;
-    throw error;
-  }
-}
-
-interface Holder {
-  readonly profile: string;
-  readonly from: number;
-  readonly to: number;
-}
-
-async function heldPorts(project: Instance): Promise<Holder[]> {
-  const held: Holder[] = [];
-  for (const name of await profileNames(project)) {
-    const profile = await loaded(project, name);
-    if (profile === undefined) continue;
-    const { server, ports: ranges } = profile;
-    for (const [from, to] of [[server.port, server.port] as const, ranges.mcp, ranges.agents]) {
-      held.push({ profile: name, from, to });
-    }
-  }
-  return held;
-}
-
-async function freePort(project: Instance): Promise<number> {
-  const held = await heldPorts(project);
+async function freePort(reserved: readonly ReservedPorts[]): Promise<number> {
   for (let port = ports.first; port < ports.end; port += 1) {
-    if (held.some(({ from, to }) => from <= port && port <= to)) continue;
-    if (await isPortFree(port)) return port;
+    if (holderOf(reserved, port) === undefined && (await isPortFree(port))) return port;
   }
   throw new PortTakenError(`No port is free from ${ports.first} to ${ports.end - 1}.`, {
     hint: 'Name one with --port.',
   });
 }
 
-async function refuseTaken(project: Instance, port: number): Promise<void> {
-  const holder = (await heldPorts(project)).find(({ from, to }) => from <= port && port <= to);
+function refuseTaken(reserved: readonly ReservedPorts[], port: number): void {
+  const holder = holderOf(reserved, port);
   if (holder === undefined) return;
-  throw new ConflictError(`The profile \`${holder.profile}\` has port ${port}.`, {
+  throw new ConflictError(`Port ${port} is one of those that ${holder.by} has.`, {
     hint: 'Choose another, or leave --port out: a free one is found then.',
-    data: { port, profile: holder.profile },
+    data: { port },
     next: ['cloud profile list'],
   });
+}
+
+function holderOf(reserved: readonly ReservedPorts[], port: number): ReservedPorts | undefined {
+  return reserved.find(({ range: [from, to] }) => from <= port && port <= to);
 }
 
 async function requireValid(text: string, file: string, name: string): Promise<void> {

@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { scanTenant } from '../../infra/config/active-profile.ts';
 import { writeFileAtomic } from '../../infra/config/atomic-file.ts';
 import { withFileLock } from '../../infra/config/file-lock.ts';
-import { type Instance, tenantDir } from '../../infra/config/instance.ts';
+import type { Instance } from '../../infra/config/instance.ts';
 import { profileFile, requireProfile } from '../../infra/config/profile.ts';
 import { profileIssues } from '../../infra/config/profile-checks.ts';
 import { type ProfileFile, profileFileSchema } from '../../infra/config/profile-schema.ts';
@@ -125,7 +125,7 @@ async function issuesOf(
   const issues = await profileIssues(parsed, { name, folder: dirname(profileFile(project, name)), tenant });
   const tenants = await readTenants(project);
   if (!tenants.some(({ id }) => id === tenant)) {
-    const hint = `there is: ${tenants.map(({ id }) => id).join(', ')} (${displayPath(tenantDir(project.projectDir, tenant))} is missing)`;
+    const hint = `there is: ${tenants.map(({ id }) => id).join(', ')}`;
     issues.push(parsed.issue(['tenant'], `the tenant \`${tenant}\` does not exist`, hint));
   }
   return issues;
