@@ -48,7 +48,7 @@ function originLine({ path, value, source }: EffectiveValue): string {
 }
 
 /** A value on one line. */
-function shortText(value: ConfigNode): string {
+export function shortText(value: ConfigNode): string {
   const text = typeof value === 'string' && /^[\x21-\x7e][\x20-\x7e]*$/.test(value) ? value : JSON.stringify(value);
   return text.length > 100 ? `${text.slice(0, 99)}…` : text;
 }

@@ -109,6 +109,11 @@ export function leaves(node: ConfigNode, path: ConfigPath = []): Omit<EffectiveV
   return entries.flatMap(([step, entry]) => leaves(entry, [...path, step]));
 }
 
+/** The environment variable that is set and goes before the field at a path; undefined when none does. */
+export function variableOver(path: string, env: NodeJS.ProcessEnv): string | undefined {
+  return profileVariables.find(({ variable, path: field }) => env[variable] && field.join('.') === path)?.variable;
+}
+
 /** How a source is told: `profile.yaml:5:9`, `SYSTEMPROMPT_SERVER_PORT`, `default`. */
 export function sourceText(source: ValueSource): string {
   if (source.kind === 'file') return `${source.file}:${source.line}:${source.column}`;

@@ -16,6 +16,8 @@ export interface LoadServicesOptions {
   readonly portRange?: PortRange;
   /** The profile whose port ranges hold; for another tenant than `local` the ports are moved into them, and not checked. */
   readonly profile?: Pick<Profile, 'ports'> & { readonly tenant?: string };
+  /** What files (absolute) would hold, instead of what they hold: to look at a change before it is made. */
+  readonly texts?: ReadonlyMap<string, string>;
 }
 
 /**
@@ -29,7 +31,7 @@ export async function loadServices(
   options: LoadServicesOptions = {},
 ): Promise<ServicesConfiguration> {
   const { servicesDir } = instance;
-  const { files, issues, looked, folders } = await readServicesFiles(servicesDir);
+  const { files, issues, looked, folders } = await readServicesFiles(servicesDir, options.texts);
   const declarations = new Declarations(files);
   const texts = new TextReader(servicesDir, looked);
   const composed = await compose(declarations, texts);

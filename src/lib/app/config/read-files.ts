@@ -1,7 +1,13 @@
 import { lstat, readdir, realpath } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { quoted } from '../../infra/config/quoted.ts';
-import { type ParsedYaml, parseYamlFile, type RefusedYaml, yamlFilesIn } from '../../infra/config/yaml.ts';
+import {
+  type ParsedYaml,
+  parseYamlFile,
+  parseYamlText,
+  type RefusedYaml,
+  yamlFilesIn,
+} from '../../infra/config/yaml.ts';
 import { displayPath } from '../../infra/config/yaml-source.ts';
 import { type ConfigIssue, PreconditionError } from '../../shared/errors.ts';
 import { type FileKind, includesMax, kindOf } from './kinds.ts';
@@ -39,12 +45,16 @@ const SINGLE = ['ai', 'content', 'scheduler', 'web', 'extensions'] as const;
  * Reads the root file with what it includes, then what is found by itself; each file once. Nothing outside of the folder
  * is read, also not by a symbolic link.
  * @param servicesDir absolute
+ * @param texts what files (absolute) would hold, instead of what they hold
  * @throws PreconditionError when a folder can't be read
  */
-export async function readServicesFiles(servicesDir: string): Promise<ServicesFiles> {
+export async function readServicesFiles(
+  servicesDir: string,
+  texts: ReadonlyMap<string, string> = new Map(),
+): Promise<ServicesFiles> {
   const root = await realpath(servicesDir).catch(() => servicesDir);
-  const reader = new Reader(servicesDir, root);
-  const found = await findFiles(servicesDir);
+  const reader = new Reader(servicesDir, root, texts);
+  const found = [...new Set([...(await findFiles(servicesDir)), ...texts.keys()])];
   const first = join(servicesDir, 'config', 'config.yaml');
   // All at once: most of the time goes into waiting for the disk.
   for (const path of [first, ...found]) reader.prepare(path);
@@ -100,9 +110,12 @@ class Reader {
   readonly #seen = new Set<string>();
   readonly #parsed = new Map<string, Promise<ParsedYaml<unknown> | RefusedYaml>>();
 
-  constructor(servicesDir: string, root: string) {
+  readonly #texts: ReadonlyMap<string, string>;
+
+  constructor(servicesDir: string, root: string, texts: ReadonlyMap<string, string>) {
     this.#servicesDir = servicesDir;
     this.#root = root;
+    this.#texts = texts;
   }
 
   /** Begins to read a file that will be visited, if it may be read. */
@@ -120,7 +133,7 @@ class Reader {
   async visitFound(path: string, required: boolean): Promise<void> {
     this.looked.add(path);
     const real = await realpath(path).catch(() => undefined);
-    if (real === undefined && !required && !(await isThere(path))) return;
+    if (real === undefined && !required && !this.#texts.has(path) && !(await isThere(path))) return;
     if (real !== undefined && !this.#isInside(real)) {
       const message = 'leads out of services/ by a symbolic link';
       this.issues.push({ file: displayPath(path), line: 1, column: 1, message, hint: 'Put the file itself there.' });
@@ -188,7 +201,11 @@ class Reader {
   }
 
   #parse(path: string): Promise<ParsedYaml<unknown> | RefusedYaml> {
-    return parseYamlFile<unknown>(path, this.#kindOf(path).schema, { textIncludes: true });
+    const { schema } = this.#kindOf(path);
+    const text = this.#texts.get(path);
+    if (text !== undefined)
+      return Promise.resolve(parseYamlText<unknown>(text, displayPath(path), schema, { textIncludes: true }));
+    return parseYamlFile<unknown>(path, schema, { textIncludes: true });
   }
 }
 

@@ -17,7 +17,7 @@ export interface YamlEditOptions<T> extends ParseOptions {
   /** Begin with an empty file where there is none. */
   readonly create?: boolean;
   /** Findings beyond the schema, of the file as it would be: across fields, across files. Any of them stops the edit. */
-  readonly check?: (edited: ParsedYaml<T>) => Promise<readonly ConfigIssue[]> | readonly ConfigIssue[];
+  readonly check?: (edited: ParsedYaml<T>, text: string) => Promise<readonly ConfigIssue[]> | readonly ConfigIssue[];
 }
 
 export interface YamlEdit<T> {
@@ -66,7 +66,7 @@ async function edited<T>(
   const before = mode === undefined && create ? undefined : await textOf(target, shown);
   const after = editYamlText(before ?? '', shown, changes, parsing);
   const parsed = parseYamlText(after, shown, schema, parsing);
-  const issues = 'issues' in parsed ? parsed.issues : ((await check?.(parsed)) ?? []);
+  const issues = 'issues' in parsed ? parsed.issues : ((await check?.(parsed, after)) ?? []);
   if ('issues' in parsed || issues.length > 0) {
     throw new ConfigInvalidError(issues, { hint: 'Nothing was written. Lines are those of the file with the change.' });
   }

@@ -1,0 +1,29 @@
+import type { CommandContext } from '../../lib/app/command-context.ts';
+import type { ConfigChange } from '../../lib/app/config/change.ts';
+import type { Artifact } from '../../lib/shared/artifact.ts';
+import type { Output } from './output/output.ts';
+import { changesText } from './views/config-changes.ts';
+
+/** Makes changes to the configuration's files and tells what they are and when they are in force. */
+export async function changed(
+  context: CommandContext,
+  output: Pick<Output, 'runnable'>,
+  changes: readonly ConfigChange[],
+  dryRun: boolean,
+): Promise<Artifact> {
+  const { changeConfiguration } = await import('../../lib/app/config/change.ts');
+  const { variableOver } = await import('../../lib/app/config/effective.ts');
+  const { env } = context.options;
+  const instance = await context.instance();
+  const profileName = (await context.activeProfile()).name;
+  const applied = await changeConfiguration({ instance, profileName, env }, changes, { dryRun });
+  const running = (await context.runningStatus()) !== undefined;
+  const manual = running && (await context.profile()).runtime.apply_changes === 'manual';
+  const overridden = applied.changes.flatMap(({ path }) => variableOver(path, env) ?? []);
+  return changesText(applied, {
+    dryRun,
+    follows: running ? (manual ? 'told' : 'itself') : 'stopped',
+    overridden,
+    runnable: (command) => output.runnable(command),
+  });
+}

@@ -1,0 +1,218 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { parse } from 'yaml';
+import { writeFileAtomic } from '../../infra/config/atomic-file.ts';
+import type { Instance } from '../../infra/config/instance.ts';
+import { loadProfile, type Profile, profileFile } from '../../infra/config/profile.ts';
+import { fieldsAt } from '../../infra/config/schema-names.ts';
+import { secretReference } from '../../infra/config/secret-reference.ts';
+import { editYaml, type YamlChange } from '../../infra/config/yaml-edit.ts';
+import { dottedPath } from '../../infra/config/yaml-path.ts';
+import { displayPath } from '../../infra/config/yaml-source.ts';
+import { ConfigInvalidError, type ConfigIssue, UsageError } from '../../shared/errors.ts';
+import { settle } from './effective.ts';
+import { loadServices } from './load-services.ts';
+import { redactConfiguration } from './redact.ts';
+import { type ChangeTarget, changeTarget } from './target.ts';
+import type { ConfigNode, ConfigPath } from './types.ts';
+
+/** What is to change, by its path in the whole configuration. A text is read as the field's type asks for. */
+export type ConfigChange =
+  | { readonly path: ConfigPath; readonly text: string }
+  | { readonly path: ConfigPath; readonly value: unknown }
+  | { readonly path: ConfigPath; readonly unset: true };
+
+/** A value in a file, before and after, without secrets; null where the file does not have it. */
+export interface ChangedValue {
+  readonly path: string;
+  readonly before: ConfigNode;
+  readonly after: ConfigNode;
+}
+
+/** When a change is in force: `start` needs a stop and a start, `reconcile` is what a running system does by itself or when told. */
+export type Effect = 'none' | 'reconcile' | 'start';
+
+export interface AppliedChange {
+  /** The files that were changed, or would be. */
+  readonly files: readonly string[];
+  readonly changes: readonly ChangedValue[];
+  readonly effect: Effect;
+}
+
+export interface ChangeContext {
+  readonly instance: Instance;
+  readonly profileName: string;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** What the supervisor reads when it starts, and not again while it runs. */
+const atStart = ['database.url', 'tenant'];
+/** What is only shown. */
+const shownOnly = ['name', 'display_name'];
+
+/**
+ * Changes values of the configuration in the files that hold them: all changes to one file as one step, after a check of
+ * everything as it would be then.
+ * @throws ConfigInvalidError with what would be wrong, and nothing is written; UsageError for a secret that would be
+ *   written out; NotFoundError for a section that there is not
+ */
+export async function changeConfiguration(
+  context: ChangeContext,
+  changes: readonly ConfigChange[],
+  { dryRun }: { readonly dryRun: boolean },
+): Promise<AppliedChange> {
+  interface Edit {
+    readonly target: ChangeTarget;
+    readonly changes: YamlChange[];
+    /** The paths in the whole configuration, in the same order. */
+    readonly names: ConfigPath[];
+  }
+  const targets = new Map<string, Edit>();
+  for (const change of changes) {
+    const target = await changeTarget(context.instance, context.profileName, change.path);
+    const entry = targets.get(target.file) ?? { target, changes: [], names: [] };
+    entry.changes.push(typedChange(change, target));
+    entry.names.push(change.path);
+    targets.set(target.file, entry);
+  }
+  const changed: ChangedValue[] = [];
+  for (const { target, changes: edits, names } of targets.values()) {
+    const paths = edits.map(({ path }) => path);
+    if (target.kind === 'services') await keepSections(target.file, edits);
+    const made = dryRun ? undefined : await mkdir(dirname(target.file), { recursive: true });
+    const edit = await editYaml(target.file, target.schema, edits, {
+      dryRun,
+      textIncludes: true,
+      create: target.kind === 'services',
+      check: (_, text) => findingsWith(context, target, text),
+    }).catch(async (error: unknown) => {
+      // The folder of a skill without its file would be a fault of its own.
+      if (made !== undefined) await rm(made, { recursive: true, force: true });
+      throw error;
+    });
+    const [before, after] = [edit.before ?? '', edit.after].map((text) => plain(text));
+    for (const [index, path] of paths.entries()) {
+      const [old, now] = [valueAt(before, path), valueAt(after, path)];
+      if (isDeepStrictEqual(old, now)) continue;
+      changed.push({ path: dottedPath(names[index] ?? path), before: shown(path, old), after: shown(path, now) });
+    }
+  }
+  const files = changed.length === 0 ? [] : [...targets.keys()].map((file) => displayPath(file));
+  return { files, changes: changed, effect: effectOf(changed.map(({ path }) => path)) };
+}
+
+/** A file of `services/` has its section, be it empty: what is unset must not take it along. */
+async function keepSections(file: string, edits: YamlChange[]): Promise<void> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  for (const [index, edit] of edits.entries()) {
+    const [section] = edit.path;
+    if (!('unset' in edit) || section === undefined || edit.path.length < 2) continue;
+    if (valueAt(plain(text), edit.path) === undefined) continue;
+    const ways = edit.path.map((_, depth) => valueAt(plain(text), edit.path.slice(0, depth)));
+    if (ways.slice(1).every((way) => typeof way === 'object' && way !== null && Object.keys(way).length === 1))
+      edits[index] = { path: [section], value: {} };
+  }
+}
+
+function effectOf(paths: readonly string[]): Effect {
+  if (paths.some((path) => atStart.includes(path) || path === 'database')) return 'start';
+  return paths.every((path) => shownOnly.includes(path)) ? 'none' : 'reconcile';
+}
+
+/** Everything that would be wrong if the file had this text. */
+async function findingsWith(
+  { instance, profileName, env }: ChangeContext,
+  { kind, file }: ChangeTarget,
+  text: string,
+): Promise<readonly ConfigIssue[]> {
+  if (kind === 'profile') {
+    const profile = await settle(profileWith(instance, profileName, text, env));
+    if ('issues' in profile) return profile.issues;
+    // Ranges of ports are in the profile, the ports in services/: what is wrong there already is another matter.
+    const before = await settle(loadServices(instance));
+    const services = await settle(loadServices(instance, { profile: profile.value }));
+    return 'issues' in services && !('issues' in before) ? services.issues : [];
+  }
+  const profile = await settle(loadProfile(instance, profileName, env));
+  const options = 'value' in profile ? { profile: profile.value } : {};
+  const services = await settle(loadServices(instance, { ...options, texts: new Map([[file, text]]) }));
+  return 'issues' in services ? services.issues : [];
+}
+
+/** The profile as it would be loaded: from a folder beside the real one, since it refers to files from where it lies. */
+async function profileWith(instance: Instance, name: string, text: string, env: NodeJS.ProcessEnv): Promise<Profile> {
+  const file = profileFile(instance, name);
+  const projectDir = await mkdtemp(join(instance.projectDir, '.check-'));
+  try {
+    const copy = profileFile({ projectDir }, name);
+    await mkdir(dirname(copy), { recursive: true, mode: 0o700 });
+    const others = (await readdir(dirname(file))).filter((entry) => join(dirname(file), entry) !== file);
+    for (const entry of others) await symlink(join(dirname(file), entry), join(dirname(copy), entry));
+    await writeFileAtomic(copy, text, 0o600);
+    return await loadProfile({ projectDir }, name, env);
+  } catch (error) {
+    if (!(error instanceof ConfigInvalidError)) throw error;
+    const issues = error.issues.map((issue) => ({ ...issue, file: displayPath(file) }));
+    throw new ConfigInvalidError(issues, { cause: error });
+  } finally {
+    await rm(projectDir, { recursive: true, force: true });
+  }
+}
+
+/** A change with its value typed as the schema asks for, and with no secret in it. */
+function typedChange(change: ConfigChange, target: ChangeTarget): YamlChange {
+  if ('unset' in change) return { path: target.path, unset: true };
+  const value = 'text' in change ? typedValue(change.text, target) : change.value;
+  refuseSecret(change.path, value);
+  return { path: target.path, value };
+}
+
+/** Text where the field is text, else what YAML makes of it (`true`, `10`, `[a, b]`). */
+function typedValue(text: string, { schema, path }: ChangeTarget): unknown {
+  const types = new Set<string>(fieldsAt(schema, path).flatMap(({ type }) => type ?? []));
+  if (types.has('integer')) types.add('number');
+  if (types.size === 1 && types.has('string')) return text;
+  let value: unknown;
+  try {
+    value = parse(text, { version: '1.2', uniqueKeys: true, maxAliasCount: 0, logLevel: 'silent' });
+  } catch {
+    return text; // no YAML: text, which the schema takes or refuses
+  }
+  return types.has('string') && typeof value !== 'object' && !types.has(typeof value) ? text : value;
+}
+
+/** What would be blanked when it is shown has no place in a file. */
+function refuseSecret(path: ConfigPath, value: unknown): void {
+  const nested = path.reduceRight<unknown>((inner, step) => ({ [step]: inner }), value);
+  if (isDeepStrictEqual(redactConfiguration(nested), nested)) return;
+  const name = path.length === 2 ? dottedPath(path) : String(path.at(-1));
+  throw new UsageError(`${dottedPath(path)} would hold a secret as plain text; nothing was written`, {
+    hint: `Keep it as a secret, and set '\${secret:${name}}' here. What was on the command line may be in the shell's history`,
+    next: [`cloud secrets set ${/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(name) ? name : '<name>'}`],
+  });
+}
+
+function shown(path: ConfigPath, value: unknown): ConfigNode {
+  if (value === undefined) return null;
+  if (typeof value === 'string' && secretReference(value) !== undefined) return value;
+  const nested = path.reduceRight<unknown>((inner, step) => ({ [step]: inner }), value);
+  return valueAt(redactConfiguration(nested), path) as ConfigNode;
+}
+
+/** What a file says; it has been read without a fault. */
+function plain(text: string): unknown {
+  return parse(text, {
+    customTags: [{ tag: '!include', resolve: (path: string) => `!include ${path}` }],
+    logLevel: 'silent',
+  }) as unknown;
+}
+
+function valueAt(value: unknown, path: ConfigPath): unknown {
+  let current = value;
+  for (const step of path) {
+    if (typeof current !== 'object' || current === null || !Object.hasOwn(current, step)) return undefined;
+    current = (current as Record<string | number, unknown>)[step];
+  }
+  return current;
+}

@@ -1,0 +1,86 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type CliLoop, type CliRun, openCliLoop } from '../../helpers/cli.ts';
+import { type ConfigProject, configProject, profilePath, serverYaml } from '../../helpers/config-project.ts';
+
+const canary = 'canary-7be2-hunter2';
+
+let project: ConfigProject;
+let loop: CliLoop;
+beforeAll(async () => {
+  project = await configProject({
+    'services/mcp/crm.yaml': serverYaml('crm', 5005, `    env: { CRM_TOKEN: ${canary}, REGION: eu }\n`),
+  });
+  loop = openCliLoop();
+});
+afterAll(async () => {
+  await loop[Symbol.asyncDispose]();
+  await project[Symbol.asyncDispose]();
+});
+
+async function config(line: string, env: Record<string, string> = {}): Promise<CliRun> {
+  const run = await loop.run({ argv: ['admin', 'config', ...line.split(' ')], cwd: project.path, env });
+  expect(JSON.stringify(run)).not.toContain('hunter2');
+  return run;
+}
+
+async function data(line: string, env: Record<string, string> = {}): Promise<Record<string, unknown>> {
+  const { stdout } = await config(`${line} --json`, env);
+  return (JSON.parse(stdout) as { artifact: { data: Record<string, unknown> } }).artifact.data;
+}
+
+describe('admin config', () => {
+  it('shows and gets values with their origin, and no secret', async () => {
+    const { code, stdout } = await config('show mcp_servers.crm.env');
+    expect([code, stdout]).toEqual([0, expect.stringContaining('CRM_TOKEN: "[redacted]"\nREGION: eu')]);
+    expect((await config('show --origin')).stdout).toMatch(/crm\.port: 5005 {2}# \S*services\/mcp\/crm\.yaml:5:11\n/);
+    expect((await config('get server.port')).stdout).toBe('8080\n');
+    expect(await data('get server.port', { SYSTEMPROMPT_SERVER_PORT: '8099' })).toEqual({
+      path: 'server.port',
+      value: 8099,
+      origin: 'SYSTEMPROMPT_SERVER_PORT',
+      source: 'environment',
+      variable: 'SYSTEMPROMPT_SERVER_PORT',
+      file: null,
+      line: null,
+      column: null,
+    });
+    const missing = await config('get sever.port');
+    expect([missing.code, missing.stderr]).toEqual([3, expect.stringContaining('Did you mean server?')]);
+  });
+
+  it('sets and unsets, to the byte', async () => {
+    const before = await readFile(join(project.path, profilePath), 'utf8');
+    expect(await data('set runtime.log_level debug --dry-run')).toMatchObject({ changed: true, dry_run: true });
+    expect(await readFile(join(project.path, profilePath), 'utf8')).toBe(before);
+    expect(await data('set runtime.log_level debug')).toEqual({
+      changed: true,
+      dry_run: false,
+      files: [expect.stringMatching(/profile\.yaml$/)],
+      changes: [{ path: 'runtime.log_level', before: null, after: 'debug' }],
+      takes_effect: 'next_start',
+    });
+    expect((await config('set runtime.log_level loud')).code).toBe(6);
+    expect((await config(`set database.url postgres://app:${canary}@db/x`)).code).toBe(2);
+    expect((await config('unset runtime.log_level')).code).toBe(0);
+    expect(await readFile(join(project.path, profilePath), 'utf8')).toBe(before);
+  });
+
+  it('validates with the exit code 6, and names all findings in one answer', async () => {
+    expect(await data('validate')).toMatchObject({ valid: true, files: 2, errors: 0, findings: [] });
+    await using broken = await configProject({
+      [profilePath]: 'server: { prot: 1, port: x }\n',
+      'services/mcp/crm.yaml': serverYaml('crm', 80),
+    });
+    const argv = ['admin', 'config', 'validate', '--json'];
+    const { code, stdout } = await loop.run({ argv, cwd: broken.path });
+    const answer = JSON.parse(stdout) as { error: { code: string }; artifact: { data: { findings: unknown[] } } };
+    expect([code, answer.error.code, answer.artifact.data.findings.length]).toEqual([6, 'CONFIG_INVALID', 3]);
+  });
+
+  it('says that nothing runs when there is nothing to compare with', async () => {
+    const { code, stderr } = await config('diff');
+    expect([code, stderr]).toEqual([6, expect.stringContaining('infra services start')]);
+  });
+});
