@@ -1,5 +1,6 @@
 import { secretReference } from '../../infra/config/secret-reference.ts';
 import { isSecretName, redactLogText } from '../../infra/logging/redact.ts';
+import { isSecretByShape } from './literal-secrets.ts';
 import type { ConfigNode } from './types.ts';
 
 const hidden = '[redacted]';
@@ -36,8 +37,9 @@ function redacted(value: unknown, name: string, secret: boolean): ConfigNode {
 function redactedText(text: string, secret: boolean): string {
   if (secretReference(text) !== undefined) return text;
   if (secret) return hidden;
-  return text
+  const clean = text
     .split(references)
     .map((part, index) => (index % 2 === 1 ? part : redactLogText(part, undefined, Number.POSITIVE_INFINITY)))
     .join('');
+  return isSecretByShape(clean.replaceAll(hidden, '')) ? hidden : clean;
 }

@@ -52,7 +52,13 @@ describe('redactConfiguration', () => {
     const tree = {
       database: { url: 'postgres://app:hunter2@db.example/prod' },
       server: { https: { key: 'tls.key' }, access_token_ttl_seconds: 60 },
-      env: { API_TOKEN: 'hunter2', REGION: 'eu', SAFE_TOKEN: '${secret:TOKEN}', LINE: 'Bearer hunter2hunter2' },
+      env: {
+        API_TOKEN: 'hunter2',
+        REGION: 'eu',
+        SAFE_TOKEN: '${secret:TOKEN}',
+        LINE: 'Bearer hunter2hunter2',
+        MADE: `sk-${'hunter2'.repeat(4)}`,
+      },
       variables: {
         REGION: { secret: false, default: 'eu' },
         PIN: { secret: true, value: 'hunter2', default: 'hunter2' },
@@ -65,7 +71,13 @@ describe('redactConfiguration', () => {
     expect(shown).toEqual({
       database: { url: 'postgres://app:[redacted]@db.example/prod' },
       server: tree.server,
-      env: { API_TOKEN: '[redacted]', REGION: 'eu', SAFE_TOKEN: '${secret:TOKEN}', LINE: 'Bearer [redacted]' },
+      env: {
+        API_TOKEN: '[redacted]',
+        REGION: 'eu',
+        SAFE_TOKEN: '${secret:TOKEN}',
+        LINE: 'Bearer [redacted]',
+        MADE: '[redacted]',
+      },
       variables: {
         REGION: { secret: false, default: 'eu' },
         PIN: { secret: true, value: '[redacted]', default: '[redacted]' },
