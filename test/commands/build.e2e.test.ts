@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -128,6 +129,23 @@ it('an altered file in dist/ is a change that a reconcile takes up, a built one 
     `${serverSource({ words: 'altered' }).replaceAll(' as const', '')}`,
   );
   expect(JSON.stringify(await steps())).toMatch(/artefact has changed/);
+});
+
+it.each(['SIGINT', 'SIGTERM'] as const)('%s ends a build at once, and leaves what was built', async (signal) => {
+  using own = extensionProject();
+  await runCli(['build', 'mcp'], { cwd: own.root });
+  const output = join(own.root, 'dist/extensions/mcp/hello');
+  const before = readFileSync(join(output, 'artifact.json'), 'utf8');
+  own.write(source, serverSource({ after: "require('node:fs').writeFileSync('loading', ''); for (;;);\n" }));
+  const child = startCli(['build', 'mcp'], { cwd: own.root });
+  await until('the module is being loaded', () => existsSync(join(own.root, 'loading')), 30_000);
+  const asked = performance.now();
+  child.kill(signal);
+  await once(child, 'exit');
+  expect(child.exitCode).toBe(signal === 'SIGINT' ? 130 : 143);
+  expect(performance.now() - asked).toBeLessThan(8_000);
+  expect(readFileSync(join(output, 'artifact.json'), 'utf8')).toBe(before);
+  expect(readdirSync(join(own.root, 'dist'))).toEqual(['extensions']);
 });
 
 it('systemprompt itself is built only where its sources are, and its extensions with it', async () => {

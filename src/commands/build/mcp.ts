@@ -5,7 +5,7 @@ import { Interrupts } from '../../entry/cli/interrupt.ts';
 import { builtTable } from '../../entry/cli/views/built.ts';
 import type { Artifact } from '../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../lib/shared/command.ts';
-import { ConfigInvalidError } from '../../lib/shared/errors.ts';
+import { CancelledError, ConfigInvalidError } from '../../lib/shared/errors.ts';
 
 export default class BuildMcp extends BaseCommand<typeof BuildMcp> {
   static override summary = "Compile and check the project's MCP servers";
@@ -45,7 +45,13 @@ export default class BuildMcp extends BaseCommand<typeof BuildMcp> {
       this.exitStatus = interrupts.exitCode;
       return shown;
     }
-    const results = await build.run({ force: this.flags.force, signal: interrupts.signal });
+    const results = await build.run({ force: this.flags.force, signal: interrupts.signal }).catch((error: unknown) => {
+      if (!(error instanceof CancelledError)) throw error;
+      throw new CancelledError('Interrupted; what was built before is still there', {
+        data: { signal: interrupts.first },
+        cause: error,
+      });
+    });
     const issues = results.flatMap((result) => result.issues);
     if (issues.length > 0) this.verdict = new ConfigInvalidError(issues);
     return builtTable(results);

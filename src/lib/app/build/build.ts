@@ -4,7 +4,7 @@ import { dirname, join, relative, sep } from 'node:path';
 import { writeFileAtomic } from '../../infra/config/atomic-file.ts';
 import { withFileLock } from '../../infra/config/file-lock.ts';
 import { packageVersion } from '../../infra/config/package-root.ts';
-import type { ConfigIssue } from '../../shared/errors.ts';
+import { CancelledError, type ConfigIssue } from '../../shared/errors.ts';
 import { findModule } from '../supervisor/module-path.ts';
 import {
   type ArtifactRecord,
@@ -60,7 +60,8 @@ const rounds = 5;
 /**
  * Compiles and checks extensions, and puts what holds in the place of what was built before; what does not hold changes
  * nothing. Builds of one project take turns.
- * @throws PreconditionError when something has to be compiled and there is no esbuild; TimeoutError when another build takes too long
+ * @throws PreconditionError when something has to be compiled and there is no esbuild; TimeoutError when another build takes too
+ *   long; CancelledError
  */
 export async function buildExtensions(request: BuildRequest): Promise<BuiltExtension[]> {
   const dist = join(request.root, 'dist');
@@ -74,7 +75,7 @@ export async function buildExtensions(request: BuildRequest): Promise<BuiltExten
     };
     const results: BuiltExtension[] = [];
     for (const extension of request.extensions) {
-      request.signal?.throwIfAborted();
+      if (request.signal?.aborted === true) throw new CancelledError('Interrupted', { data: { signal: 'SIGINT' } });
       results.push(await buildOne(request, extension, compilerOnce));
     }
     return results;

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runTool, type ToolRun } from '../../infra/process/run-tool.ts';
+import { CancelledError } from '../../shared/errors.ts';
 import type { ServerFinding } from '../../shared/server-findings.ts';
 import type { ServerFacts } from './artifact-file.ts';
 
@@ -33,6 +34,7 @@ const nativeFrame = /^-----|^\s*\d+: 0x/;
  * @param packageRoot the folder of the built systemprompt
  * @param scratch a folder for the answer
  * @param cwd where the module would run
+ * @throws CancelledError
  */
 export async function inspectModule(
   module: string,
@@ -60,6 +62,7 @@ export async function inspectModule(
     graceMs: 200,
     ...(signal === undefined ? {} : { signal }),
   });
+  if (run.cancelled) throw new CancelledError('Interrupted', { data: { signal: 'SIGINT' } });
   const text = await readFile(answer, 'utf8').catch(() => undefined);
   if (text !== undefined) return JSON.parse(text) as Inspection;
   return withoutAnswer(run);

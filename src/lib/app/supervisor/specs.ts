@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import type { McpServerConfig } from '../../domain/mcp/index.ts';
 import type { Instance } from '../../infra/config/instance.ts';
 import { keySourceVariables } from '../../infra/config/master-key/variables.ts';
@@ -90,9 +90,12 @@ export async function serviceSpecs(source: SpecSource, dependsOn: readonly strin
       (server): ConfigIssue => ({
         ...server.moduleAt,
         message: `the module ${server.module} of ${server.name} does not exist`,
-        hint: 'write the path of its built module, relative to the project folder',
+        hint: isUnbuilt(source, server)
+          ? 'it has not been built: run `systemprompt build mcp`'
+          : 'write the path of its built module, relative to the project folder',
       }),
     );
+  const unbuilt = enabled.some((server) => modules.get(server.name) === undefined && isUnbuilt(source, server));
   const { api } = source.profile.services;
   const file = profileFile(source.instance, source.profile.name);
   const variables = new Map<string, ServerVariables>();
@@ -102,7 +105,7 @@ export async function serviceSpecs(source: SpecSource, dependsOn: readonly strin
     ...enabled.flatMap((server) => limitIssues(server.limits, server.moduleAt, `limits of ${server.name}`)),
     ...limitIssues(api.limits, { file, line: 1, column: 1 }, 'services.api.limits'),
   );
-  if (issues.length > 0) throw new ConfigInvalidError(issues);
+  if (issues.length > 0) throw new ConfigInvalidError(issues, unbuilt ? { next: ['build mcp'] } : {});
   const rotated = await rotatedSecrets(source.secrets);
   const mcp = enabled.map((server) => {
     const own = { module: modules.get(server.name) ?? '', ...(variables.get(server.name) ?? noVariables), rotated };
@@ -246,6 +249,12 @@ function builtMain(packageRoot: string, name: 'api' | 'mcp'): string {
   const file = join(packageRoot, 'dist', 'entry', name, 'main.js');
   if (existsSync(file)) return file;
   throw new PreconditionError(`The package is not built: ${file} is missing.`, { hint: 'Build it: npm run build' });
+}
+
+/** Whether the sources of a module are there, in a folder of the project, and nothing that runs. */
+function isUnbuilt({ instance }: SpecSource, { module }: McpServerConfig): boolean {
+  const folder = isAbsolute(module) ? module : join(instance.root, module);
+  return ['manifest.yaml', 'index.ts', join('src', 'index.ts')].some((name) => isFile(join(folder, name)));
 }
 
 /** Looks before each start: what was there when the configuration was read may be gone since. */

@@ -8,16 +8,16 @@ import { createLocalInstance, type Instance } from '../../../../src/lib/infra/co
 import { openSecretStore } from '../../../../src/lib/infra/config/secrets.ts';
 import type { ServiceSpec } from '../../../../src/lib/infra/process/spec.ts';
 
+const services =
+  'mcp_servers:\n  x:\n    module: x.js\n    port: 5001\n    description: a server\n    oauth: {required: true, scopes: [user]}\n';
+
 let root: string;
 let instance: Instance;
 beforeEach(async () => {
   root = mkdtempSync(join(tmpdir(), 'sp-specs-'));
   instance = { ...(await createLocalInstance(root)), servicesDir: join(root, 'services') };
   for (const name of ['api', 'mcp']) put(join('dist', 'entry', name, 'main.js'), '');
-  put(
-    join('services', 'mcp', 'x.yaml'),
-    'mcp_servers:\n  x:\n    module: x.js\n    port: 5001\n    description: a server\n    oauth: {required: true, scopes: [user]}\n',
-  );
+  put(join('services', 'mcp', 'x.yaml'), services);
 });
 afterEach(() => {
   for (const folder of [root, instance.runtimeDir]) rmSync(folder, { recursive: true, force: true });
@@ -139,4 +139,15 @@ it('what the system made for itself counts once it was replaced', async () => {
   const second = await hashes();
   expect(second['mcp:x']).not.toBe(first['mcp:x']);
   expect(second['api']).toBe(first['api']);
+});
+
+it('a module of which only the sources are there is said to be unbuilt, and how it is built', async () => {
+  put('services/mcp/x.yaml', services.replace('x.js', 'extensions/x'));
+  put('extensions/x/index.ts', '');
+  await expect(specs()).rejects.toMatchObject({
+    issues: [{ line: 3, hint: 'it has not been built: run `systemprompt build mcp`' }],
+    next: ['build mcp'],
+  });
+  put('dist/extensions/x/index.js', '');
+  expect((await specs()).map(({ name }) => name)).toContain('mcp:x');
 });
