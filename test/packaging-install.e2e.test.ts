@@ -104,6 +104,10 @@ describe('the package, installed by npm into an empty folder', () => {
     expect(await inFolder(project, 'build', 'mcp')).toMatchObject({
       artifact: { items: [{ name: 'shop', state: 'unchanged' }] },
     });
+    const workflow = await readFile(join(project, '.github', 'workflows', 'ci.yml'), 'utf8');
+    const steps = [...workflow.matchAll(/run: npx systemprompt (.+)$/gm)].map(([, line = '']) => line.split(' '));
+    expect(steps.length).toBeGreaterThan(0);
+    for (const step of steps) expect(await inFolder(project, ...step), step.join(' ')).toMatchObject({ ok: true });
 
     const port = await freePort([31_000 + Math.floor(Math.random() * 1000), 32_700]);
     try {

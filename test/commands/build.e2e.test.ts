@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -16,8 +16,11 @@ const source = 'extensions/mcp/hello/index.ts';
 let system: RunningSystem;
 let project: ExtensionProject;
 beforeAll(async () => {
-  system = await startSystem(async ({ root }) => {
+  system = await startSystem(async ({ root, projectDir }) => {
     project = extensionProject({ root });
+    // What the supervisor would take up by itself is left to the tests.
+    const profile = join(projectDir, 'profiles', 'local', 'profile.yaml');
+    appendFileSync(profile, '\nruntime:\n  apply_changes: manual\n');
     const { code, stderr } = await runCli(['build', 'mcp'], { cwd: root });
     expect(code, stderr).toBe(0);
   });

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
@@ -65,10 +65,16 @@ describe.each(templateNames)('the template %s', (template) => {
       jobs: { check: { steps: { run?: string }[] } };
     };
     const runs = jobs.check.steps.flatMap(({ run }) => run ?? []);
-    expect(runs).toContain('npm run build');
+    expect(runs).toEqual(
+      expect.arrayContaining(['npm run build', 'npx systemprompt admin config validate', 'npm test']),
+    );
     for (const run of runs) {
       const script = /^npm (?:run )?(\w+)/.exec(run)?.[1];
       if (script !== undefined && script !== 'install') expect(scripts).toHaveProperty(script);
+      const words = /^npx systemprompt ([a-z ]+)/.exec(run)?.[1]?.trim();
+      if (words !== undefined) {
+        expect(existsSync(join(packageRoot, 'src/commands', `${words.replaceAll(' ', '/')}.ts`)), run).toBe(true);
+      }
     }
   });
 });
