@@ -56,6 +56,19 @@ async function lastRow(): Promise<Events['items'][number] | undefined> {
   return items.at(-1);
 }
 
+/** What is in force, as the supervisor shows it. */
+async function variables(): Promise<unknown> {
+  const client = await SupervisorClient.connect(system.instance.controlSocket);
+  try {
+    const { services } = (await client.request('GET', '/v1/configuration')) as {
+      services: { mcp_servers: { systemprompt: { env: unknown } } };
+    };
+    return services.mcp_servers.systemprompt.env;
+  } finally {
+    client.close();
+  }
+}
+
 describe('a running system follows its files', () => {
   it('begins with what they say in force', async () => {
     expect(await state()).toBe('current');
@@ -69,6 +82,7 @@ describe('a running system follows its files', () => {
     const shown = await system.run('infra', 'services', 'status');
     expect(shown.code).toBe(0);
     expect(shown.stdout).toMatch(/systemprompt\.yaml:\d+:\d+/);
+    expect(await variables()).toEqual({});
     await until('it is on record', async () => (await lastRow())?.to_state === 'invalid');
     expect((await lastRow())?.reason).toMatch(/systemprompt\.yaml:\d+:\d+ .*prot/);
   });
@@ -85,9 +99,18 @@ describe('a running system follows its files', () => {
     await writeFile(server, `${good}\n    env: { FOLLOWED: "yes" }\n`);
     const told = async (): Promise<boolean> => (await lastRow())?.reason?.includes('replace mcp:systemprompt') === true;
     await until('the server was replaced', told, 60_000);
+    expect(await variables()).toEqual({ FOLLOWED: 'yes' });
     expect((await runs())['mcp:systemprompt']).not.toBe(before['mcp:systemprompt']);
     expect((await runs())['database']).toBe(before['database']);
     expect((await status()).services.map((service) => service.state)).toEqual(['ready', 'ready', 'ready']);
+  });
+
+  it('leaves the process of a server alone when only the router goes by what has changed', async () => {
+    const before = await runs();
+    const now = (await readFile(server, 'utf8')).replace('scopes: [user]', 'scopes: [admin]');
+    await writeFile(server, now);
+    await until('the API was replaced', async () => (await runs())['api'] !== before['api'], 60_000);
+    expect((await runs())['mcp:systemprompt']).toBe(before['mcp:systemprompt']);
   });
 
   it('only tells of a change while the profile says that somebody else decides', async () => {

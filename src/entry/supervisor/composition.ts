@@ -1,5 +1,7 @@
 import { dirname, join } from 'node:path';
+import { z } from 'zod';
 import type { Identity } from '../../lib/app/identity.ts';
+import type { ShownConfiguration } from '../../lib/app/supervisor/configuration.ts';
 import type { BootSteps, Configured, KeptConfiguration } from '../../lib/app/supervisor/configured.ts';
 import type { ControlRoute } from '../../lib/app/supervisor/control.ts';
 import type { McpServerConfig } from '../../lib/domain/mcp/index.ts';
@@ -16,6 +18,8 @@ export class Composition {
   readonly #profileName: string;
   profile: Profile | undefined;
   servers: readonly McpServerConfig[] = [];
+  /** The configuration in force as it can be shown, and when it was read. */
+  #inForce: (ShownConfiguration & { readonly loadedAt: string }) | undefined;
   #secrets: Promise<SecretStore> | undefined;
   #identity: Promise<Identity> | undefined;
   #app: Database | undefined;
@@ -40,7 +44,7 @@ export class Composition {
     // The project may have got a `services/` of its own since the start.
     const servicesDir = servicesDirOf(this.instance.root);
     const configuration = await readConfiguration({ ...this.instance, servicesDir }, this.#profileName);
-    const { profile, servers } = configuration;
+    const { profile, servers, shown } = configuration;
     if (profile.tenant !== this.instance.tenant) {
       throw new PreconditionError('The profile names another tenant, which a running system does not change to.', {
         hint: 'Stop the system before its profile is given to another tenant.',
@@ -61,6 +65,7 @@ export class Composition {
         const changed = JSON.stringify(this.profile) !== JSON.stringify(profile);
         this.profile = profile;
         this.servers = servers;
+        this.#inForce = { ...shown, loadedAt: new Date().toISOString() };
         if (!changed) return;
         await keepProfile(this.instance, profile);
         await keepPort(this.instance, process.env);
@@ -96,7 +101,7 @@ export class Composition {
 
   /** Operations of the control socket beside the supervisor's own. */
   routes(): ControlRoute[] {
-    return lazyRoutes(async () => {
+    const signIn = lazyRoutes(async () => {
       const { localLoginRoutes } = await import('../../lib/app/local-login.ts');
       const { signInServer } = await import('../../lib/app/identity.ts');
       return localLoginRoutes({
@@ -107,6 +112,16 @@ export class Composition {
         },
       });
     });
+    const configuration: ControlRoute = {
+      method: 'GET',
+      path: '/v1/configuration',
+      input: z.strictObject({}),
+      handle: async () => {
+        if (this.#inForce !== undefined) return this.#inForce;
+        throw new PreconditionError('No configuration has been in force yet.', { next: ['infra services status'] });
+      },
+    };
+    return [...signIn, configuration];
   }
 
   #openIdentity(): Promise<Identity> {

@@ -8,6 +8,7 @@ import { loadProfile, type Profile, profileFile } from '../../infra/config/profi
 import type { SecretStore } from '../../infra/config/secrets.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import { ConfigInvalidError, type ConfigIssue } from '../../shared/errors.ts';
+import type { ConfigNode } from '../config/types.ts';
 
 // What an instance is to run, from its files. Larger modules are loaded when they are needed: the supervisor stays lean.
 
@@ -15,6 +16,14 @@ import { ConfigInvalidError, type ConfigIssue } from '../../shared/errors.ts';
 export interface Configuration {
   readonly profile: Profile;
   readonly servers: readonly McpServerConfig[];
+  /** All of it as it can be shown. */
+  readonly shown: ShownConfiguration;
+}
+
+/** A configuration without secrets: the profile, and `services/` put together, with all defaults. */
+export interface ShownConfiguration {
+  readonly profile: ConfigNode;
+  readonly services: ConfigNode;
 }
 
 /**
@@ -30,7 +39,12 @@ export async function readConfiguration(
   const profile = await settle(loadProfile(instance, profileName, env));
   const services = await settle(loadServices(instance, 'value' in profile ? { profile: profile.value } : {}));
   if ('value' in profile && 'value' in services) {
-    return { profile: profile.value, servers: services.value.mcpServers };
+    const { redactConfiguration } = await import('../config/redact.ts');
+    const shown = {
+      profile: redactConfiguration(profile.value),
+      services: redactConfiguration(services.value.tree),
+    };
+    return { profile: profile.value, servers: services.value.mcpServers, shown };
   }
   throw new ConfigInvalidError([profile, services].flatMap((result) => ('issues' in result ? result.issues : [])));
 }
@@ -41,7 +55,7 @@ export async function readConfiguration(
  */
 export async function specsFor(
   instance: Instance,
-  { profile, servers }: Configuration,
+  { profile, servers }: Pick<Configuration, 'profile' | 'servers'>,
   secrets: SecretStore,
 ): Promise<{ readonly database: ServiceSpec | undefined; readonly services: readonly ServiceSpec[] }> {
   const { serviceSpecs } = await import('./specs.ts');

@@ -186,9 +186,9 @@ function mcpSpec(
     artefactHash: hashOf(readFileSync(main), ...artifactParts(module)),
     configHash: hashOf(
       JSON.stringify([
-        plainServer(server),
+        // What its process gets; what the router goes by (scopes, timeouts, names for people) counts for the API alone.
+        [server.name, server.port, server.env, server.variables, server.inheritedEnv, secretArguments(server)],
         profile.database,
-        profile.server.external_url,
         [profile.runtime.log_level, profile.runtime.environment],
         profile.logging,
         ...(own.fingerprint === '' ? [] : [own.fingerprint]),
