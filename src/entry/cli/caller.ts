@@ -50,17 +50,17 @@ export function isTrue(value: string | undefined): boolean {
   return isSet(value) && value !== '0' && value.toLowerCase() !== 'false';
 }
 
-const spellings: Readonly<Record<string, string>> = {
-  '--non-interactive=true': '--non-interactive',
-  '--non-interactive=false': '--interactive',
-  '--interactive=true': '--interactive',
-  '--interactive=false': '--non-interactive',
-};
+const spellings: ReadonlyMap<string, string> = new Map([
+  ['--non-interactive=true', '--non-interactive'],
+  ['--non-interactive=false', '--interactive'],
+  ['--interactive=true', '--interactive'],
+  ['--interactive=false', '--non-interactive'],
+]);
 
 /** The words of a command line, with one spelling of whether questions may be asked: the parser knows no `=false`. */
 export function plainSpelling(argv: readonly string[]): readonly string[] {
   const end = argv.indexOf('--');
-  return argv.map((word, index) => (end === -1 || index < end ? (spellings[word] ?? word) : word));
+  return argv.map((word, index) => (end === -1 || index < end ? (spellings.get(word) ?? word) : word));
 }
 
 /** Why nobody is asked; undefined when somebody may be. */

@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type ReadSettings, readUserSettings } from '../../lib/infra/config/user-settings.ts';
 import { UsageError } from '../../lib/shared/errors.ts';
 import { plainSpelling } from './caller.ts';
 import { type CommandIndex, openCommandIndex } from './command-index.ts';
 import { exitCodeOf } from './exit.ts';
 import type { CliOptions } from './framework.ts';
+import { isDelegated } from './invocation.ts';
 import { nextCommands } from './next-commands.ts';
 import { Output } from './output/output.ts';
 import { withProfileDefaults } from './profile-defaults.ts';
@@ -18,8 +20,11 @@ import { fromThrown, type KnownCommand, unknownFlag } from './usage-errors.ts';
  */
 export async function main(given: CliWorld, options: CliOptions): Promise<number> {
   const world = await withProfileDefaults({ ...given, argv: plainSpelling(given.argv) });
-  const session = openSession(world);
+  // Through the MCP tool somebody else's settings would hold.
+  const { settings, trouble }: ReadSettings = isDelegated(world.env) ? { settings: {} } : readUserSettings(world.env);
+  const session = openSession(world, settings);
   const output = new Output(session);
+  if (trouble !== undefined) output.note(trouble);
   let known: KnownCommand | undefined;
   try {
     const index = await openCommandIndex(options);
@@ -52,8 +57,23 @@ export async function runCli(options: CliOptions): Promise<void> {
   });
   const code = await main(world, options);
   process.exitCode = code;
+  if (stdout.isTTY && stderr.isTTY) await maybeNoticeUpdate(world, options);
   // Results may still be on their way into a pipe; what else keeps the process alive has nothing left to do.
   stdout.write('', () => stderr.write('', () => process.exit(code)));
+}
+
+/** Whatever goes wrong here is nobody's business: the command is done. */
+async function maybeNoticeUpdate(world: CliWorld, { root, commands }: CliOptions): Promise<void> {
+  if (commands !== undefined) return;
+  const { noticeUpdate, wantsUpdateNotice } = await import('./update-notice.ts');
+  const { settings } = readUserSettings(world.env);
+  const session = openSession({ ...world, argv: plainSpelling(world.argv) }, settings);
+  if (!wantsUpdateNotice(session, settings)) return;
+  try {
+    noticeUpdate(session, root);
+  } catch {
+    // A package without its own files would have failed before.
+  }
 }
 
 interface Run {

@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import type { UserSettings } from '../../lib/infra/config/user-settings.ts';
 import { isSet, isTrue, type Unasked, unaskedBy } from './caller.ts';
 import { invocationPrefix, isDelegated, shellWord } from './invocation.ts';
 
@@ -43,17 +44,23 @@ export function columnsOf(stream: OutputStream): number {
   return stream.columns || defaultWidth;
 }
 
-/** Reads the global flags and their environment equivalents; what is wrong with them the parser says later. */
-export function openSession(world: CliWorld): CliSession {
+/**
+ * Reads the global flags and their environment equivalents; what is wrong with them the parser says later.
+ * @param settings of the user; flags and environment outrank them
+ */
+export function openSession(world: CliWorld, settings: UserSettings = {}): CliSession {
   const { env, argv } = world;
   const end = argv.indexOf('--');
   const flags = end === -1 ? argv : argv.slice(0, end);
   const flagged = (name: string): boolean => flags.includes(name);
   const delegated = isDelegated(env);
-  const json = flagged('--json') || env['SYSTEMPROMPT_OUTPUT_FORMAT'] === 'json';
-  const noColour = flagged('--no-color') || isSet(env['NO_COLOR']) || env['TERM'] === 'dumb';
+  const format = env['SYSTEMPROMPT_OUTPUT_FORMAT'];
+  const json = flagged('--json') || (isSet(format) ? format === 'json' : settings.output === 'json');
+  const forced = isTrue(env['FORCE_COLOR']);
+  const unwanted = settings.colours === 'never' && !forced;
+  const noColour = flagged('--no-color') || isSet(env['NO_COLOR']) || env['TERM'] === 'dumb' || unwanted;
   const colourAt = (stream: OutputStream): boolean =>
-    !noColour && (stream.isTTY === true || isTrue(env['FORCE_COLOR']));
+    !noColour && (stream.isTTY === true || forced || settings.colours === 'always');
   const profile = profileFlag(flags);
   const unasked = unaskedBy(flags, env, { delegated, terminal: world.stdin.isTTY === true });
   return {
