@@ -1,10 +1,11 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSecretStore } from '../src/lib/infra/config/secrets.ts';
 import { adminConnection } from '../src/lib/infra/database/connections.ts';
 import { type Session, withSession } from '../src/lib/infra/database/session.ts';
+import { runCli } from './helpers/cli.ts';
 import { type RunningSystem, startSystem } from './helpers/running-system.ts';
 
 const extension = join(import.meta.dirname, 'fixtures/extensions/canary.mjs');
@@ -21,6 +22,7 @@ const canaries: Record<string, string> = {
   'what the extension prints to stdout': value('stdout'),
   'what the extension prints to stderr': value('stderr'),
   'variable from the secret store': value('env'),
+  'secret that was set, used and revealed': value('set'),
   'bearer token that is refused': value('bearer'),
   'header that nobody asked for': value('header'),
   'private key, printed line by line': keyLines[5] ?? '',
@@ -42,6 +44,7 @@ const allowed: readonly { readonly what: string; readonly where: RegExp; readonl
 describe('secrets that pass through the system', () => {
   let system: RunningSystem;
   let token: string;
+  let commandLines: CommandLines;
   beforeAll(async () => {
     system = await startSystem(async (instance) => {
       const secrets = await openSecretStore(instance);
@@ -54,10 +57,14 @@ describe('secrets that pass through the system', () => {
       };
       for (const [name, secret] of Object.entries(variables)) await secrets.set(`test.${name}`, secret);
       // This one nobody is told of: it has to be recognised.
-      const env = [
-        ...Object.keys(variables).map((name) => `      ${name}: "\${secret:test.${name}}"`),
-        `      CANARY_KEY: "${keyLines.join('|')}"`,
-      ];
+      writeFileSync(join(instance.root, 'canary.pem'), keyLines.join('\n'));
+      const env = Object.keys(variables).map((name) => `      ${name}: "\${secret:test.${name}}"`);
+      commandLines = watchCommandLines();
+      const set = await runCli(['cloud', 'secrets', 'set', 'CANARY_SET', '--server', 'canary'], {
+        cwd: instance.root,
+        input: canary('secret that was set, used and revealed'),
+      });
+      expect(set).toMatchObject({ code: 0, stderr: '' });
       mkdirSync(join(instance.root, 'services/mcp'), { recursive: true });
       writeFileSync(
         join(instance.root, 'services/mcp/canary.yaml'),
@@ -68,6 +75,7 @@ describe('secrets that pass through the system', () => {
     description: Leaks
     oauth: { scopes: [user] }
     tools: { leak: { secret: [note] } }
+    variables: { CANARY_SET: { secret: true, required: true } }
     env:
 ${env.join('\n')}
 `,
@@ -76,6 +84,7 @@ ${env.join('\n')}
     token = await system.token('--server', 'canary');
   }, 120_000);
   afterAll(async () => {
+    commandLines?.stop();
     await system?.[Symbol.asyncDispose]();
   });
 
@@ -114,12 +123,32 @@ ${env.join('\n')}
     expect((await call('return', canary('bearer token that is refused'))).status).toBe(401);
   });
 
+  it('are shown to whoever asks for one by name, which is written down without it', async () => {
+    const shown = await system.run('cloud', 'secrets', 'reveal', 'CANARY_SET', '--server', 'canary', '--yes');
+    expect(shown).toMatchObject({
+      code: 0,
+      stdout: `${canary('secret that was set, used and revealed')}\n`,
+      stderr: '',
+    });
+    const plain = createHash('sha256').update(shown.stdout.trim());
+    canaries['plain digest of a secret'] = plain.digest('hex');
+  });
+
+  it.runIf(process.platform === 'linux')('are in the environment of the server that declares them alone', async () => {
+    const { items } = await system.artifact<{ items: { name: string; pid: number }[] }>('infra', 'services', 'status');
+    const holders = items.filter(({ pid }) =>
+      readFileSync(`/proc/${pid}/environ`, 'latin1').includes(canary('secret that was set, used and revealed')),
+    );
+    expect(items.length).toBeGreaterThanOrEqual(3);
+    expect(holders.map(({ name }) => name)).toEqual(['mcp:canary']);
+  });
+
   it('are nowhere in the database, the files and the outputs', async () => {
     const logs = join(system.instance.logsDir, 'planted.log');
     writeFileSync(logs, `x${planted}x`);
     try {
       const outputs = await whatTheCliShows(system);
-      const places = [...outputs, ...files(system.instance.dir), ...(await rows(system))];
+      const places = [...outputs, ...files(system.instance.dir), ...(await rows(system)), commandLines.seen()];
       const wanted = { ...canaries, 'token of the caller': token, planted };
       const found = search(places, wanted);
       // The search finds what is there: in a file and in a row.
@@ -143,11 +172,44 @@ ${env.join('\n')}
       expect(text(/^table audit\./)).toContain('refused [redacted] over [redacted]');
       expect(text(/^output infra services logs/)).toContain('stdout [redacted]');
       expect(text(/^output admin audit show/)).toContain('[redacted]');
+      expect(text(/^file logs\/mcp:canary\//)).toContain('starting with [redacted] and [redacted]');
+      expect(text(/^file logs\/secrets\.log/)).toMatch(
+        /"secret":"mcp\.canary\.CANARY_SET","version":1,"msg":"revealed"/,
+      );
+      expect(text(/^file secrets\.json/)).toContain('mcp.canary.CANARY_SET');
+      expect(text(/^output cloud secrets list/)).toContain('mcp.canary.CANARY_SET');
+      if (process.platform === 'linux') expect(text(/^command lines/)).toMatch(/cloud secrets reveal/);
     } finally {
       rmSync(logs);
     }
   });
 });
+
+interface CommandLines {
+  /** Every command line that was seen. */
+  seen(): Place;
+  stop(): void;
+}
+
+/** Looks at the command lines of all processes again and again, those of short-lived ones as well. */
+function watchCommandLines(): CommandLines {
+  const seen = new Set<string>();
+  const look = (): void => {
+    for (const pid of process.platform === 'linux' ? readdirSync('/proc') : []) {
+      if (!/^\d+$/.test(pid)) continue;
+      try {
+        seen.add(readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' '));
+      } catch {
+        // It has ended since.
+      }
+    }
+  };
+  const timer = setInterval(look, 20);
+  return {
+    seen: () => ({ where: 'command lines', text: [...seen].join('\n') }),
+    stop: () => clearInterval(timer),
+  };
+}
 
 interface Place {
   readonly where: string;
@@ -207,6 +269,12 @@ async function whatTheCliShows(system: RunningSystem): Promise<Place[]> {
     ['infra', 'services', 'logs', '--lines', '10000'],
     ['infra', 'services', 'logs', 'supervisor', '--lines', '10000'],
     ['admin', 'audit', 'list'],
+    ['cloud', 'secrets', 'list'],
+    ['admin', 'config', 'show'],
+    ['admin', 'config', 'show', '--origin'],
+    ['admin', 'config', 'list'],
+    ['infra', 'services', 'reconcile', '--dry-run'],
+    ['infra', 'logs', 'view'],
     ...ids.map((id) => ['admin', 'audit', 'show', id]),
   ];
   const places: Place[] = [];

@@ -1,10 +1,9 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { generateMasterKey, masterKeyText } from '../src/lib/infra/config/master-key.ts';
 import { openSecretStore } from '../src/lib/infra/config/secrets.ts';
-import { cliEnvironment, runScript } from './helpers/cli.ts';
+import { runCli } from './helpers/cli.ts';
 import { type RunningSystem, startSystem } from './helpers/running-system.ts';
 
 const extension = join(import.meta.dirname, 'fixtures/extensions/demo.mjs');
@@ -53,14 +52,8 @@ describe.runIf(process.platform === 'linux')('secrets of a running system', () =
     );
   };
   const set = async (input: string, ...argv: string[]): Promise<void> => {
-    const child = spawn(process.execPath, [runScript, 'cloud', 'secrets', 'set', ...argv], {
-      cwd: system.instance.root,
-      env: cliEnvironment(),
-      stdio: ['pipe', 'ignore', 'inherit'],
-    });
-    child.stdin.end(input);
-    await once(child, 'close');
-    expect(child.exitCode).toBe(0);
+    const run = await runCli(['cloud', 'secrets', 'set', ...argv], { cwd: system.instance.root, input });
+    expect(run).toMatchObject({ code: 0, stderr: '' });
   };
 
   it('reach the server that declares them, and no other process', async () => {
@@ -147,4 +140,23 @@ describe.runIf(process.platform === 'linux')('secrets of a running system', () =
     expect(await system.run('infra', 'services', 'start')).toMatchObject({ code: 0 });
     expect(environment((await rows()).get('mcp:one'))).toMatchObject({ MISSING: 'found', API_KEY: 'own key' });
   });
+});
+
+describe.runIf(process.platform === 'linux')('a master key in the environment', () => {
+  it('reaches the processes of the core and no server, and is nowhere in the instance', async () => {
+    const key = masterKeyText(generateMasterKey());
+    await using system = await startSystem(undefined, { SYSTEMPROMPT_MASTER_KEY: key });
+    await system.token('--server', 'systemprompt');
+    const { items } = await system.artifact<{ items: Row[] }>('infra', 'services', 'status');
+    const holders = items.filter(({ pid }) => readFileSync(`/proc/${pid}/environ`, 'latin1').includes(key));
+    expect(holders.map(({ name }) => name)).toEqual(['api']);
+    expect(items.map(({ name }) => name)).toContain('mcp:systemprompt');
+    // A running process has the environment that it was started with.
+    const refused = await system.run('cloud', 'secrets', 'rotate');
+    expect(refused.stderr).toContain('infra services stop');
+    for (const path of readdirSync(system.instance.dir, { recursive: true, withFileTypes: true })) {
+      if (!path.isFile() || path.parentPath.startsWith(system.instance.dataDir)) continue;
+      expect(readFileSync(join(path.parentPath, path.name), 'latin1'), path.name).not.toContain(key);
+    }
+  }, 120_000);
 });

@@ -33,12 +33,13 @@ export function cliEnvironment(extra: Readonly<Record<string, string>> = {}): Re
   return { ...Object.fromEntries(kept), ...extra };
 }
 
-/** Runs the built CLI in a process of its own. */
+/** Runs the built CLI in a process of its own. @param options `input` comes on standard input, which is closed without */
 export async function runCli(
   argv: readonly string[],
-  options: { cwd: string; env?: Record<string, string> },
+  options: { cwd: string; env?: Record<string, string>; input?: string },
 ): Promise<CliRun> {
   const child = startCli(argv, options);
+  child.stdin?.end(options.input);
   let stdout = '';
   let stderr = '';
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {
@@ -54,12 +55,12 @@ export async function runCli(
 /** Starts the built CLI in a process of its own, with pipes. */
 export function startCli(
   argv: readonly string[],
-  options: { cwd: string; env?: Record<string, string> },
+  options: { cwd: string; env?: Record<string, string>; input?: string },
 ): ChildProcess {
   return spawn(process.execPath, [runScript, ...argv], {
     cwd: options.cwd,
     env: cliEnvironment(options.env),
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
 }
 

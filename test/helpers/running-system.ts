@@ -20,17 +20,23 @@ export interface RunningSystem extends AsyncDisposable {
   stop(): Promise<Footprint>;
 }
 
-/** @param prepare puts into the instance what it needs beside the defaults, before it starts */
-export async function startSystem(prepare?: (instance: Instance) => Promise<void>): Promise<RunningSystem> {
+/**
+ * @param prepare puts into the instance what it needs beside the defaults, before it starts
+ * @param env what its creation and every command find in their environment, beside the usual
+ */
+export async function startSystem(
+  prepare?: (instance: Instance) => Promise<void>,
+  env: Record<string, string> = {},
+): Promise<RunningSystem> {
   const root = await mkdtemp(join(tmpdir(), 'systemprompt-system-'));
-  const instance = await createLocalInstance(root);
+  const instance = await createLocalInstance(root, { ...process.env, ...env });
   const apiPort = await freePort();
   const profile = join(instance.dir, 'profiles', 'local', 'profile.yaml');
   const text = await readFile(profile, 'utf8');
   await writeFile(profile, text.replace('port: 8080', `port: ${apiPort}`));
   await prepare?.(instance);
   const url = `http://localhost:${apiPort}`;
-  const run = (...argv: string[]) => runCli(argv, { cwd: root });
+  const run = (...argv: string[]) => runCli(argv, { cwd: root, env });
   const artifact = async <T>(...argv: string[]): Promise<T> => {
     const { stdout, stderr } = await run(...argv, '--json');
     const envelope = JSON.parse(stdout) as { ok: boolean; artifact: T };

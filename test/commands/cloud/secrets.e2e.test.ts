@@ -1,11 +1,10 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createLocalInstance, type Instance } from '../../../src/lib/infra/config/instance.ts';
 import { openSecretStore } from '../../../src/lib/infra/config/secrets.ts';
-import { type CliRun, cliEnvironment, runScript } from '../../helpers/cli.ts';
+import { type CliRun, runCli } from '../../helpers/cli.ts';
+import { startInTerminal } from '../../helpers/pty.ts';
 import { type TemporaryFolder, temporaryFolder } from '../../helpers/temporary-folder.ts';
 
 const canary = 'canary-9ab1-hunter2';
@@ -25,29 +24,13 @@ beforeAll(async () => {
   return () => folder[Symbol.asyncDispose]();
 });
 
-interface Given {
-  readonly input?: string;
-  readonly env?: Record<string, string>;
-}
-
 /** Runs the CLI with what comes on standard input; by default nothing does. */
-async function secrets(argv: readonly string[], { input, env = {} }: Given = {}): Promise<CliRun> {
-  const stdin = input === undefined ? 'ignore' : 'pipe';
-  const child = spawn(process.execPath, [runScript, 'cloud', 'secrets', ...argv], {
-    cwd: folder.path,
-    env: cliEnvironment({ SYSTEMPROMPT_INVOKED_AS: 'systemprompt', ...env }),
-    stdio: [stdin, 'pipe', 'pipe'],
-  });
-  let [stdout, stderr] = ['', ''];
-  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text;
-  });
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  child.stdin?.end(input);
-  await once(child, 'close');
-  const run = { code: child.exitCode, stdout, stderr };
+async function secrets(
+  argv: readonly string[],
+  given: { readonly input?: string; readonly env?: Record<string, string> } = {},
+): Promise<CliRun> {
+  const env = { SYSTEMPROMPT_INVOKED_AS: 'systemprompt', ...given.env };
+  const run = await runCli(['cloud', 'secrets', ...argv], { cwd: folder.path, ...given, env });
   if (argv[0] !== 'reveal') expect(JSON.stringify(run)).not.toContain('hunter2');
   return run;
 }
@@ -134,6 +117,27 @@ describe('cloud secrets import', () => {
   });
 });
 
+describe('at a terminal', () => {
+  it('the value is asked for and not shown, and before one is shown the user is asked', async () => {
+    const asked = startInTerminal(['cloud', 'secrets', 'set', 'TYPED'], { cwd: folder.path });
+    await asked.until('Value of TYPED');
+    asked.press(`${canary}\r`);
+    expect(await asked.ended()).toBe(0);
+    expect(asked.screen()).toContain('Set TYPED (version 1)');
+    expect(asked.screen()).not.toContain('hunter2');
+    expect(await value('TYPED')).toBe(canary);
+    const reveal = async (answer: string): Promise<string> => {
+      const shown = startInTerminal(['cloud', 'secrets', 'reveal', 'TYPED'], { cwd: folder.path });
+      await shown.until('Print the value of TYPED?');
+      shown.press(answer);
+      await shown.ended();
+      return shown.screen();
+    };
+    expect(await reveal('n')).not.toContain('hunter2');
+    expect(await reveal('y')).toContain(canary);
+  });
+});
+
 describe('cloud secrets list, reveal, unset', () => {
   it('lists names, versions and who uses them, and no value', async () => {
     const { stdout } = await secrets(['list', '--json']);
@@ -157,7 +161,10 @@ describe('cloud secrets list, reveal, unset', () => {
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as Record<string, unknown>);
-    expect(lines.filter(({ msg }) => msg === 'revealed')).toMatchObject([{ secret: 'API_KEY', version: 1 }]);
+    expect(lines.filter(({ msg }) => msg === 'revealed')).toMatchObject([
+      { secret: 'TYPED', version: 1 },
+      { secret: 'API_KEY', version: 1 },
+    ]);
     expect(journal).not.toContain('hunter2');
   });
 
