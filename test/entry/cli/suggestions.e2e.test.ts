@@ -54,6 +54,7 @@ const filled: Readonly<Record<string, () => readonly string[]>> = {
     'cloud secrets set SUGGESTED --server systemprompt --from-env SYSTEMPROMPT_INVOKED_AS',
   ],
   'cloud secrets rotate {}': () => ['cloud secrets rotate database.mcp.systemprompt'],
+  'cloud sync local {} --direction {} --dry-run': () => ['cloud sync local mcp --direction to-db --dry-run'],
   'commands {}': () => ['commands infra services', 'commands doctor'],
   'cloud tenant create {} --type local': () => ['cloud tenant create extra --type local'],
   'cloud tenant delete {} --yes': () => ['cloud tenant delete extra --yes'],
