@@ -68,6 +68,11 @@ async function connected<T>(
   const missing = await notServed(context, status, server);
   if (missing !== undefined) throw missing;
   await requireGenuineApi(status, options.signal, () => context.runningStatus());
+  const { certificate } = (await context.profile()).server.https;
+  if (certificate !== undefined) {
+    const { trustOwnCertificate } = await import('../infra/http/own-certificate.ts');
+    await trustOwnCertificate(certificate);
+  }
   const { token, audience } = await signIn(context, { server, ttlSeconds: tokenSeconds });
   return await withMcpServer({ url: audience, token, version: packageVersion(), ...options }, use);
 }

@@ -65,6 +65,6 @@ export function editedProfile(name: string, { file, changes }: EditedProfile, re
   const content =
     changes.length === 0
       ? `${name} is as it was`
-      : [`Changed ${name}`, ...lines, `What runs with it takes it over with: ${reconcile}`].join('\n');
+      : [`Changed ${name}`, ...lines, `What runs with it takes it over by itself, or with: ${reconcile}`].join('\n');
   return { type: 'text', content, data: { profile: name, file, changes } };
 }
