@@ -6,6 +6,7 @@ import type { ServicesConfiguration } from '../../../../src/lib/app/config/types
 import { packageRoot } from '../../../../src/lib/infra/config/package-root.ts';
 import { ConfigInvalidError } from '../../../../src/lib/shared/errors.ts';
 import { type TemporaryFolder, temporaryFolder } from '../../../helpers/temporary-folder.ts';
+import { agent, server, wholeTree } from './whole-tree.ts';
 
 type Files = Readonly<Record<string, string>>;
 
@@ -38,35 +39,6 @@ async function findings(files: Files): Promise<string[]> {
   );
 }
 
-const server = (name: string, port: number) =>
-  `mcp_servers:\n  ${name}:\n    module: m\n    port: ${port}\n    description: d\n    oauth: {scopes: [user]}\n`;
-const agent = (name: string, port: number, more = '') =>
-  `agents:\n  ${name}:\n    port: ${port}\n    card: {description: d}\n${more}`;
-
-const whole: Files = {
-  'config/config.yaml': 'includes: [../shared/all.yaml]\nsettings: {mcp_port_range: [5000, 5100]}\n',
-  'shared/all.yaml': `includes: [more/extra.yaml]\n${server('included', 5011)}`,
-  'shared/more/extra.yaml':
-    'ai:\n  providers:\n    other: {}\nskills:\n  short:\n    name: S\n    description: d\n    instructions: Do it.\n',
-  'mcp/a.yaml': server('alpha', 5010),
-  'agents/helper.yaml': agent(
-    'helper',
-    9001,
-    '    metadata:\n      system_prompt: !include prompts/helper.md\n      mcp_servers: [alpha, included]\n      skills: [writing]\n      provider: acme\n',
-  ),
-  'agents/prompts/helper.md': 'You help.\n',
-  'skills/writing/config.yaml': 'name: Writing\ndescription: d\n',
-  'skills/writing/index.md': '# Writing\n',
-  'ai/config.yaml': 'ai:\n  default_provider: acme\n  providers:\n    acme: {api_key: "${secret:acme}"}\n',
-  'content/config.yaml':
-    'content:\n  content_sources:\n    blog: {path: content/blog, category_id: news}\n  categories:\n    news: {name: News}\n',
-  'scheduler/config.yaml': 'scheduler:\n  jobs:\n    - {name: cleanup, schedule: "0 0 3 * * *"}\n',
-  'web/config.yaml': 'web:\n  branding: {name: Site}\n',
-  'plugins/kit-one/config.yaml':
-    'name: Kit\ndescription: d\nskills: {source: explicit, include: [writing]}\nmcp_servers: [alpha]\n',
-  'extensions/config.yaml': 'extensions: {disabled: [blog]}\n',
-};
-
 describe('loadServices', () => {
   it('reads the services that come with the package', async () => {
     const { mcpServers, agents, settings } = await loadServices({ servicesDir: join(packageRoot(), 'services') });
@@ -75,7 +47,7 @@ describe('loadServices', () => {
   });
 
   it('reads every kind, found by itself or included, with texts from other files', async () => {
-    const services = await load(whole);
+    const services = await load(wholeTree);
     expect(services.mcpServers.map(({ name }) => name)).toEqual(['alpha', 'included']);
     expect(services.agents[0]).toMatchObject({ name: 'helper', metadata: { system_prompt: 'You help.\n' } });
     expect(services.skills).toMatchObject([
@@ -101,7 +73,7 @@ describe('loadServices', () => {
   });
 
   it('tells where every value is written', async () => {
-    await using folder = await tree(whole);
+    await using folder = await tree(wholeTree);
     const { tree: composed, originOf, sourceOf, files } = await loadServices({ servicesDir: folder.path });
     const at = (...path: (string | number)[]) => {
       const origin = originOf(path);
@@ -123,7 +95,7 @@ describe('loadServices', () => {
     expect(sourceOf(['nothing'])).toBeUndefined();
     expect(composed).toMatchObject({ mcp_servers: { alpha: { port: 5010, enabled: true } } });
     expect(JSON.parse(JSON.stringify(composed))).toEqual(composed);
-    for (const name of Object.keys(whole)) expect(files).toContain(join(folder.path, name));
+    for (const name of Object.keys(wholeTree)) expect(files).toContain(join(folder.path, name));
   });
 
   it('reads each file once, however often it is included', async () => {
@@ -164,7 +136,7 @@ describe('loadServices', () => {
 
   it('tells the faults of all files at once', async () => {
     const found = await findings({
-      ...whole,
+      ...wholeTree,
       'mcp/a.yaml': `${server('alpha', 5010)}    enabeld: true\n`,
       'ai/config.yaml': 'ai:\n  default_provider: acmee\n  providers:\n    acme: {}\n',
       'agents/helper.yaml': agent('helper', 9001, '    metadata: {skills: [writng], mcp_servers: [alpah]}\n'),
@@ -203,7 +175,7 @@ describe('loadServices', () => {
   });
 
   it('calls nothing unknown that a file may declare which can’t be read', async () => {
-    const found = await findings({ ...whole, 'mcp/a.yaml': 'mcp_servers: [\n' });
+    const found = await findings({ ...wholeTree, 'mcp/a.yaml': 'mcp_servers: [\n' });
     expect(found).toEqual([expect.stringMatching(/^mcp\/a\.yaml:1:14 the bracket/)]);
   });
 });
