@@ -21,7 +21,9 @@ function jsonSchema(name, title, schema) {
 
 const profile = jsonSchema('profile', 'profile.yaml', profileFileSchema);
 const manifest = jsonSchema('manifest', 'extensions/*/*/manifest.yaml', extensionManifestSchema);
-const services = Object.values(fileKinds).map((kind) => ({ kind, ...jsonSchema(kind.id, kind.place, kind.schema) }));
+const services = await Promise.all(
+  Object.values(fileKinds).map(async (kind) => ({ kind, ...jsonSchema(kind.id, kind.place, await kind.schema()) })),
+);
 
 /** The files of one kind after the other; the root file refers to the others for what they hold. */
 function servicesReference() {

@@ -1,18 +1,22 @@
+import type { z } from 'zod';
 import type { AgentConfig } from '../../domain/agents/index.ts';
-import { aiSchema } from '../../domain/ai/index.ts';
-import { contentSchema } from '../../domain/content/index.ts';
 import type { McpServerYaml } from '../../domain/mcp/index.ts';
-import { type PluginConfig, pluginId } from '../../domain/plugins/index.ts';
-import { schedulerSchema } from '../../domain/scheduler/index.ts';
+import type { PluginConfig } from '../../domain/plugins/index.ts';
 import type { SkillConfig } from '../../domain/skills/index.ts';
-import { webSchema } from '../../domain/web/index.ts';
 import { slug } from '../../infra/config/fields.ts';
 import { predicate } from '../../infra/config/issue-text.ts';
 import type { ConfigIssue } from '../../shared/errors.ts';
 import { type Declarations, type Declared, issueAt, placeOf } from './declarations.ts';
+import {
+  defaultAi,
+  defaultContent,
+  defaultExtensions,
+  defaultScheduler,
+  defaultSettings,
+  defaultWeb,
+} from './defaults.ts';
 import { includedPath, strayIncludes, type TextReader } from './included-text.ts';
 import { Origins } from './origin.ts';
-import { extensionsSchema, settingsSchema } from './settings.ts';
 
 /** What the files declare, put together; what they say twice is in `issues`. */
 export async function compose(declarations: Declarations, texts: TextReader) {
@@ -30,10 +34,13 @@ export async function compose(declarations: Declarations, texts: TextReader) {
     once('skill', 'skills', declarations.named('skills')).map((skill) => withInstructions(skill, texts, issues)),
   );
   const servers: Declared<McpServerYaml>[] = once('server', 'mcp_servers', declarations.named('mcp_servers'));
-  const plugins = once('plugin', 'plugins', declarations.named('plugins')).map((plugin): Declared<PluginConfig> => {
-    checkId(plugin, 'plugin', issues);
-    return { ...plugin, value: { ...plugin.value, id: plugin.name } };
-  });
+  const plugins = await Promise.all(
+    once('plugin', 'plugins', declarations.named('plugins')).map(async (plugin): Promise<Declared<PluginConfig>> => {
+      const { pluginId } = await import('../../domain/plugins/index.ts');
+      checkId(plugin, 'plugin', pluginId, issues);
+      return { ...plugin, value: { ...plugin.value, id: plugin.name } };
+    }),
+  );
   for (const declared of [...servers, ...plugins]) issues.push(...strayIncludes(declared, []));
 
   const only = <T>(section: string, declared: Declared<T> | undefined, fallback: T): T => {
@@ -49,18 +56,18 @@ export async function compose(declarations: Declarations, texts: TextReader) {
     skills,
     servers,
     plugins,
-    ai: merged('ai', declarations.whole('ai'), aiSchema.parse({}), { providers: 'provider' }, { origins, issues }),
+    ai: merged('ai', declarations.whole('ai'), defaultAi, { providers: 'provider' }, { origins, issues }),
     content: merged(
       'content',
       declarations.whole('content'),
-      contentSchema.parse({}),
+      defaultContent,
       { content_sources: 'content source', categories: 'category' },
       { origins, issues },
     ),
-    settings: only('settings', declarations.whole('settings')[0], settingsSchema.parse({})),
-    scheduler: only('scheduler', declarations.whole('scheduler')[0], schedulerSchema.parse({})),
-    web: only('web', declarations.whole('web').at(-1), webSchema.parse({})),
-    extensions: only('extensions', extensions[0], extensionsSchema.parse({})),
+    settings: only('settings', declarations.whole('settings')[0], defaultSettings),
+    scheduler: only('scheduler', declarations.whole('scheduler')[0], defaultScheduler),
+    web: only('web', declarations.whole('web').at(-1), defaultWeb),
+    extensions: only('extensions', extensions[0], defaultExtensions),
     origins,
     issues,
   };
@@ -111,7 +118,7 @@ async function withInstructions(
   texts: TextReader,
   issues: ConfigIssue[],
 ): Promise<Declared<SkillConfig>> {
-  checkId(skill, 'skill', issues);
+  checkId(skill, 'skill', slug, issues);
   // In a folder of its own it names the file; among others it has the text, or includes it.
   const {
     id: _,
@@ -126,9 +133,9 @@ async function withInstructions(
 }
 
 /** What is in a folder of its own has the folder's name. */
-function checkId(declared: Declared, kind: string, issues: ConfigIssue[]): void {
+function checkId(declared: Declared, kind: string, names: z.ZodType, issues: ConfigIssue[]): void {
   const { id } = declared.value as { readonly id?: string };
-  const well = (kind === 'plugin' ? pluginId : slug).safeParse(declared.name, { error: predicate });
+  const well = names.safeParse(declared.name, { error: predicate });
   if (!well.success) {
     const message = `the name of the ${kind}'s folder ${well.error.issues[0]?.message}`;
     issues.push(issueAt(declared, [], message, 'rename the folder'));

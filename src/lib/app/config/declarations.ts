@@ -1,8 +1,9 @@
 import { basename, dirname } from 'node:path';
 import type { ParsedYaml } from '../../infra/config/yaml.ts';
 import type { ConfigIssue } from '../../shared/errors.ts';
-import type { Section, SectionsFile } from './kinds.ts';
 import type { ServicesFile } from './read-files.ts';
+import type { SectionsFile } from './schemas.ts';
+import type { Section } from './sections.ts';
 import type { ConfigPath } from './types.ts';
 
 /** Something that a file declares, and where. */

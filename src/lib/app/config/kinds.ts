@@ -1,55 +1,5 @@
-import { z } from 'zod';
-import { agentsSchema } from '../../domain/agents/index.ts';
-import { aiSchema } from '../../domain/ai/index.ts';
-import { contentSchema } from '../../domain/content/index.ts';
-import { mcpServersSchema } from '../../domain/mcp/index.ts';
-import { pluginFileSchema, pluginsSchema } from '../../domain/plugins/index.ts';
-import { schedulerSchema } from '../../domain/scheduler/index.ts';
-import { skillFileSchema, skillsSchema } from '../../domain/skills/index.ts';
-import { webSchema } from '../../domain/web/index.ts';
-import { extensionsSchema, settingsSchema } from './settings.ts';
-
-/** What a file of `services/` can hold, by its name in the file and in the tree. */
-export const sectionSchemas = {
-  agents: agentsSchema,
-  mcp_servers: mcpServersSchema,
-  skills: skillsSchema,
-  ai: aiSchema,
-  content: contentSchema,
-  scheduler: schedulerSchema,
-  web: webSchema,
-  plugins: pluginsSchema,
-  extensions: extensionsSchema,
-};
-
-export type Section = keyof typeof sectionSchemas;
-
-const sections = Object.keys(sectionSchemas) as Section[];
-
-/** More of them are a mistake. */
-export const includesMax = 500;
-
-const includes = z
-  .array(z.string().min(1).max(1024))
-  .max(includesMax)
-  .default([])
-  .describe('Other files to read, relative to this one.');
-
-const anySection = z.strictObject({
-  includes,
-  agents: agentsSchema.optional(),
-  mcp_servers: mcpServersSchema.optional(),
-  skills: skillsSchema.optional(),
-  ai: aiSchema.optional(),
-  content: contentSchema.optional(),
-  scheduler: schedulerSchema.optional(),
-  web: webSchema.optional(),
-  plugins: pluginsSchema.optional(),
-  extensions: extensionsSchema.optional(),
-});
-
-/** A file that holds sections, after its check. */
-export type SectionsFile = z.output<typeof anySection> & { readonly settings?: z.output<typeof settingsSchema> };
+import type { z } from 'zod';
+import { type Section, sections } from './sections.ts';
 
 /** What a file is, which follows from where it lies. */
 export interface FileKind {
@@ -57,43 +7,39 @@ export interface FileKind {
   readonly id: string;
   /** Where such files lie. */
   readonly place: string;
-  readonly schema: z.ZodType;
   /** What such a file can declare. */
   readonly declares: readonly Section[];
+  /** Made when the first such file is read: most projects have few of the kinds, and a schema takes time and memory. */
+  schema(): Promise<z.ZodType>;
 }
 
-function only<S extends Section>(section: S, title: string): z.ZodType {
-  return z.strictObject({ includes, [section]: sectionSchemas[section] }).describe(title);
+function own(id: string, section: Section, place: string, title: string): FileKind {
+  const schema = async () => (await import('./schemas.ts')).onlySection(section, `${title} (${place}).`);
+  return { id, place, declares: [section], schema: once(schema) };
 }
-
-const own = (id: string, section: Section, place: string, title: string): FileKind => ({
-  id,
-  place,
-  schema: only(section, `${title} (${place}).`),
-  declares: [section],
-});
 
 /** The kinds of file in `services/`. */
 export const fileKinds = {
   services: {
     id: 'services',
     place: 'services/config/config.yaml',
-    schema: anySection
-      .extend({ settings: settingsSchema.optional() })
-      .describe(
-        'The beginning of the configuration (services/config/config.yaml). It can also hold what the files of the other kinds do.',
-      ),
     declares: sections,
+    schema: once(async () => (await import('./schemas.ts')).rootFile()),
   },
   fragment: {
     id: 'fragment',
     place: 'a file that another one includes',
-    schema: anySection.describe('A part of the configuration that another file includes.'),
     declares: sections,
+    schema: once(async () => (await import('./schemas.ts')).includedFile()),
   },
   agents: own('agents', 'agents', 'services/agents/*.yaml', 'Agents of the instance'),
   mcp: own('mcp', 'mcp_servers', 'services/mcp/*.yaml', 'MCP servers that the instance runs'),
-  skill: { id: 'skill', place: 'services/skills/<id>/config.yaml', schema: skillFileSchema, declares: ['skills'] },
+  skill: {
+    id: 'skill',
+    place: 'services/skills/<id>/config.yaml',
+    declares: ['skills'],
+    schema: async () => (await import('../../domain/skills/index.ts')).skillFileSchema,
+  },
   ai: own('ai', 'ai', 'services/ai/config.yaml', 'Models and their providers'),
   content: own('content', 'content', 'services/content/config.yaml', 'Pages and where they are read'),
   scheduler: own('scheduler', 'scheduler', 'services/scheduler/config.yaml', 'Jobs that run by the clock'),
@@ -101,8 +47,8 @@ export const fileKinds = {
   plugin: {
     id: 'plugin',
     place: 'services/plugins/<id>/config.yaml',
-    schema: pluginFileSchema,
     declares: ['plugins'],
+    schema: async () => (await import('../../domain/plugins/index.ts')).pluginFileSchema,
   },
   extensions: own('extensions', 'extensions', 'services/extensions/config.yaml', 'Extensions of this project'),
 } as const satisfies Record<string, FileKind>;
@@ -123,4 +69,12 @@ const places: readonly (readonly [RegExp, FileKind])[] = [
 /** What a file is. @param path relative to `services/` */
 export function kindOf(path: string): FileKind {
   return places.find(([pattern]) => pattern.test(path))?.[1] ?? fileKinds.fragment;
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }

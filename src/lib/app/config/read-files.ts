@@ -1,16 +1,10 @@
 import { lstat, readdir, realpath } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { quoted } from '../../infra/config/quoted.ts';
-import {
-  type ParsedYaml,
-  parseYamlFile,
-  parseYamlText,
-  type RefusedYaml,
-  yamlFilesIn,
-} from '../../infra/config/yaml.ts';
-import { displayPath } from '../../infra/config/yaml-source.ts';
+import { type ParsedYaml, parseYamlText, type RefusedYaml, yamlFilesIn } from '../../infra/config/yaml.ts';
+import { displayPath, readYamlText } from '../../infra/config/yaml-source.ts';
 import { type ConfigIssue, PreconditionError } from '../../shared/errors.ts';
-import { type FileKind, includesMax, kindOf } from './kinds.ts';
+import { type FileKind, kindOf } from './kinds.ts';
 import { misplacedFiles } from './misplaced.ts';
 
 /** A file of `services/` as it was read. */
@@ -153,7 +147,7 @@ class Reader {
     if (!valid) this.issues.push(...parsed.issues);
     this.files.push({ path, kind, valid, yaml });
     if (yaml === undefined) return;
-    for (const [index, include] of includesOf(yaml.value).slice(0, includesMax).entries()) {
+    for (const [index, include] of includesOf(yaml.value).entries()) {
       if (typeof include === 'string') await this.#include(path, include, { from: yaml, index }, [...chain, real]);
     }
   }
@@ -200,19 +194,23 @@ class Reader {
     return kindOf(relative(this.#servicesDir, path));
   }
 
-  #parse(path: string): Promise<ParsedYaml<unknown> | RefusedYaml> {
-    const { schema } = this.#kindOf(path);
-    const text = this.#texts.get(path);
-    if (text !== undefined)
-      return Promise.resolve(parseYamlText<unknown>(text, displayPath(path), schema, { textIncludes: true }));
-    return parseYamlFile<unknown>(path, schema, { textIncludes: true });
+  async #parse(path: string): Promise<ParsedYaml<unknown> | RefusedYaml> {
+    const draft = this.#texts.get(path);
+    // The text first: of a file that is not there no schema is made.
+    const source = draft === undefined ? await readYamlText(path) : { text: draft };
+    if ('issue' in source) return { issues: [source.issue] };
+    const schema = await this.#kindOf(path).schema();
+    return parseYamlText<unknown>(source.text, displayPath(path), schema, { textIncludes: true });
   }
 }
 
 function includesOf(value: unknown): readonly unknown[] {
   const list = typeof value === 'object' && value !== null && 'includes' in value ? value.includes : undefined;
-  return Array.isArray(list) ? list : [];
+  return Array.isArray(list) ? list.slice(0, INCLUDES_MAX) : [];
 }
+
+/** Of a file that does not hold; one that does has fewer. */
+const INCLUDES_MAX = 500;
 
 /** Whether a path lies in a folder; both absolute. */
 export function isBelow(folder: string, path: string): boolean {

@@ -1,8 +1,21 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import {
+  defaultAi,
+  defaultContent,
+  defaultExtensions,
+  defaultScheduler,
+  defaultSettings,
+  defaultWeb,
+} from '../../../../src/lib/app/config/defaults.ts';
 import { loadServices } from '../../../../src/lib/app/config/load-services.ts';
+import { extensionsSchema, settingsSchema } from '../../../../src/lib/app/config/settings.ts';
 import type { ServicesConfiguration } from '../../../../src/lib/app/config/types.ts';
+import { aiSchema } from '../../../../src/lib/domain/ai/index.ts';
+import { contentSchema } from '../../../../src/lib/domain/content/index.ts';
+import { schedulerSchema } from '../../../../src/lib/domain/scheduler/index.ts';
+import { webSchema } from '../../../../src/lib/domain/web/index.ts';
 import { packageRoot } from '../../../../src/lib/infra/config/package-root.ts';
 import { ConfigInvalidError } from '../../../../src/lib/shared/errors.ts';
 import { type TemporaryFolder, temporaryFolder } from '../../../helpers/temporary-folder.ts';
@@ -178,4 +191,13 @@ describe('loadServices', () => {
     const found = await findings({ ...wholeTree, 'mcp/a.yaml': 'mcp_servers: [\n' });
     expect(found).toEqual([expect.stringMatching(/^mcp\/a\.yaml:1:14 the bracket/)]);
   });
+});
+
+it('the defaults of what no file has are those of the schemas', () => {
+  expect(aiSchema.parse({})).toEqual(defaultAi);
+  expect(contentSchema.parse({})).toEqual(defaultContent);
+  expect(schedulerSchema.parse({})).toEqual(defaultScheduler);
+  expect(webSchema.parse({})).toEqual(defaultWeb);
+  expect(settingsSchema.parse({})).toEqual(defaultSettings);
+  expect(extensionsSchema.parse({})).toEqual(defaultExtensions);
 });
