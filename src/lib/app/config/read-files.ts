@@ -195,7 +195,6 @@ class Reader {
   }
 
   async #parse(path: string): Promise<ParsedYaml<unknown> | RefusedYaml> {
-  async #parse(path: string): Promise<ParsedYaml<unknown> | RefusedYaml> {
     const draft = this.#texts.get(path);
     // The text first: of a file that is not there no schema is made.
     const source = draft === undefined ? await readYamlText(path) : { text: draft };

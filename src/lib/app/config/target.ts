@@ -7,8 +7,9 @@ import { knownNames } from '../../infra/config/schema-names.ts';
 import { dottedPath } from '../../infra/config/yaml-path.ts';
 import { NotFoundError, PreconditionError, UsageError } from '../../shared/errors.ts';
 import { nearest } from '../../shared/nearest.ts';
-import { kindOf, type Section, sectionSchemas } from './kinds.ts';
+import { kindOf } from './kinds.ts';
 import { loadServices } from './load-services.ts';
+import { type Section, sections } from './sections.ts';
 import type { ConfigPath } from './types.ts';
 
 /** The file that a value is to be written in, and where in it. */
@@ -30,8 +31,8 @@ export async function changeTarget(instance: Instance, profileName: string, path
   if (Object.hasOwn(profileFileSchema.shape, section)) {
     return { file: profileFile(instance, profileName), kind: 'profile', path, schema: profileFileSchema };
   }
-  const sections = [...Object.keys(sectionSchemas), 'settings'];
-  if (!sections.includes(section)) throw unknownSection(section, sections);
+  const known: readonly string[] = [...sections, 'settings'];
+  if (!known.includes(section)) throw unknownSection(section, known);
   const { servicesDir, root } = instance;
   if (servicesDir !== join(root, 'services')) {
     throw new PreconditionError('The project has no services/ of its own, and those of the package are not changed.', {
@@ -40,7 +41,7 @@ export async function changeTarget(instance: Instance, profileName: string, path
   }
   const written = (await loadServices({ servicesDir })).sourceOf(path);
   const place = written ?? newPlace(servicesDir, section as Section | 'settings', path);
-  return { ...place, kind: 'services', schema: kindOf(relative(servicesDir, place.file)).schema };
+  return { ...place, kind: 'services', schema: await kindOf(relative(servicesDir, place.file)).schema() };
 }
 
 /** Where something that no file has yet is begun. */
