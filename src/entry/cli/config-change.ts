@@ -1,6 +1,7 @@
 import type { CommandContext } from '../../lib/app/command-context.ts';
 import type { ConfigChange } from '../../lib/app/config/change.ts';
 import type { Artifact } from '../../lib/shared/artifact.ts';
+import { confirmed } from './confirm.ts';
 import type { Output } from './output/output.ts';
 import { changesText } from './views/config-changes.ts';
 
@@ -26,4 +27,19 @@ export async function changed(
     overridden,
     runnable: (command) => output.runnable(command),
   });
+}
+
+/** As {@link changed}, after a question when several values would go; `--dry-run` and `--yes` are among the flags. */
+export async function changedWhenConfirmed(
+  context: CommandContext,
+  output: Pick<Output, 'runnable' | 'session'>,
+  changes: readonly ConfigChange[],
+  { id, flags }: { readonly id: string; readonly flags: Readonly<Record<string, unknown>> },
+): Promise<Artifact> {
+  const planned = await changed(context, output, changes, true);
+  if (flags['dry-run'] === true || planned.type !== 'text') return planned;
+  if (planned.data?.['changed'] !== true) return await changed(context, output, changes, false);
+  const question = `${planned.content.split('\n').slice(0, -2).join('\n')}\nGo on?`;
+  await confirmed({ id, effect: 'replaces values', question }, flags, output.session);
+  return await changed(context, output, changes, false);
 }

@@ -83,4 +83,23 @@ describe('admin config', () => {
     const { code, stderr } = await config('diff');
     expect([code, stderr]).toEqual([6, expect.stringContaining('infra services start')]);
   });
+
+  it('takes over a preset of rate limits once that is confirmed, and back again to the byte', async () => {
+    const before = await readFile(join(project.path, profilePath), 'utf8');
+    const asked = await config('rate-limits preset apply high-traffic');
+    expect([asked.code, asked.stderr]).toEqual([5, expect.stringContaining('--yes')]);
+    await config('rate-limits preset apply high-traffic --yes');
+    expect((await config('rate-limits preset list')).stdout).toContain('each held short (holds now)');
+    expect((await config('rate-limits tier anon')).stdout).toMatch(/oauth_public +1 +2/);
+    await config('rate-limits reset --yes');
+    expect(await readFile(join(project.path, profilePath), 'utf8')).toBe(before);
+  });
+
+  it('keeps the list of sites', async () => {
+    await config('server cors add http://localhost:5173');
+    expect((await config('server cors list')).stdout).toBe('http://localhost:5173\n');
+    expect((await config('server cors remove http://localhost:5174')).code).toBe(3);
+    expect((await config('server cors remove http://localhost:5173')).code).toBe(0);
+    expect((await config('server cors list')).stdout).toContain('No other site');
+  });
 });

@@ -1,0 +1,34 @@
+import { string as argument } from '@oclif/core/args';
+import { boolean } from '@oclif/core/flags';
+import { BaseCommand } from '../../../../../entry/cli/base-command.ts';
+import { changed } from '../../../../../entry/cli/config-change.ts';
+import { corsOrigins } from '../../../../../entry/cli/config-section.ts';
+import type { Artifact } from '../../../../../lib/shared/artifact.ts';
+import type { CommandDeclaration } from '../../../../../lib/shared/command.ts';
+import { NotFoundError } from '../../../../../lib/shared/errors.ts';
+
+export default class RemoveCors extends BaseCommand<typeof RemoveCors> {
+  static override summary = 'Take that right from a site';
+  static override examples = ['<%= config.bin %> admin config server cors remove http://localhost:5173'];
+  static override declaration: CommandDeclaration = { effect: 'write', permission: 'admin', needs: 'profile' };
+  static override args = {
+    origin: argument({
+      required: true,
+      ignoreStdin: true,
+      description: 'Scheme, host and port (http://localhost:5173)',
+    }),
+  };
+  static override flags = {
+    'dry-run': boolean({ summary: 'Only check it and show what would change' }),
+  };
+
+  protected async execute(): Promise<Artifact> {
+    const origins = await corsOrigins(this.context);
+    const value = origins.filter((origin) => origin !== this.args.origin);
+    if (value.length === origins.length) {
+      throw new NotFoundError('That site is not on the list', { next: ['admin config server cors list'] });
+    }
+    const path = ['server', 'cors_allowed_origins'];
+    return await changed(this.context, this.output, [{ path, value }], this.flags['dry-run'] === true);
+  }
+}

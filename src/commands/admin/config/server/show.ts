@@ -1,0 +1,17 @@
+import { BaseCommand } from '../../../../entry/cli/base-command.ts';
+import { sectionText } from '../../../../entry/cli/config-section.ts';
+import type { Artifact } from '../../../../lib/shared/artifact.ts';
+import type { CommandDeclaration } from '../../../../lib/shared/command.ts';
+
+export default class ShowServer extends BaseCommand<typeof ShowServer> {
+  static override summary = 'Show how the API is reached';
+  static override examples = [
+    '<%= config.bin %> admin config server show',
+    '<%= config.bin %> admin config server show --json',
+  ];
+  static override declaration: CommandDeclaration = { effect: 'read', permission: 'admin', needs: 'profile' };
+
+  protected async execute(): Promise<Artifact> {
+    return await sectionText(this.context, 'server');
+  }
+}
