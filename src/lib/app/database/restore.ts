@@ -122,6 +122,7 @@ async function fill(session: Session, owners: Owners, plan: RestorePlan, request
     const shown = `${record.schema}.${record.name}`;
     const server = owners.servers.find(({ schema }) => schema === record.schema);
     await actAs(session, server?.role ?? owners.core, record.schema);
+    if (server === undefined) await removeRows(session, record);
     const taken = await copyIn(
       session,
       targetOf(record),
@@ -143,6 +144,14 @@ async function fill(session: Session, owners: Owners, plan: RestorePlan, request
   await session.query('SET CONSTRAINTS ALL IMMEDIATE'); // a table with a check that is still to be made can't be altered
   for (const text of obstacles.back) await session.query(text);
   return rows;
+}
+
+/** A migration may have put rows into a table; those of the backup are what became of them. */
+async function removeRows(session: Session, { schema, name }: TableRecord): Promise<void> {
+  const table = `${id(schema)}.${id(name)}`;
+  const [row] = await session.query<{ any: boolean }>(`SELECT EXISTS (SELECT FROM ${table}) AS any`);
+  // Not of a table that has none: from some, the owner may not remove any.
+  if (row?.any === true) await session.query(`DELETE FROM ${table}`);
 }
 
 /** The rows of one table, up to the record of its end. */
