@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cliEnvironment, runScript } from '../helpers/cli.ts';
+import { startInTerminal } from '../helpers/pty.ts';
 import { type RunningSystem, startSystem } from '../helpers/running-system.ts';
+import { until } from '../helpers/until.ts';
 
 interface Envelope {
   readonly ok: boolean;
@@ -79,6 +81,53 @@ describe('the database of a system that runs', () => {
     expect(
       await json('query', '--write', "INSERT INTO users (name, display_name, roles) VALUES ('me', 'Me', '{}')"),
     ).toMatchObject({ code: 0 });
+  });
+
+  test('is talked to at a terminal: several lines, history, commands, an error, an interrupt', async () => {
+    const shell = startInTerminal(['infra', 'db', 'shell'], { cwd: system.instance.root });
+    await shell.until('systemprompt=> ');
+    shell.press('SELECT 1 +\r');
+    await shell.until('-> ');
+    shell.press('41 AS answer;\r');
+    await shell.until('42');
+    shell.press('\\d users\r');
+    await shell.until('users_pkey');
+    shell.press('DELETE FROM users;\r');
+    await shell.until('--write changes data');
+    shell.press("SELECT pg_sleep(60), 'long';\r");
+    await shell.until("'long';");
+    await until('it runs', async () => {
+      const { artifact } = await json(
+        'query',
+        "SELECT count(*)::int AS n FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND state = 'active' AND pid <> pg_backend_pid()",
+      );
+      return artifact?.items[0]?.['n'] === 1 ? true : undefined;
+    });
+    shell.press('\u0003');
+    await shell.until('The statement was ended');
+    shell.press('\\q\r');
+    expect(await shell.ended()).toBe(0);
+    const history = join(system.instance.dir, 'db-shell-history');
+    expect(await readFile(history, 'utf8')).toContain('41 AS answer;\n\\d users\n');
+    expect((await stat(history)).mode & 0o777).toBe(0o600);
+  });
+
+  test('runs what comes through a pipe, until something fails', async () => {
+    const ran = await piped("SELECT 1 AS one;\nSELECT 'a\nb' AS two; \\dt\n", 'shell', '--json');
+    const last = ran.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Envelope);
+    expect(ran).toMatchObject({ code: 2 });
+    expect(last[1]?.artifact?.items).toEqual([{ two: 'a\nb' }]);
+    const failed = await piped('SELECT 1 AS one;\nSELECT nope;\nSELECT 3 AS three;', 'shell');
+    expect(failed).toMatchObject({ code: 2, stderr: expect.stringContaining('nope') });
+    expect(failed.stdout).toContain('one');
+    expect(failed.stdout).not.toContain('three');
+    expect(await piped("UPDATE users SET display_name = 'x' WHERE false;", 'shell', '--write')).toMatchObject({
+      code: 0,
+    });
+    expect(await piped("UPDATE users SET display_name = 'x' WHERE false;", 'shell')).toMatchObject({ code: 4 });
   });
 
   test('through the systemprompt tool is asked by an admin, and not changed', async () => {

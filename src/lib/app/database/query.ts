@@ -3,7 +3,7 @@ import type { ConnectionConfig } from '../../infra/database/connection-config.ts
 import { type Session, withSession } from '../../infra/database/session.ts';
 import { firstWord, type Statement, splitStatements } from '../../infra/database/statements.ts';
 import type { TableArtifact } from '../../shared/artifact.ts';
-import { UsageError } from '../../shared/errors.ts';
+import { CancelledError, UsageError } from '../../shared/errors.ts';
 import { nearest } from '../../shared/nearest.ts';
 import { columnsOf, itemOf } from './cells.ts';
 import { missingTable, statementError } from './sql-errors.ts';
@@ -15,6 +15,8 @@ export interface QueryRequest {
   /** Most rows of an answer. */
   readonly limit: number;
   readonly timeoutMs: number;
+  /** Ends the statement that is running. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What ends or begins a transaction: the one that is open around all statements is the caller's. */
@@ -30,6 +32,7 @@ export async function readQuery(reader: ConnectionConfig, request: QueryRequest)
   refuseEmpty(request.sql);
   return await withSession(reader, { applicationName: 'systemprompt query' }, async (session) => {
     await begin(session, 'READ ONLY', request.timeoutMs);
+    using _cancel = cancelOn(request.signal, reader, session);
     return await answerOf(session, request, { text: request.sql, start: 0 }, false);
   });
 }
@@ -47,6 +50,7 @@ export async function writeQuery(app: ConnectionConfig, request: QueryRequest): 
   for (const statement of all) refuseTransaction(statement, request);
   return await withSession(app, { applicationName: 'systemprompt query --write' }, async (session) => {
     await begin(session, 'READ WRITE', request.timeoutMs);
+    using _cancel = cancelOn(request.signal, app, session);
     const done: TableArtifact[] = [];
     for (const statement of all) done.push(await answerOf(session, request, statement, true));
     await session.query('COMMIT').catch((error: unknown) => {
@@ -67,6 +71,19 @@ async function begin(session: Session, mode: 'READ ONLY' | 'READ WRITE', timeout
   await session.query(`BEGIN ${mode}`);
 }
 
+/** A role may end what runs in its own name: the server stops at once, instead of when it next has something to say. */
+function cancelOn(signal: AbortSignal | undefined, as: ConnectionConfig, session: Session): Disposable {
+  const { processID } = session.client as unknown as { readonly processID?: number };
+  const cancel = (): void => {
+    withSession(as, { applicationName: 'systemprompt cancel' }, (other) =>
+      other.query('SELECT pg_cancel_backend($1)', [processID]),
+    ).catch(() => undefined); // the statement timeout ends it then
+  };
+  signal?.addEventListener('abort', cancel, { once: true });
+  if (signal?.aborted === true) cancel();
+  return { [Symbol.dispose]: () => signal?.removeEventListener('abort', cancel) };
+}
+
 async function answerOf(
   session: Session,
   request: QueryRequest,
@@ -75,6 +92,7 @@ async function answerOf(
 ): Promise<TableArtifact> {
   const { fields, rows, more, command, touched } = await boundedQuery(session, statement.text, request.limit).catch(
     async (error: unknown) => {
+      if (request.signal?.aborted === true) throw new CancelledError('The statement was ended', { cause: error });
       const source = { text: request.sql, start: statement.start, file: request.file };
       const meant = await tablesLike(session, missingTable(error));
       throw statementError(error, source, { write, timeoutMs: request.timeoutMs, meant });
