@@ -7,6 +7,7 @@ ensureProjectNode(import.meta.url);
 for (const script of [
   'scripts/build.mjs',
   'bench/cold-start.ts',
+  'bench/build.ts',
   'bench/footprint.ts',
   'bench/mcp-router/run.ts',
   'bench/supervisor/run.ts',

@@ -28,6 +28,24 @@ function coldStart() {
   return `${table(['command', 'median', 'p90', 'ratio', 'bar', ''], rows)}\n\nMethod: ${method}. Machine: ${machine(of)}.`;
 }
 
+function build() {
+  const { floor, first, builds, bars, method, machine: of } = result('build');
+  const bar = ({ met: holds }) =>
+    holds === undefined ? '' : `≤ ${bars.unchangedMs} ms, ≤ ${bars.unchangedRatio}: ${met(holds)}`;
+  const rows = [
+    ['`node -e 0`', `${floor.medianMs} ms`, '', '1', ''],
+    ...builds.map((figures) => [
+      figures.name,
+      `${figures.medianMs} ms`,
+      `${figures.maxMs} ms`,
+      figures.ratio,
+      bar(figures),
+    ]),
+    ...first.map(({ extensions, ms }) => [`first build, ${extensions} of them`, `${ms} ms`, '', '', '']),
+  ];
+  return `${table(['`build mcp`', 'median', 'max', 'ratio', 'bar'], rows)}\n\nMethod: ${method}. Machine: ${machine(of)}; its load average before: ${of.loadAverageBefore}.`;
+}
+
 function footprint() {
   const { firstStartMs, laterStartMs, rssMb, bars, method, machine: of } = result('footprint');
   const rows = [
@@ -160,7 +178,7 @@ function prefixed(prefix, figures) {
   return Object.fromEntries(Object.entries(figures).map(([name, value]) => [`${prefix}${name}`, value]));
 }
 
-const parts = { 'cold-start': coldStart, footprint, 'mcp-router': router, supervisor };
+const parts = { 'cold-start': coldStart, build, footprint, 'mcp-router': router, supervisor };
 const page = readFileSync(path, 'utf8');
 const written = Object.entries(parts).reduce(
   (text, [name, make]) =>

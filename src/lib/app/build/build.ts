@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { dirname, join, relative, sep } from 'node:path';
 import { writeFileAtomic } from '../../infra/config/atomic-file.ts';
 import { withFileLock } from '../../infra/config/file-lock.ts';
@@ -74,10 +75,18 @@ export async function buildExtensions(request: BuildRequest): Promise<BuiltExten
       return compiler;
     };
     const results: BuiltExtension[] = [];
-    for (const extension of request.extensions) {
-      if (request.signal?.aborted === true) throw new CancelledError('Interrupted', { data: { signal: 'SIGINT' } });
-      results.push(await buildOne(request, extension, compilerOnce));
-    }
+    const waiting = [...request.extensions.entries()];
+    const worker = async (): Promise<void> => {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+        if (request.signal?.aborted === true) throw new CancelledError('Interrupted', { data: { signal: 'SIGINT' } });
+        const [index, extension] = next;
+        results[index] = await buildOne(request, extension, compilerOnce);
+      }
+    };
+    const ended = await Promise.allSettled(Array.from({ length: availableParallelism() }, worker));
+    // Only when none works any more: under the lock nobody else may.
+    const failure = ended.find((end) => end.status === 'rejected');
+    if (failure !== undefined) throw failure.reason;
     return results;
   };
   return await withFileLock(join(dist, '.build.lock'), work, request.waitMs ?? lockWaitMs);

@@ -290,12 +290,12 @@ describe('what does not hold changes nothing, and is said with its place:', () =
     ],
   };
 
-  it.each(Object.entries(broken))('%s', async (_what, [file, text, line, column, message]) => {
+  it.each(Object.entries(broken))('%s', async (what, [file, text, line, column, message]) => {
     await build();
     const before = readFileSync(built(), 'utf8');
     const record = readFileSync(join(output(), 'artifact.json'), 'utf8');
     project.write(file, text);
-    const result = await build({ limits: { timeoutMs: 2_000, memoryMb: 256 } });
+    const result = await build({ limits: { timeoutMs: what.includes('hangs') ? 2_000 : 30_000, memoryMb: 256 } });
     expect(result).toMatchObject({ state: 'failed', changed: false });
     expect(result.issues[0]).toMatchObject({ line, column, message: expect.stringMatching(message) });
     expect(result.issues[0]?.file).toMatch(/(index\.ts|manifest\.yaml|hello\.yaml)$/);
@@ -303,4 +303,20 @@ describe('what does not hold changes nothing, and is said with its place:', () =
     expect(readFileSync(join(output(), 'artifact.json'), 'utf8')).toBe(record);
     expect(readdirSync(join(project.root, 'dist'))).toEqual(['extensions']);
   });
+});
+
+it('of several extensions each is built or fails by itself, in the order of their names', async () => {
+  for (const name of ['alpha', 'zeta', 'beta']) {
+    project.write(`extensions/${name}/manifest.yaml`, helloManifest.replace('hello', name));
+    project.write(`extensions/${name}/index.ts`, serverSource({ name, before: name === 'beta' ? 'broken(' : '' }));
+  }
+  const { packages } = await readWorkspace(project.root, packageRoot);
+  const results = await buildExtensions({ root: project.root, packageRoot, extensions: packages, limits });
+  expect(results.map(({ name, state }) => [name, state])).toEqual([
+    ['alpha', 'built'],
+    ['beta', 'failed'],
+    ['hello', 'built'],
+    ['zeta', 'built'],
+  ]);
+  expect(readdirSync(join(project.root, 'dist/extensions')).sort()).toEqual(['alpha', 'mcp', 'zeta']);
 });
