@@ -42,7 +42,8 @@ export function differences(
     if (!names.includes(name)) return [];
     if (kind === 'drop') return [`${name}: it is no longer configured, and was restarted as before`];
     if (kind !== 'replace' || reason !== configurationChanged) return [];
-    const what = files.get(name) ?? 'its configuration';
+    const file = files.get(name);
+    const what = file === undefined ? 'its configuration' : `${file}, or a secret that it gets,`;
     return [`${name}: ${what} has changed, and it was restarted with the configuration of before`];
   });
 }

@@ -30,7 +30,7 @@ it('names the file of each restarted service that is configured otherwise by now
   const names = ['mcp:a', 'mcp:code', 'mcp:same', 'mcp:gone', 'api'];
   expect(differences({ valid: true, steps }, names, files)).toEqual([
     'mcp:gone: it is no longer configured, and was restarted as before',
-    'mcp:a: services/mcp/a.yaml has changed, and it was restarted with the configuration of before',
+    'mcp:a: services/mcp/a.yaml, or a secret that it gets, has changed, and it was restarted with the configuration of before',
     'api: its configuration has changed, and it was restarted with the configuration of before',
   ]);
 });
