@@ -137,7 +137,7 @@ it('are known by the profile: the folder’s, the selected one, the variable, th
   expect(await run('admin session switch local')).toMatchObject({ code: 0 });
   expect(await run('admin session switch nope')).toMatchObject({ code: 3 });
   expect((await run('admin session switch')).stderr).toContain('needs <profile>');
-  expect(await run('admin session switch shop --directory')).toMatchObject({ code: 0 });
+  expect(await run('admin session switch shop --here')).toMatchObject({ code: 0 });
   expect(await active()).toBe('shop');
   await rm(join(root, '.systemprompt-profile'));
   expect(await run('cloud tenant select nope')).toMatchObject({ code: 3 });
@@ -145,7 +145,7 @@ it('are known by the profile: the folder’s, the selected one, the variable, th
 
 it('have a sign-in each: listed, shown with its profile, renewed while it is used, ended everywhere at once', async () => {
   interface Kept {
-    readonly sessions: Record<string, { token: string; expiresAt: string; sessionId: string; renewable: boolean }>;
+    readonly sessions: Record<string, { token: string; expiresAt: string; sessionId: string; renewFrom?: string }>;
   }
   const file = join(root, '.systemprompt/sessions/index.json');
   const kept = async () => (JSON.parse(await readFile(file, 'utf8')) as Kept).sessions;
@@ -168,9 +168,12 @@ it('have a sign-in each: listed, shown with its profile, renewed while it is use
   expect(shown.stdout).toMatch(/acme \(by --profile\)/);
 
   const before = await kept();
-  expect(before['shop']?.renewable).toBe(false);
+  expect(before['shop']?.renewFrom).toBeUndefined();
   const soon = new Date(Date.now() + 5 * 60_000).toISOString();
-  const near = { version: 1, sessions: { ...before, local: { ...before['local'], expiresAt: soon } } };
+  const near = {
+    version: 1,
+    sessions: { ...before, local: { ...before['local'], expiresAt: soon, renewFrom: new Date().toISOString() } },
+  };
   await writeFile(file, JSON.stringify(near), { mode: 0o600 });
   const looked = await run('infra services status');
   expect(looked).toMatchObject({ code: 0, stderr: '' });

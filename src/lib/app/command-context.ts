@@ -156,7 +156,7 @@ export class CommandContext implements AsyncDisposable {
       const { projectDir } = await this.instance();
       const { name } = await this.activeProfile();
       if (!mayNeedRenewal(projectDir, name)) return;
-      const { renewSession } = await import('./sign-in.ts');
+      const { renewSession } = await import('./session-renewal.ts');
       await renewSession({ projectDir }, name, await this.#supervisor);
     } catch {
       // See above.

@@ -3,13 +3,17 @@ import { join } from 'node:path';
 
 // On the hot path of every command that speaks to the supervisor: node's own modules only.
 
-/** So long before its end a sign-in is renewed, in ms: a quarter of the usual life. */
-const nearEndMs = 15 * 60 * 1000;
+/** From when on a sign-in is renewed: the last quarter of its life. Times in ms since the epoch. */
+export function renewFrom(expiresAt: number, begunAt: number): number {
+  return expiresAt - Math.max(0, (expiresAt - begunAt) / 4);
+}
 
-/** Whether a sign-in is still good and ends soon. @param expiresAt ISO 8601 */
-export function isNearEnd(expiresAt: string, now: number): boolean {
-  const left = Date.parse(expiresAt) - now;
-  return left > 0 && left <= nearEndMs;
+/** Whether a sign-in is to be renewed: it is still good, and the time for it has come. */
+export function isDue(
+  { renewFrom, expiresAt }: { readonly renewFrom?: string | undefined; readonly expiresAt: string },
+  now: number,
+): boolean {
+  return renewFrom !== undefined && Date.parse(renewFrom) <= now && now < Date.parse(expiresAt);
 }
 
 /**
@@ -19,10 +23,10 @@ export function isNearEnd(expiresAt: string, now: number): boolean {
 export function mayNeedRenewal(projectDir: string, profile: string, now = Date.now()): boolean {
   try {
     const file = JSON.parse(readFileSync(join(projectDir, 'sessions/index.json'), 'utf8')) as {
-      sessions?: Record<string, { expiresAt?: unknown; renewable?: unknown }>;
+      sessions?: Record<string, { expiresAt: string; renewFrom?: string }>;
     };
     const session = file.sessions?.[profile];
-    return session?.renewable === true && typeof session.expiresAt === 'string' && isNearEnd(session.expiresAt, now);
+    return session !== undefined && isDue(session, now);
   } catch {
     return false; // nobody is signed in, or the file is damaged: who uses it says so
   }

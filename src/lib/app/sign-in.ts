@@ -5,14 +5,12 @@ import {
   readSession,
   readSessions,
   removeSession,
-  replaceSession,
   saveSession,
 } from '../infra/config/session-file.ts';
-import { AppError, NotFoundError } from '../shared/errors.ts';
+import { AppError } from '../shared/errors.ts';
 import type { CommandContext } from './command-context.ts';
 import type { LocalLogin } from './local-login.ts';
-import { isNearEnd } from './session-end.ts';
-import type { SupervisorClient } from './supervisor/client.ts';
+import { keptForm, revoke } from './session-renewal.ts';
 
 export interface SignInRequest {
   /** An MCP server: the token opens it and nothing else, and is not kept. */
@@ -36,42 +34,6 @@ export async function signIn(context: CommandContext, request: SignInRequest): P
     await saveSession(await context.instance(), await nameOf(context), keptForm(login, issuer, renewable));
   }
   return login;
-}
-
-function keptForm(login: LocalLogin, issuer: string, renewable: boolean): CliSession {
-  return {
-    token: login.token,
-    audience: login.audience,
-    scopes: [...login.scopes],
-    expiresAt: login.expiresAt,
-    userName: login.user,
-    sessionId: login.sessionId,
-    issuer,
-    renewable,
-  };
-}
-
-/**
- * Renews a kept sign-in that is near its end, by the right of the local owner who has the control socket: the new one has the
- * same scopes, the former one is revoked. One that has ended, or that has a life of somebody's own choice, is left.
- * @returns whether it was renewed
- * @throws what the supervisor threw
- */
-export async function renewSession(
-  project: Pick<Instance, 'projectDir'>,
-  profile: string,
-  supervisor: Pick<SupervisorClient, 'request'>,
-  now = Date.now(),
-): Promise<boolean> {
-  const kept = (await readSessions(project)).get(profile);
-  if (kept === undefined || kept.renewable !== true || !isNearEnd(kept.expiresAt, now)) return false;
-  const login = (await supervisor.request('POST', '/v1/session/login', { scopes: kept.scopes })) as LocalLogin;
-  const renewed = keptForm(login, kept.issuer, true);
-  const replaced = await replaceSession(project, profile, kept.sessionId, renewed);
-  // Of two commands at once one is later: what it was given is used by nobody.
-  const useless = replaced ? kept.sessionId : renewed.sessionId;
-  await revoke(supervisor, useless);
-  return replaced;
 }
 
 /** The sign-in that this CLI keeps, be it still good or not. */
@@ -134,15 +96,6 @@ async function revokedAt(
   } catch (error) {
     if (error instanceof AppError) return false; // the others are signed out all the same, and of this one it is told
     throw error;
-  }
-}
-
-async function revoke(supervisor: Pick<SupervisorClient, 'request'>, sessionId: string): Promise<void> {
-  try {
-    await supervisor.request('POST', '/v1/session/logout', { sessionId });
-  } catch (error) {
-    // Of a database that was made anew: nothing is there to be revoked.
-    if (!(error instanceof NotFoundError)) throw error;
   }
 }
 

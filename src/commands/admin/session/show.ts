@@ -61,7 +61,7 @@ export default class Show extends BaseCommand<typeof Show> {
         scopes: kept.scopes,
         expires_at: kept.expiresAt,
         session_id: kept.sessionId,
-        renewed: kept.renewable === true,
+        renew_from: kept.renewFrom ?? null,
       },
     };
   }

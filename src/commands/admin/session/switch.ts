@@ -8,11 +8,11 @@ import type { CommandDeclaration } from '../../../lib/shared/command.ts';
 export default class Switch extends BaseCommand<typeof Switch> {
   static override summary = 'Make another profile the active one';
   static override description =
-    'For the whole project, or with --directory in the current folder and below it: in a file .systemprompt-profile, which may ' +
+    'For the whole project, or with --here in the current folder and below it: in a file .systemprompt-profile, which may ' +
     'be put under version control. A flag and SYSTEMPROMPT_PROFILE go before both.';
   static override examples = [
     '<%= config.bin %> admin session switch staging',
-    '<%= config.bin %> admin session switch staging --directory',
+    '<%= config.bin %> admin session switch staging --here',
   ];
   static override declaration: CommandDeclaration = {
     effect: 'write',
@@ -21,7 +21,7 @@ export default class Switch extends BaseCommand<typeof Switch> {
     localOnly: true,
   };
   static override args = { profile: string({ ignoreStdin: true, description: 'Name of the profile' }) };
-  static override flags = { directory: boolean({ summary: 'In the current folder and below it only' }) };
+  static override flags = { here: boolean({ summary: 'Only in this folder and below it' }) };
 
   protected async execute(): Promise<Artifact> {
     const { requireProject } = await import('../../../lib/infra/config/instance.ts');
@@ -35,7 +35,7 @@ export default class Switch extends BaseCommand<typeof Switch> {
     const question = { message: 'Which profile?', choices, flag: '<profile>', command: 'admin:session:switch' };
     const profile = this.args.profile ?? (await askSelect(question, this.output.session));
     await requireProfile(project, profile);
-    const file = this.flags.directory ? await selectInDirectory(cwd, profile) : await selectProfile(project, profile);
+    const file = this.flags.here ? await selectInDirectory(cwd, profile) : await selectProfile(project, profile);
     const now = activeProfile(project, { cwd, env });
     const overruled =
       now.name === profile ? '' : ` Here ${now.name} goes before it, by ${now.file ?? 'SYSTEMPROMPT_PROFILE'}.`;

@@ -16,8 +16,8 @@ const cliSessionSchema = z.strictObject({
   userName: z.string(),
   sessionId: z.string(),
   issuer: z.string(),
-  /** It is renewed near its end. Not so when somebody asked for a time of their own. */
-  renewable: z.boolean().optional(),
+  /** From when on it is renewed, ISO 8601, UTC; absent when it is not, since somebody asked for a time of their own. */
+  renewFrom: z.iso.datetime().optional(),
 });
 
 const sessionFileSchema = z.strictObject({
