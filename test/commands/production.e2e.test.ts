@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -50,6 +50,13 @@ it('the system of a profile for production answers by https, and its own command
   expect(tools).toMatchObject({ code: 0, stdout: expect.stringContaining('commands') });
   const api = await system.artifact<{ items: { check: string; state: string }[] }>('doctor');
   expect(api.items.filter(({ state }) => state === 'fail')).toEqual([]);
+});
+
+it.runIf(process.platform === 'linux')('its servers are told what they are run for', async () => {
+  const { items } = await system.artifact<{ items: { name: string; pid: number }[] }>('infra', 'services', 'status');
+  const pid = items.find(({ name }) => name === 'mcp:systemprompt')?.pid;
+  const environment = (await readFile(`/proc/${pid}/environ`, 'utf8')).split('\0');
+  expect(environment).toEqual(expect.arrayContaining(['SYSTEMPROMPT_ENVIRONMENT=production', 'NODE_ENV=production']));
 });
 
 it('pages that are named may call the MCP servers, others may not', async () => {

@@ -151,3 +151,18 @@ it('a module of which only the sources are there is said to be unbuilt, and how 
   put('dist/extensions/x/index.js', '');
   expect((await specs()).map(({ name }) => name)).toContain('mcp:x');
 });
+
+it('a server is replaced when what it is run for changes; what is for people changes no process', async () => {
+  put('x.js', '');
+  const hashesWith = async (text: string) => {
+    put(join('.systemprompt', 'profiles', 'local', 'profile.yaml'), text);
+    return await hashes();
+  };
+  const before = await hashesWith('{}');
+  expect((await hashesWith('runtime: {environment: staging}'))['mcp:x']).not.toBe(before['mcp:x']);
+  const people = 'display_name: Mine\nruntime: {no_color: true, output_format: json, non_interactive: true}';
+  expect(await hashesWith(people)).toEqual(before);
+  const browsers = await hashesWith('server: {cors_allowed_origins: ["http://a.example"]}');
+  expect(browsers['api']).not.toBe(before['api']);
+  expect(browsers['mcp:x']).toBe(before['mcp:x']);
+});
