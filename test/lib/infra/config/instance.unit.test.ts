@@ -48,7 +48,7 @@ describe('createLocalInstance', () => {
       createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
     });
     expect(JSON.parse(await readFile(join(instance.dir, 'tenants.json'), 'utf8'))).toEqual({
-      tenants: [{ id: 'local', name: 'local', tenant_type: 'local' }],
+      tenants: [{ id: 'local', name: 'local', tenant_type: 'local', created_at: expect.any(String) }],
     });
     expect(await readFile(join(instance.dir, '.gitignore'), 'utf8')).toBe('*\n');
     const store = await openSecretStore(instance);

@@ -57,7 +57,7 @@ async function envelope(dir: string, name: string): Promise<string> {
 }
 
 describe('the secret store', () => {
-  it('gives back any text', async () => {
+  it('gives back any text', { timeout: 30_000 }, async () => {
     const value = fc.oneof(fc.string({ unit: 'binary', maxLength: 2000 }), fc.constantFrom('', '\u0000', '😀'));
     await fc.assert(
       fc.asyncProperty(value, async (text) => {
@@ -65,7 +65,7 @@ describe('the secret store', () => {
         await store.set('any', text);
         expect(await (await openSecretStore(instance)).get('any')).toBe(text);
       }),
-      { numRuns: 50 },
+      { numRuns: 30 },
     );
   });
 

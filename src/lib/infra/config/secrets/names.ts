@@ -6,6 +6,7 @@ export const INSTANCE_SECRETS = [
   'database.owner',
   'database.app',
   'database.audit',
+  'database.reader',
   'database.superuser',
   'identity.root',
 ] as const;
