@@ -69,9 +69,16 @@ async function variables(): Promise<unknown> {
   }
 }
 
+interface Compared {
+  readonly data: { readonly equal: boolean; readonly differences: readonly unknown[] };
+}
+
+const difference = (): Promise<Compared> => system.artifact<Compared>('admin', 'config', 'diff');
+
 describe('a running system follows its files', () => {
   it('begins with what they say in force', async () => {
     expect(await state()).toBe('current');
+    expect((await difference()).data).toMatchObject({ equal: true, differences: [] });
   });
 
   it('leaves an invalid change alone, and says so with its place', async () => {
@@ -126,6 +133,9 @@ describe('a running system follows its files', () => {
     await until('it is pending', async () => (await state()) === 'pending', 30_000);
     expect(await runs()).toEqual(before);
     expect((await system.run('infra', 'services', 'status')).stdout).toMatch(/waits for a\s+reconcile/);
+    const { differences } = (await difference()).data;
+    expect(differences).toContainEqual({ path: 'mcp_servers.renamed.port', running: null, files: 5010, kind: 'added' });
+    expect(differences).toContainEqual(expect.objectContaining({ path: 'runtime.apply_changes', files: 'manual' }));
     const reconciled = await system.run('infra', 'services', 'reconcile');
     expect(reconciled.code).toBe(0);
     expect(Object.keys(await runs())).toEqual(['database', 'api', 'mcp:renamed']);

@@ -1,16 +1,21 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parse } from 'yaml';
-import { writeFileAtomic } from '../../infra/config/atomic-file.ts';
+import { scanTenant } from '../../infra/config/active-profile.ts';
 import type { Instance } from '../../infra/config/instance.ts';
-import { loadProfile, type Profile, profileFile } from '../../infra/config/profile.ts';
+import { loadProfile } from '../../infra/config/profile.ts';
+import { profileIssues } from '../../infra/config/profile-checks.ts';
+import type { ProfileFile } from '../../infra/config/profile-schema.ts';
+import { quoted } from '../../infra/config/quoted.ts';
 import { fieldsAt } from '../../infra/config/schema-names.ts';
 import { secretReference } from '../../infra/config/secret-reference.ts';
+import { readTenants } from '../../infra/config/tenants-file.ts';
+import type { ParsedYaml } from '../../infra/config/yaml.ts';
 import { editYaml, type YamlChange } from '../../infra/config/yaml-edit.ts';
 import { dottedPath } from '../../infra/config/yaml-path.ts';
 import { displayPath } from '../../infra/config/yaml-source.ts';
-import { ConfigInvalidError, type ConfigIssue, UsageError } from '../../shared/errors.ts';
+import { type ConfigIssue, UsageError } from '../../shared/errors.ts';
 import { settle } from './effective.ts';
 import { loadServices } from './load-services.ts';
 import { redactConfiguration } from './redact.ts';
@@ -85,7 +90,7 @@ export async function changeConfiguration(
       dryRun,
       textIncludes: true,
       create: target.kind === 'services',
-      check: (_, text) => findingsWith(context, target, text),
+      check: (edited, text) => findingsWith(context, target, { edited, text }),
     }).catch(async (error: unknown) => {
       // The folder of a skill without its file would be a fault of its own.
       if (made !== undefined) await rm(made, { recursive: true, force: true });
@@ -124,40 +129,26 @@ function effectOf(paths: readonly string[]): Effect {
 async function findingsWith(
   { instance, profileName, env }: ChangeContext,
   { kind, file }: ChangeTarget,
-  text: string,
+  { edited, text }: { readonly edited: ParsedYaml<unknown>; readonly text: string },
 ): Promise<readonly ConfigIssue[]> {
   if (kind === 'profile') {
-    const profile = await settle(profileWith(instance, profileName, text, env));
-    if ('issues' in profile) return profile.issues;
+    const place = { name: profileName, folder: dirname(file), tenant: scanTenant(text, displayPath(file)) };
+    const issues = await profileIssues(edited as ParsedYaml<ProfileFile>, place);
+    const tenants = (await readTenants(instance)).map(({ id }) => id);
+    if (!tenants.includes(place.tenant)) {
+      const message = `the tenant ${quoted(place.tenant)} does not exist`;
+      issues.push(edited.issue(['tenant'], message, `there is: ${tenants.join(', ')}`));
+    }
+    if (issues.length > 0) return issues;
     // Ranges of ports are in the profile, the ports in services/: what is wrong there already is another matter.
     const before = await settle(loadServices(instance));
-    const services = await settle(loadServices(instance, { profile: profile.value }));
+    const services = await settle(loadServices(instance, { profile: (edited as ParsedYaml<ProfileFile>).value }));
     return 'issues' in services && !('issues' in before) ? services.issues : [];
   }
   const profile = await settle(loadProfile(instance, profileName, env));
   const options = 'value' in profile ? { profile: profile.value } : {};
   const services = await settle(loadServices(instance, { ...options, texts: new Map([[file, text]]) }));
   return 'issues' in services ? services.issues : [];
-}
-
-/** The profile as it would be loaded: from a folder beside the real one, since it refers to files from where it lies. */
-async function profileWith(instance: Instance, name: string, text: string, env: NodeJS.ProcessEnv): Promise<Profile> {
-  const file = profileFile(instance, name);
-  const projectDir = await mkdtemp(join(instance.projectDir, '.check-'));
-  try {
-    const copy = profileFile({ projectDir }, name);
-    await mkdir(dirname(copy), { recursive: true, mode: 0o700 });
-    const others = (await readdir(dirname(file))).filter((entry) => join(dirname(file), entry) !== file);
-    for (const entry of others) await symlink(join(dirname(file), entry), join(dirname(copy), entry));
-    await writeFileAtomic(copy, text, 0o600);
-    return await loadProfile({ projectDir }, name, env);
-  } catch (error) {
-    if (!(error instanceof ConfigInvalidError)) throw error;
-    const issues = error.issues.map((issue) => ({ ...issue, file: displayPath(file) }));
-    throw new ConfigInvalidError(issues, { cause: error });
-  } finally {
-    await rm(projectDir, { recursive: true, force: true });
-  }
 }
 
 /** A change with its value typed as the schema asks for, and with no secret in it. */

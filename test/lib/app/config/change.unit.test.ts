@@ -82,6 +82,7 @@ describe('changeConfiguration', () => {
     ['ports.mcp', '[5100, 5200]', "port 5005 is outside of the profile's range"],
     ['mcp_servers.crm.port', '4000', "outside of the profile's range"],
     ['sever.port', '1', 'There is no section'],
+    ['tenant', 'nobody', 'the tenant `nobody` does not exist'],
     ['database.url', 'postgres://app:hunter2@db/x', 'would hold a secret as plain text'],
     ['mcp_servers.crm.env.API_TOKEN', 'hunter2', 'would hold a secret as plain text'],
     ['mcp_servers.crm.env', '{ API_TOKEN: hunter2 }', 'would hold a secret as plain text'],
