@@ -122,7 +122,7 @@ describe.each(commands.map((command) => [spoken(command).join(' '), command] as 
         const { error } = await fails([...words, given === undefined ? `--${flag}` : `--${flag}=${given}`]);
         expect(error.code).toBe('USAGE');
       }),
-      { numRuns: 8 },
+      { numRuns: 4 },
     );
   });
 
