@@ -37,7 +37,7 @@ const lines: Readonly<Record<string, readonly string[]>> = {
   'cloud secrets list': ['cloud secrets list'],
   'cloud tenant list': ['cloud tenant list'],
   'cloud tenant show': ['cloud tenant show local'],
-  commands: ['commands infra db', 'commands nope'],
+  commands: ['commands settings', 'commands nope'],
   'infra logs audit': [`infra logs audit ${execution}`, 'infra logs audit nope'],
   'infra logs search': ['infra logs search took', "infra logs search --regex '(a)\\1'"],
   'infra logs summary': ['infra logs summary', 'infra logs summary --messages'],
