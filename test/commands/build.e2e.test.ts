@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { appendFileSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { buildCore } from '../../src/lib/app/build/core.ts';
 import { makeCheckout } from '../helpers/checkout.ts';
 import { packageRoot, runCli, startCli } from '../helpers/cli.ts';
@@ -25,6 +25,11 @@ beforeAll(async () => {
     expect(code, stderr).toBe(0);
   });
 });
+/** Those that a test has begun and, when it failed, has not ended. */
+const watching: ChildProcess[] = [];
+afterEach(() => {
+  for (const child of watching.splice(0)) child.kill('SIGKILL');
+});
 afterAll(async () => {
   await system?.[Symbol.asyncDispose]();
 });
@@ -38,6 +43,7 @@ interface WatchLine {
 /** `build mcp --watch --json`, and what it has said since the last look. */
 function watch(): { child: ChildProcess; next(event: string): Promise<WatchLine>; seen(): string[] } {
   const child = startCli(['build', 'mcp', '--watch', '--json'], { cwd: project.root });
+  watching.push(child);
   const lines: WatchLine[] = [];
   const seen: string[] = [];
   createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
