@@ -69,6 +69,24 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
+it('start at boot each by a unit of its own, with its profile', async () => {
+  const units = await Promise.all(
+    ['local', 'acme'].map(async (profile) => {
+      const { data, content } = await artifact<{ content: string; data: { name: string } }>(
+        `infra services install --dry-run --profile ${profile}`,
+      );
+      expect(content).toContain(`SYSTEMPROMPT_PROFILE=${profile}`);
+      expect(content).toContain((await tenant(profile)).id);
+      return data.name;
+    }),
+  );
+  expect(new Set(units).size).toBe(2);
+  const doctor = await run('doctor --profile acme --json');
+  const { items } = (JSON.parse(doctor.stdout) as { artifact: { items: { check: string; state: string }[] } }).artifact;
+  const failed = items.filter(({ state }) => state === 'fail').map(({ check }) => check);
+  expect(failed).toEqual([]);
+});
+
 it('run at once, each with its own processes, ports and database', async () => {
   const started = await Promise.all(
     ['local', 'acme', 'shop'].map((name) => run(`infra services start --profile ${name}`)),

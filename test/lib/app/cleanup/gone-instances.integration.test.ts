@@ -25,6 +25,21 @@ async function dataOf(instances: string, dir: string, changes: Record<string, un
 }
 
 describe.skipIf(!isRoot)('data of instances that are gone (root keeps it outside of the project)', () => {
+  it('of a tenant is kept when its project was moved', async () => {
+    await using folder = await temporaryFolder();
+    const instances = join(folder.path, 'instances');
+    const data = await dataOf(instances, join(folder.path, 'before', '.systemprompt', 'tenants', 'acme'));
+    const [found] = (await goneInstances(instances)).items;
+    expect(found?.what).toBe(data);
+    const moved = join(folder.path, 'after', '.systemprompt', 'tenants', 'acme');
+    await mkdir(moved, { recursive: true });
+    await writeFile(join(moved, 'instance.json'), await readFile(join(data, 'instance.json'), 'utf8'));
+    const { items, kept } = await goneInstances(instances);
+    expect(items).toEqual([]);
+    expect(kept.join()).toContain(moved);
+    await expect(found?.remove()).rejects.toThrow('is in use again');
+  });
+
   it('is found where the project is gone or another is in its place, and nowhere else', async () => {
     await using folder = await temporaryFolder();
     const instances = join(folder.path, 'instances');
