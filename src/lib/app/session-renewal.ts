@@ -2,8 +2,20 @@ import type { Instance } from '../infra/config/instance.ts';
 import { type CliSession, readSessions, replaceSession } from '../infra/config/session-file.ts';
 import { NotFoundError } from '../shared/errors.ts';
 import type { LocalLogin } from './local-login.ts';
-import { isDue, renewFrom } from './session-end.ts';
 import type { SupervisorClient } from './supervisor/client.ts';
+
+/** From when on a sign-in is renewed: the last quarter of its life. Times in ms since the epoch. */
+export function renewFrom(expiresAt: number, begunAt: number): number {
+  return expiresAt - Math.max(0, (expiresAt - begunAt) / 4);
+}
+
+/** Whether a sign-in is to be renewed: it is still good, and the time for it has come. */
+export function isDue(
+  { renewFrom, expiresAt }: { readonly renewFrom?: string | undefined; readonly expiresAt: string },
+  now: number,
+): boolean {
+  return renewFrom !== undefined && Date.parse(renewFrom) <= now && now < Date.parse(expiresAt);
+}
 
 /** A sign-in as it is kept. @param renewable whether it is renewed near its end */
 export function keptForm(login: LocalLogin, issuer: string, renewable: boolean): CliSession {

@@ -1,8 +1,8 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { isDue, mayNeedRenewal, renewFrom } from '../../../src/lib/app/session-end.ts';
-import { renewSession } from '../../../src/lib/app/session-renewal.ts';
+import { mayNeedRenewal } from '../../../src/lib/app/session-end.ts';
+import { isDue, renewFrom, renewSession } from '../../../src/lib/app/session-renewal.ts';
 import { type CliSession, readSession, saveSession } from '../../../src/lib/infra/config/session-file.ts';
 import { NotFoundError, UnauthenticatedError } from '../../../src/lib/shared/errors.ts';
 import { temporaryFolder } from '../../helpers/temporary-folder.ts';

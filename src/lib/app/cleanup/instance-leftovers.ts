@@ -1,8 +1,8 @@
 import { existsSync, lstatSync, readdirSync } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { tenantsFolder } from '../../infra/config/active-profile.ts';
 import type { Instance } from '../../infra/config/instance.ts';
-import { tenantsFolder } from '../../infra/config/tenant-dir.ts';
 import { identify } from '../../infra/process/identity.ts';
 import { readSupervisorFile, supervisorFile } from '../../infra/process/launch.ts';
 import { socketAnswers } from '../../infra/process/postgres-owner.ts';

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { tenantsFolder } from '../../infra/config/tenant-dir.ts';
+import { tenantsFolder } from '../../infra/config/active-profile.ts';
 
 /** How deep below the folder that is still there, and among how many folders, a project is looked for. */
 const depthLimit = 3;

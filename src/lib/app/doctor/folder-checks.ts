@@ -1,9 +1,9 @@
 import { lstatSync, readdirSync, type Stats, statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { tenantsFolder } from '../../infra/config/active-profile.ts';
 import type { Instance } from '../../infra/config/instance.ts';
 import { shellQuote } from '../../infra/config/permissions.ts';
-import { tenantsFolder } from '../../infra/config/tenant-dir.ts';
 import { readPostgresState } from '../../infra/process/postgres-state.ts';
 import { formatBytes } from '../../shared/text/cells.ts';
 import type { CommandContext } from '../command-context.ts';

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { defaultTenant, profileNameForm, tenantOfProfile } from '../../infra/config/active-profile.ts';
+import { defaultTenant, profileNameForm, tenantOfProfile, tenantsFolder } from '../../infra/config/active-profile.ts';
 import { buildTenant, type TenantWish } from '../../infra/config/create-instance.ts';
 import {
   createLocalInstance,
@@ -10,7 +10,6 @@ import {
   tenantInstance,
 } from '../../infra/config/instance.ts';
 import { profileNames } from '../../infra/config/profile.ts';
-import { tenantsFolder } from '../../infra/config/tenant-dir.ts';
 import {
   isBeingDeleted,
   listTenants,

@@ -1,7 +1,6 @@
-import { activeProfile, type ProfileRequest, tenantOfProfile } from '../../infra/config/active-profile.ts';
+import { activeProfile, type ProfileRequest, tenantDir, tenantOfProfile } from '../../infra/config/active-profile.ts';
 import { type Instance, tenantState } from '../../infra/config/instance.ts';
 import { loadProfile } from '../../infra/config/profile.ts';
-import { tenantDir } from '../../infra/config/tenant-dir.ts';
 import { isBeingDeleted, readTenants, type TenantRecord } from '../../infra/config/tenants-file.ts';
 import { AppError } from '../../shared/errors.ts';
 import { SupervisorClient } from '../supervisor/client.ts';

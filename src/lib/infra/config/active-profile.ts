@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { ConfigInvalidError, PreconditionError } from '../../shared/errors.ts';
-import { displayPath } from './yaml-source.ts';
 
 // On the hot path of `infra services status`: node's own modules only, no zod, no YAML.
 
@@ -159,5 +158,16 @@ export function tenantOfProfile(projectDir: string, profile: string): string {
   } catch {
     return defaultTenant; // whoever reads the profile itself says what is wrong with it
   }
-  return scanTenant(text, displayPath(file));
+  const shown = relative(process.cwd(), file);
+  return scanTenant(text, shown.startsWith('..') ? file : shown);
+}
+
+/** Under `.systemprompt/`: the state of each tenant but `local`, a folder each. */
+export const tenantsFolder = 'tenants';
+/** In a tenant's folder: it is being deleted, and nothing may be started in it any more. */
+export const deletionMark = 'deleting.json';
+
+/** Where the state of a tenant lies. */
+export function tenantDir(projectDir: string, tenant: string): string {
+  return tenant === defaultTenant ? projectDir : join(projectDir, tenantsFolder, tenant);
 }

@@ -2,13 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError, PreconditionError } from '../../shared/errors.ts';
-import { defaultTenant } from './active-profile.ts';
+import { defaultTenant, tenantDir, tenantsFolder } from './active-profile.ts';
 import { syncFolder, writeFileAtomic } from './atomic-file.ts';
 import { firstMasterKey } from './master-key/first.ts';
 import { profileText } from './profile-text.ts';
 import { firstSecrets } from './secrets/names.ts';
 import { openSecretStore } from './secrets.ts';
-import { tenantDir, tenantsFolder } from './tenant-dir.ts';
 import { type TenantDatabase, type TenantPorts, type TenantRecord, tenantRecordFile } from './tenants-file.ts';
 
 const FINAL = '.systemprompt';

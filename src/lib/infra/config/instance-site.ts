@@ -1,8 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { activeProfile, type ProfileRequest, tenantOfProfile } from './active-profile.ts';
+import { activeProfile, type ProfileRequest, tenantDir, tenantOfProfile } from './active-profile.ts';
 import { newInstanceRoot, requireInstance } from './instance.ts';
-import { tenantDir } from './tenant-dir.ts';
 
 /** Where an instance is and whose it is, for those who look after it without being its owner. */
 export interface InstanceSite {

@@ -1,12 +1,18 @@
 import { existsSync, readFileSync, type Stats, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { PreconditionError } from '../../shared/errors.ts';
-import { activeProfile, defaultTenant, type ProjectPlace, tenantOfProfile } from './active-profile.ts';
+import {
+  activeProfile,
+  defaultTenant,
+  deletionMark,
+  type ProjectPlace,
+  tenantDir,
+  tenantOfProfile,
+} from './active-profile.ts';
 import type { TenantWish } from './create-instance.ts';
 import { packageRoot } from './package-root.ts';
 import { assertOwned, assertPrivate } from './permissions.ts';
 import { resolveRuntimeDir } from './runtime-dir.ts';
-import { deletionMark, tenantDir } from './tenant-dir.ts';
 
 // On the hot path of `infra services status`: node's own modules only, no zod, no YAML, no cryptography.
 

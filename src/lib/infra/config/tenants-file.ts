@@ -1,10 +1,16 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { defaultTenant, type ProjectPlace, profileNameForm } from './active-profile.ts';
+import {
+  defaultTenant,
+  deletionMark,
+  type ProjectPlace,
+  profileNameForm,
+  tenantDir,
+  tenantsFolder,
+} from './active-profile.ts';
 import { readJson, writeFileAtomic } from './atomic-file.ts';
 import { withFileLock } from './file-lock.ts';
-import { deletionMark, tenantDir, tenantsFolder } from './tenant-dir.ts';
 
 const port = z.int().min(1).max(65_535);
 const range = z.tuple([port, port]);

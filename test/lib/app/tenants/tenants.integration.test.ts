@@ -7,12 +7,12 @@ import { type CreateTenantRequest, createTenant } from '../../../../src/lib/app/
 import { deleteTenant, planDeletion } from '../../../../src/lib/app/tenants/delete.ts';
 import { tenantOverviews } from '../../../../src/lib/app/tenants/overview.ts';
 import { portBlock } from '../../../../src/lib/app/tenants/ports.ts';
+import { deletionMark } from '../../../../src/lib/infra/config/active-profile.ts';
 import { createLocalInstance, locateInstance, tenantInstance } from '../../../../src/lib/infra/config/instance.ts';
 import { loadProfile, profileNames } from '../../../../src/lib/infra/config/profile.ts';
 import { openSecretStore } from '../../../../src/lib/infra/config/secrets.ts';
 import { selectProfile } from '../../../../src/lib/infra/config/selection.ts';
 import { readSession, saveSession } from '../../../../src/lib/infra/config/session-file.ts';
-import { deletionMark } from '../../../../src/lib/infra/config/tenant-dir.ts';
 import { readTenants } from '../../../../src/lib/infra/config/tenants-file.ts';
 import { toConnectionUrl } from '../../../../src/lib/infra/database/connection-url.ts';
 import { connectionFor } from '../../../../src/lib/infra/database/connections.ts';

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
   activeProfile,
+  deletionMark,
   directoryProfileFile,
   scanTenant,
   selectionFile,
@@ -11,7 +12,6 @@ import {
 import { createLocalInstance, locateInstance, tenantInstance } from '../../../../src/lib/infra/config/instance.ts';
 import { requireInstanceSite } from '../../../../src/lib/infra/config/instance-site.ts';
 import { loadProfile, profileFile } from '../../../../src/lib/infra/config/profile.ts';
-import { deletionMark } from '../../../../src/lib/infra/config/tenant-dir.ts';
 import { temporaryFolder } from '../../../helpers/temporary-folder.ts';
 
 async function project(profiles: readonly string[] = []) {
