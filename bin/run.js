@@ -14,7 +14,16 @@ function read(file) {
   return JSON.parse(readFileSync(new URL(file, root), 'utf8'));
 }
 
+/** A reader that has seen enough (`| head`) is no failure of ours. */
+function mayClose() {
+  process.stdout.on('error', (error) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(0);
+  });
+}
+
 function version() {
+  mayClose();
   const text = `systemprompt/${read('package.json').version} ${process.platform}-${process.arch} node-${process.version}`;
   process.stdout.write(
     json ? `${JSON.stringify({ ok: true, artifact: { type: 'text', content: text } })}\n` : `${text}\n`,
@@ -56,6 +65,7 @@ function compileCache() {
 
 async function rootHelp() {
   if (!existsSync(new URL('oclif.manifest.json', root))) return false;
+  mayClose();
   const { printRootHelp } = await import('../dist/entry/cli/root-help.js');
   printRootHelp(read('package.json'), read('oclif.manifest.json'));
   return true;

@@ -106,20 +106,23 @@ describe('the compile cache', () => {
 });
 
 describe('a pipe', () => {
-  it('that is closed early is no failure', async () => {
-    const child = spawn(process.execPath, [runScript, 'doctor', '--help'], {
-      cwd,
-      env: cliEnvironment(),
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    child.stdout.destroy();
-    let stderr = '';
-    child.stderr.on('data', (text) => {
-      stderr += text;
-    });
-    await once(child, 'close');
-    expect({ code: child.exitCode, stderr }).toEqual({ code: 0, stderr: '' });
-  });
+  it.each([['doctor', '--help'], ['--help'], ['--version']])(
+    'that is closed early is no failure: %s %s',
+    async (...argv) => {
+      const child = spawn(process.execPath, [runScript, ...argv], {
+        cwd,
+        env: cliEnvironment(),
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      child.stdout.destroy();
+      let stderr = '';
+      child.stderr.on('data', (text) => {
+        stderr += text;
+      });
+      await once(child, 'close');
+      expect({ code: child.exitCode, stderr }).toEqual({ code: 0, stderr: '' });
+    },
+  );
 });
 
 describe('the prefix of suggestions', () => {
