@@ -4,7 +4,7 @@ import type { Artifact } from '../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../lib/shared/command.ts';
 
 export default class Commands extends BaseCommand<typeof Commands> {
-  static override summary = 'List the commands, with all that they take as JSON';
+  static override summary = 'List the commands and what they take';
   static override description =
     'Without a topic: the topics and the names in them. With one, or with a command: arguments, flags, allowed values, ' +
     'defaults, effect, permission and examples (--json).';
