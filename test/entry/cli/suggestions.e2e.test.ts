@@ -5,11 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { resolveCommand } from '../../../src/entry/cli/resolve.ts';
-import { isPortFree } from '../../../src/lib/infra/process/ports.ts';
 import { type CliLoop, type CliRun, openCliLoop, packageRoot, runCli } from '../../helpers/cli.ts';
+import { freePort } from '../../helpers/free-port.ts';
 import { type RunningSystem, startSystem } from '../../helpers/running-system.ts';
 import { suggestedInSources } from '../../helpers/suggestions.ts';
-import { until } from '../../helpers/until.ts';
 
 const manifest = JSON.parse(await readFile(join(packageRoot, 'oclif.manifest.json'), 'utf8')) as {
   commands: Record<string, { id: string; declaration: { effect: string } }>;
@@ -22,17 +21,14 @@ let system: RunningSystem;
 /** Runs what only looks, some milliseconds a line; what starts and stops things gets a process of its own, as a user's does. */
 let loop: CliLoop;
 let empty: string;
-let freePort: number;
+let port: number;
 let executionId: string;
 
 beforeAll(async () => {
   empty = await mkdtemp(join(tmpdir(), 'systemprompt-empty-'));
   loop = openCliLoop();
   system = await startSystem();
-  freePort = await until('a free port', async () => {
-    const port = 28_000 + Math.floor(Math.random() * 2_000);
-    return (await isPortFree(port)) ? port : undefined;
-  });
+  port = await freePort();
   await system.run('plugins', 'mcp', 'call', 'systemprompt', 'systemprompt', '--arg', 'command=doctor');
   const calls = await system.artifact<{ items: { execution_id: string }[] }>('admin', 'audit', 'list');
   executionId = calls.items[0]?.execution_id ?? '';
@@ -66,13 +62,13 @@ const filled: Readonly<Record<string, () => readonly string[]>> = {
   'cloud profile use {}': () => ['cloud profile use local'],
   'infra services stop --profile {}': () => ['infra services stop --profile local'],
   'infra services logs{} --lines 50': () => ['infra services logs --lines 50', 'infra services logs api --lines 50'],
-  'infra services start --port <number>': () => [`infra services start --port ${freePort}`],
-  'infra services start --port {}': () => [`infra services start --port ${freePort}`],
+  'infra services start --port <number>': () => [`infra services start --port ${port}`],
+  'infra services start --port {}': () => [`infra services start --port ${port}`],
   'infra services {} --all': () => ['start', 'stop', 'restart'].map((verb) => `infra services ${verb} --all`),
   'plugins mcp tools {}': () => ['plugins mcp tools systemprompt'],
 };
 /** Begins with a command's name and is no suggestion: a name on its own, in a table of the sources. */
-const noSuggestions: readonly string[] = ['plugins mcp call'];
+const noSuggestions: readonly string[] = ['plugins mcp call', 'init'];
 /** What starts at boot is decided by the rights and the service manager of the machine: install.e2e.test.ts. */
 const aboutTheMachine = /^infra services (?:(?:un)?install|\{\} --user)(?! --help)/;
 /** Only where the sources of systemprompt are, and it would build them under the other tests: build.e2e.test.ts. */

@@ -10,8 +10,8 @@ export default class SetConfig extends BaseCommand<typeof SetConfig> {
   static override summary = 'Change one value in the file that holds it';
   static override description =
     'Comments, order and every other line stay. All of the configuration is checked as it would be before anything is ' +
-    'written. The value is YAML (true, 10, [a, b]), and text where the field is text. A secret is refused: keep it with ' +
-    'cloud secrets set and refer to it.';
+    'written. The value is YAML (true, 10, [a, b]), and text where the field is text. A secret is refused: cloud secrets ' +
+    'set keeps it, and the value refers to it.';
   static override examples = [
     '<%= config.bin %> admin config set server.port 8090 --dry-run',
     '<%= config.bin %> admin config set mcp_servers.systemprompt.enabled false',

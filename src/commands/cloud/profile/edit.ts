@@ -45,7 +45,7 @@ export default class EditProfile extends BaseCommand<typeof EditProfile> {
     const { session } = this.output;
     const { env } = this.context.options;
     if (!canAsk(session)) {
-      throw new AnswerNeededError('cloud profile edit opens an editor, and nobody is there to use it', {
+      throw new AnswerNeededError('There is nobody to use the editor that would be opened', {
         hint: 'Say what to change with --set and --unset',
         data: { flag: '--set' },
         next: ['cloud profile edit --help'],
