@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createLocalInstance, type Instance } from '../../src/lib/infra/config/instance.ts';
 import { type CliLoop, openCliLoop } from '../helpers/cli.ts';
-import { startInTerminal } from '../helpers/pty.ts';
+import { runInTerminal } from '../helpers/pseudo-terminal.ts';
 import { temporaryFolder } from '../helpers/temporary-folder.ts';
 
 interface Envelope {
@@ -111,6 +111,7 @@ describe('cloud profile create', () => {
     [['create', 'x', '--tenant', 'nobody'], 3, 'NOT_FOUND'],
     [['create', 'x', '--from', 'nobody'], 3, 'NOT_FOUND'],
     [['create', 'x', '--set', 'server.prot=1'], 6, 'CONFIG_INVALID'],
+    [['create', 'x', '--set', 'tenant=nobody'], 6, 'CONFIG_INVALID'],
     [['create', 'x', '--set', 'server.port'], 2, 'USAGE'],
     [['create', 'x', '--set', 'database.url=postgres://u:hunter2@h/d'], 2, 'USAGE'],
     [['create'], 5, 'ANSWER_NEEDED'],
@@ -265,18 +266,18 @@ describe('what a profile says about the command line', () => {
 
 describe.runIf(process.platform === 'linux')('at a terminal', () => {
   it('asks for what is missing', async () => {
-    const terminal = startInTerminal(['cloud', 'profile', 'create'], { cwd: folder.path });
-    await terminal.until('Name of the profile?');
-    terminal.press('Bad\r');
-    await terminal.until('Lower-case letters');
-    terminal.press('\u007F\u007F\u007Fdemo\r');
+    const terminal = runInTerminal(['cloud', 'profile', 'create'], { cwd: folder.path });
+    await terminal.shows('Name of the profile?');
+    terminal.type('Bad\r');
+    await terminal.shows('Lower-case letters');
+    terminal.type('\u007F\u007F\u007Fdemo\r');
     expect(await terminal.ended()).toBe(0);
-    expect(terminal.screen()).toContain('Created the profile demo');
-    const choice = startInTerminal(['cloud', 'profile', 'use'], { cwd: folder.path });
-    await choice.until('Which profile?');
-    choice.press('\r');
+    expect(terminal.text).toContain('Created the profile demo');
+    const choice = runInTerminal(['cloud', 'profile', 'use'], { cwd: folder.path });
+    await choice.shows('Which profile?');
+    choice.type('\r');
     expect(await choice.ended()).toBe(0);
-    expect(choice.screen()).toContain('Commands use the profile demo');
+    expect(choice.text).toContain('Commands use the profile demo');
   });
 
   it('opens the editor on a copy, asks again on findings, and writes what holds', async () => {
@@ -285,16 +286,16 @@ describe.runIf(process.platform === 'linux')('at a terminal', () => {
     const script =
       '#!/bin/sh\nif grep -q prot: "$1"; then sed -i s/prot:/port:/ "$1"; else sed -i s/port:.*/prot:\\ 8222/ "$1"; fi\n';
     await writeFile(editor, script, { mode: 0o755 });
-    const terminal = startInTerminal(['cloud', 'profile', 'edit'], {
+    const terminal = runInTerminal(['cloud', 'profile', 'edit'], {
       cwd: folder.path,
       env: { EDITOR: editor, VISUAL: '' },
     });
-    await terminal.until('Edit it again?');
-    expect(terminal.screen()).toContain('`prot` is not known in `server`');
+    await terminal.shows('Edit it again?');
+    expect(terminal.text).toContain('`prot` is not known in `server`');
     expect(await textOf('local')).toContain('port: 8080');
-    terminal.press('\r');
+    terminal.type('\r');
     expect(await terminal.ended()).toBe(0);
-    expect(terminal.screen()).toContain('server.port: 8080 → 8222');
+    expect(terminal.text).toContain('server.port: 8080 → 8222');
     expect(await textOf('local')).toContain('port: 8222');
     expect(await readdir(join(project.projectDir, 'profiles/local'))).toEqual(['profile.yaml']);
   });
@@ -302,14 +303,14 @@ describe.runIf(process.platform === 'linux')('at a terminal', () => {
   it('changes nothing when the editor gives up, or the person does', async () => {
     const before = await textOf('local');
     const options = { cwd: folder.path, env: { VISUAL: 'false' } };
-    const failed = startInTerminal(['cloud', 'profile', 'edit'], options);
+    const failed = runInTerminal(['cloud', 'profile', 'edit'], options);
     expect(await failed.ended()).toBe(130);
-    const given = startInTerminal(['cloud', 'profile', 'edit'], {
+    const given = runInTerminal(['cloud', 'profile', 'edit'], {
       cwd: folder.path,
       env: { VISUAL: 'sed -i s/port:.*/port:\\ x/' },
     });
-    await given.until('Edit it again?');
-    given.press('n');
+    await given.shows('Edit it again?');
+    given.type('n');
     expect(await given.ended()).toBe(6);
     expect(await textOf('local')).toBe(before);
     expect(await readdir(join(project.projectDir, 'profiles/local'))).toEqual(['profile.yaml']);

@@ -2,22 +2,19 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parse } from 'yaml';
-import { scanTenant } from '../../infra/config/active-profile.ts';
 import type { Instance } from '../../infra/config/instance.ts';
 import { loadProfile } from '../../infra/config/profile.ts';
-import { profileIssues } from '../../infra/config/profile-checks.ts';
 import type { ProfileFile } from '../../infra/config/profile-schema.ts';
-import { quoted } from '../../infra/config/quoted.ts';
-import { fieldsAt } from '../../infra/config/schema-names.ts';
 import { secretReference } from '../../infra/config/secret-reference.ts';
-import { readTenants } from '../../infra/config/tenants-file.ts';
 import type { ParsedYaml } from '../../infra/config/yaml.ts';
 import { editYaml, type YamlChange } from '../../infra/config/yaml-edit.ts';
 import { dottedPath } from '../../infra/config/yaml-path.ts';
 import { displayPath } from '../../infra/config/yaml-source.ts';
-import { type ConfigIssue, UsageError } from '../../shared/errors.ts';
+import type { ConfigIssue } from '../../shared/errors.ts';
 import { settle } from './effective.ts';
+import { refuseSecret, typedValue } from './given-value.ts';
 import { loadServices } from './load-services.ts';
+import { profileFindings } from './profile-findings.ts';
 import { redactConfiguration } from './redact.ts';
 import { type ChangeTarget, changeTarget } from './target.ts';
 import type { ConfigNode, ConfigPath } from './types.ts';
@@ -132,13 +129,7 @@ async function findingsWith(
   { edited, text }: { readonly edited: ParsedYaml<unknown>; readonly text: string },
 ): Promise<readonly ConfigIssue[]> {
   if (kind === 'profile') {
-    const place = { name: profileName, folder: dirname(file), tenant: scanTenant(text, displayPath(file)) };
-    const issues = await profileIssues(edited as ParsedYaml<ProfileFile>, place);
-    const tenants = (await readTenants(instance)).map(({ id }) => id);
-    if (!tenants.includes(place.tenant)) {
-      const message = `the tenant ${quoted(place.tenant)} does not exist`;
-      issues.push(edited.issue(['tenant'], message, `there is: ${tenants.join(', ')}`));
-    }
+    const issues = await profileFindings(instance, profileName, edited as ParsedYaml<ProfileFile>, text);
     if (issues.length > 0) return issues;
     // Ranges of ports are in the profile, the ports in services/: what is wrong there already is another matter.
     const before = await settle(loadServices(instance));
@@ -157,31 +148,6 @@ function typedChange(change: ConfigChange, target: ChangeTarget): YamlChange {
   const value = 'text' in change ? typedValue(change.text, target) : change.value;
   refuseSecret(change.path, value);
   return { path: target.path, value };
-}
-
-/** Text where the field is text, else what YAML makes of it (`true`, `10`, `[a, b]`). */
-function typedValue(text: string, { schema, path }: ChangeTarget): unknown {
-  const types = new Set<string>(fieldsAt(schema, path).flatMap(({ type }) => type ?? []));
-  if (types.has('integer')) types.add('number');
-  if (types.size === 1 && types.has('string')) return text;
-  let value: unknown;
-  try {
-    value = parse(text, { version: '1.2', uniqueKeys: true, maxAliasCount: 0, logLevel: 'silent' });
-  } catch {
-    return text; // no YAML: text, which the schema takes or refuses
-  }
-  return types.has('string') && typeof value !== 'object' && !types.has(typeof value) ? text : value;
-}
-
-/** What would be blanked when it is shown has no place in a file. */
-function refuseSecret(path: ConfigPath, value: unknown): void {
-  const nested = path.reduceRight<unknown>((inner, step) => ({ [step]: inner }), value);
-  if (isDeepStrictEqual(redactConfiguration(nested), nested)) return;
-  const name = path.length === 2 ? dottedPath(path) : String(path.at(-1));
-  throw new UsageError(`${dottedPath(path)} would hold a secret as plain text; nothing was written`, {
-    hint: `Keep it as a secret, and set '\${secret:${name}}' here. What was on the command line may be in the shell's history`,
-    next: [`cloud secrets set ${/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(name) ? name : '<name>'}`],
-  });
 }
 
 function shown(path: ConfigPath, value: unknown): ConfigNode {

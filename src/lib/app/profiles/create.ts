@@ -1,11 +1,10 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { defaultTenant, profileNameForm, scanTenant, tenantOfProfile } from '../../infra/config/active-profile.ts';
+import { defaultTenant, profileNameForm, tenantOfProfile } from '../../infra/config/active-profile.ts';
 import { syncFolder, writeFileAtomic } from '../../infra/config/atomic-file.ts';
 import type { Instance } from '../../infra/config/instance.ts';
 import { loadProfile, type Profile, profileFile, profileNames, requireProfile } from '../../infra/config/profile.ts';
-import { profileIssues } from '../../infra/config/profile-checks.ts';
 import { profileFileSchema } from '../../infra/config/profile-schema.ts';
 import { profileText } from '../../infra/config/profile-text.ts';
 import { readTenants, type TenantPorts, withTenantsLock } from '../../infra/config/tenants-file.ts';
@@ -15,6 +14,7 @@ import { displayPath, readYamlText } from '../../infra/config/yaml-source.ts';
 import { editYamlText } from '../../infra/config/yaml-splice.ts';
 import { isPortFree } from '../../infra/process/ports.ts';
 import { AppError, ConfigInvalidError, ConflictError, PortTakenError, UsageError } from '../../shared/errors.ts';
+import { profileFindings } from '../config/profile-findings.ts';
 import { profilesOf, unknownTenant } from '../tenants/names.ts';
 import { type ReservedPorts, reservedPorts } from '../tenants/ports.ts';
 
@@ -56,7 +56,7 @@ export async function createProfile(project: Instance, request: CreateProfileReq
     if ((await profileNames(project)).includes(name)) return await present(project, request);
     const file = profileFile(project, name);
     const text = await textOf(project, request, displayPath(file));
-    await requireValid(text, file, name);
+    await requireValid(project, name, text);
     await write(file, text);
     return { created: true, file, profile: await loadProfile(project, name, {}) };
   });
@@ -165,12 +165,11 @@ function holderOf(reserved: readonly ReservedPorts[], port: number): ReservedPor
   return reserved.find(({ range: [from, to] }) => from <= port && port <= to);
 }
 
-async function requireValid(text: string, file: string, name: string): Promise<void> {
-  const shown = displayPath(file);
+async function requireValid(project: Instance, name: string, text: string): Promise<void> {
   const hint = 'Nothing was written. Lines are those of the file as it would be.';
-  const parsed = parseYamlText(text, shown, profileFileSchema);
+  const parsed = parseYamlText(text, displayPath(profileFile(project, name)), profileFileSchema);
   if ('issues' in parsed) throw new ConfigInvalidError(parsed.issues, { hint });
-  const issues = await profileIssues(parsed, { name, folder: dirname(file), tenant: scanTenant(text, shown) });
+  const issues = await profileFindings(project, name, parsed, text);
   if (issues.length > 0) throw new ConfigInvalidError(issues, { hint });
 }
 

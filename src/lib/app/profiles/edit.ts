@@ -1,21 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { readFile, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { readFile, realpath, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { scanTenant } from '../../infra/config/active-profile.ts';
 import { writeFileAtomic } from '../../infra/config/atomic-file.ts';
 import { withFileLock } from '../../infra/config/file-lock.ts';
 import type { Instance } from '../../infra/config/instance.ts';
 import { profileFile, requireProfile } from '../../infra/config/profile.ts';
-import { profileIssues } from '../../infra/config/profile-checks.ts';
-import { type ProfileFile, profileFileSchema } from '../../infra/config/profile-schema.ts';
-import { readTenants } from '../../infra/config/tenants-file.ts';
-import { type ParsedYaml, parseYamlText } from '../../infra/config/yaml.ts';
+import { profileFileSchema } from '../../infra/config/profile-schema.ts';
+import { parseYamlText } from '../../infra/config/yaml.ts';
 import { parseYamlDocument } from '../../infra/config/yaml-document.ts';
-import { editYaml, type YamlChange } from '../../infra/config/yaml-edit.ts';
+import { editLock, editYaml, type YamlChange } from '../../infra/config/yaml-edit.ts';
 import { dottedPath } from '../../infra/config/yaml-path.ts';
 import { displayPath, readYamlText } from '../../infra/config/yaml-source.ts';
 import { ConfigInvalidError, type ConfigIssue, ConflictError } from '../../shared/errors.ts';
+import { profileFindings } from '../config/profile-findings.ts';
 import { shownValue } from './values.ts';
 
 /** A field whose value in the file is another than before. */
@@ -42,10 +40,9 @@ export async function editProfile(
 ): Promise<EditedProfile> {
   await requireProfile(project, name);
   const file = profileFile(project, name);
-  const planned = await editYaml(file, profileFileSchema, changes, { dryRun: true });
-  const tenant = scanTenant(planned.after, displayPath(file));
-  const check = (edited: ParsedYaml<ProfileFile>) => issuesOf(project, name, edited, tenant);
-  const { before, after } = await editYaml(file, profileFileSchema, changes, { check });
+  const { before, after } = await editYaml(file, profileFileSchema, changes, {
+    check: (edited, text) => profileFindings(project, name, edited, text),
+  });
   return { file, changes: difference(before ?? '', after) };
 }
 
@@ -85,7 +82,7 @@ export class ProfileDraft implements AsyncDisposable {
     const parsed = parseYamlText(source.text, shown, profileFileSchema);
     if ('issues' in parsed) return parsed.issues;
     try {
-      return await issuesOf(this.#project, this.#name, parsed, scanTenant(source.text, shown));
+      return await profileFindings(this.#project, this.#name, parsed, source.text);
     } catch (error) {
       if (error instanceof ConfigInvalidError) return error.issues;
       throw error;
@@ -98,9 +95,8 @@ export class ProfileDraft implements AsyncDisposable {
    */
   async accept(): Promise<EditedProfile> {
     const text = await readFile(this.copy, 'utf8');
-    const lock = join(dirname(this.file), `.${basename(this.file)}.lock`);
     if (text === this.#original) return { file: this.file, changes: [] };
-    await withFileLock(lock, async () => {
+    await withFileLock(editLock(await realpath(this.file)), async () => {
       if ((await readFile(this.file, 'utf8')) !== this.#original) {
         throw new ConflictError('The profile was changed by somebody else meanwhile; nothing was written.', {
           next: [`cloud profile show ${this.#name}`],
@@ -114,21 +110,6 @@ export class ProfileDraft implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await rm(this.copy, { force: true });
   }
-}
-
-async function issuesOf(
-  project: Instance,
-  name: string,
-  parsed: ParsedYaml<ProfileFile>,
-  tenant: string,
-): Promise<ConfigIssue[]> {
-  const issues = await profileIssues(parsed, { name, folder: dirname(profileFile(project, name)), tenant });
-  const tenants = await readTenants(project);
-  if (!tenants.some(({ id }) => id === tenant)) {
-    const hint = `there is: ${tenants.map(({ id }) => id).join(', ')}`;
-    issues.push(parsed.issue(['tenant'], `the tenant \`${tenant}\` does not exist`, hint));
-  }
-  return issues;
 }
 
 function difference(before: string, after: string): ChangedField[] {

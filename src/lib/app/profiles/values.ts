@@ -1,6 +1,7 @@
-import { redactLogText } from '../../infra/logging/redact.ts';
+import { redactConfiguration } from '../config/redact.ts';
 
 /** A value of a profile as it may be shown: an address without its password. */
 export function shownValue(value: unknown): string {
-  return redactLogText(typeof value === 'string' ? value : JSON.stringify(value));
+  const safe = redactConfiguration(value);
+  return typeof safe === 'string' ? safe : JSON.stringify(safe);
 }

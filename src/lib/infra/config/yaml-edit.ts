@@ -49,7 +49,12 @@ export async function editYaml<T>(
   const target = await realpath(file).catch(() => file);
   const edit = (): Promise<YamlEdit<T>> => edited(target, displayPath(file), schema, changes, options);
   if (options.dryRun === true) return await edit();
-  return await withFileLock(join(dirname(target), `.${basename(target)}.lock`), edit);
+  return await withFileLock(editLock(target), edit);
+}
+
+/** The lock under which a configuration file is changed. @param file without symbolic links on the way */
+export function editLock(file: string): string {
+  return join(dirname(file), `.${basename(file)}.lock`);
 }
 
 async function edited<T>(
