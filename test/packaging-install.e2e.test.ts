@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { markedProcesses } from '../src/lib/infra/process/marker.ts';
-import { freePort } from '../src/lib/infra/process/ports.ts';
+import { freePort } from './helpers/free-port.ts';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -56,7 +56,7 @@ describe('the package, installed by npm into an empty folder', () => {
   });
 
   it('starts the whole system, serves, and stops', async () => {
-    const port = await freePort([31_000 + Math.floor(Math.random() * 1000), 32_700]);
+    const port = await freePort();
     expect((await systemprompt('infra', 'services', 'start', '--port', String(port))).ok).toBe(true);
     const status = await systemprompt('infra', 'services', 'status');
     expect(status.artifact.items?.map(({ name, state }) => [name, state])).toEqual([
@@ -109,7 +109,7 @@ describe('the package, installed by npm into an empty folder', () => {
     expect(steps.length).toBeGreaterThan(0);
     for (const step of steps) expect(await inFolder(project, ...step), step.join(' ')).toMatchObject({ ok: true });
 
-    const port = await freePort([31_000 + Math.floor(Math.random() * 1000), 32_700]);
+    const port = await freePort();
     try {
       await npm('start', '--', '--port', String(port));
       const args = JSON.stringify({ text: 'to be or not to be', limit: 1 });

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { locateInstance } from '../src/lib/infra/config/instance.ts';
 import { markedProcesses } from '../src/lib/infra/process/marker.ts';
-import { freePort } from '../src/lib/infra/process/ports.ts';
 import { rootInstanceDir } from '../src/lib/infra/process/postgres-place.ts';
 import { runCli } from './helpers/cli.ts';
+import { freePort } from './helpers/free-port.ts';
 import { runInTerminal } from './helpers/pseudo-terminal.ts';
 
 // The quick start with a local database, in an empty folder, as it is written; only the port is one that is free here.
@@ -24,7 +24,7 @@ let env: Record<string, string>;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'systemprompt-quick-start-'));
-  env = { SYSTEMPROMPT_SERVER_PORT: String(await freePort([28_100, 28_900])), SYSTEMPROMPT_INVOKED_AS: 'systemprompt' };
+  env = { SYSTEMPROMPT_SERVER_PORT: String(await freePort()), SYSTEMPROMPT_INVOKED_AS: 'systemprompt' };
 });
 afterEach(async () => {
   const instance = await locateInstance(folder, {});

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { isPortFree } from '../../src/lib/infra/process/ports.ts';
+import { freeBlock } from '../../test/helpers/free-port.ts';
 import { until } from '../../test/helpers/until.ts';
 import { type UnderLoad, underLoad } from './load.ts';
 import { Own } from './own.ts';
@@ -35,11 +36,8 @@ const loadBefore = tenth(loadavg()[0] ?? 0);
 const gone = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => gone.abort(new Error(signal)));
 
-const ports = await until('a block of free ports', async () => {
-  const first = 27_000 + 64 * Math.floor(Math.random() * 64);
-  const block = Array.from({ length: Math.max(...counts) }, (_, index) => first + index);
-  return (await Promise.all(block.map(isPortFree))).every(Boolean) ? block : undefined;
-});
+const [first, last] = await freeBlock(Math.max(...counts));
+const ports = Array.from({ length: last - first + 1 }, (_, index) => first + index);
 
 const say = (line: string): void => {
   process.stdout.write(`${line}\n`);

@@ -5,7 +5,7 @@ import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cliEnvironment, runScript } from '../helpers/cli.ts';
-import { startInTerminal } from '../helpers/pty.ts';
+import { runInTerminal } from '../helpers/pseudo-terminal.ts';
 import { type RunningSystem, startSystem } from '../helpers/running-system.ts';
 import { until } from '../helpers/until.ts';
 
@@ -84,18 +84,18 @@ describe('the database of a system that runs', () => {
   });
 
   test('is talked to at a terminal: several lines, history, commands, an error, an interrupt', async () => {
-    const shell = startInTerminal(['infra', 'db', 'shell'], { cwd: system.instance.root });
-    await shell.until('systemprompt=> ');
-    shell.press('SELECT 1 +\r');
-    await shell.until('-> ');
-    shell.press('41 AS answer;\r');
-    await shell.until('42');
-    shell.press('\\d users\r');
-    await shell.until('users_pkey');
-    shell.press('DELETE FROM users;\r');
-    await shell.until('--write changes data');
-    shell.press("SELECT pg_sleep(60), 'long';\r");
-    await shell.until("'long';");
+    const shell = runInTerminal(['infra', 'db', 'shell'], { cwd: system.instance.root });
+    await shell.shows('systemprompt=> ');
+    shell.type('SELECT 1 +\r');
+    await shell.shows('-> ');
+    shell.type('41 AS answer;\r');
+    await shell.shows('42');
+    shell.type('\\d users\r');
+    await shell.shows('users_pkey');
+    shell.type('DELETE FROM users;\r');
+    await shell.shows('--write changes data');
+    shell.type("SELECT pg_sleep(60), 'long';\r");
+    await shell.shows("'long';");
     await until('it runs', async () => {
       const { artifact } = await json(
         'query',
@@ -103,9 +103,9 @@ describe('the database of a system that runs', () => {
       );
       return artifact?.items[0]?.['n'] === 1 ? true : undefined;
     });
-    shell.press('\u0003');
-    await shell.until('The statement was ended');
-    shell.press('\\q\r');
+    shell.type('\u0003');
+    await shell.shows('The statement was ended');
+    shell.type('\\q\r');
     expect(await shell.ended()).toBe(0);
     const history = join(system.instance.dir, 'db-shell-history');
     expect(await readFile(history, 'utf8')).toContain('41 AS answer;\n\\d users\n');

@@ -12,8 +12,8 @@ import { CommandContext } from '../../src/lib/app/command-context.ts';
 import { checkDatabase, checkEpoch } from '../../src/lib/app/doctor/running-checks.ts';
 import { createLocalInstance, type Instance } from '../../src/lib/infra/config/instance.ts';
 import { ensureRuntimeDir } from '../../src/lib/infra/config/runtime-dir.ts';
-import { freePort } from '../../src/lib/infra/process/ports.ts';
 import { type CliRun, cliEnvironment, packageRoot, runCli, runScript } from '../helpers/cli.ts';
+import { freePort } from '../helpers/free-port.ts';
 import { startSystem } from '../helpers/running-system.ts';
 import { type TemporaryFolder, temporaryFolder } from '../helpers/temporary-folder.ts';
 import { until } from '../helpers/until.ts';
@@ -48,7 +48,7 @@ describe('doctor without a running system', () => {
     folder = await temporaryFolder();
     instance = await createLocalInstance(folder.path);
     await ensureRuntimeDir(instance);
-    apiPort = (await freePort([27_600, 28_000])) ?? 0;
+    apiPort = await freePort();
     await profile(`server:\n  port: ${apiPort}\n`);
   });
   afterEach(async () => {
@@ -136,7 +136,7 @@ describe('doctor without a running system', () => {
   });
 
   it('names who has the ports', async () => {
-    const mcpPort = (await freePort([28_001, 28_400])) ?? 0;
+    const mcpPort = await freePort();
     await mkdir(join(instance.root, 'services/mcp'), { recursive: true });
     await writeFile(
       join(instance.root, 'services/mcp/one.yaml'),

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { freePort } from '../../src/lib/infra/process/ports.ts';
+import { freePort } from '../helpers/free-port.ts';
 import { noFootprint } from '../helpers/leaks.ts';
 import { startSystem } from '../helpers/running-system.ts';
 import { until } from '../helpers/until.ts';
@@ -34,7 +34,7 @@ it('a port that was given by --port is that of the running system, whoever takes
     return (JSON.parse(stdout) as { artifact: Checks }).artifact.items.find((found) => found.check === name);
   };
   expect((await system.run(...services, 'stop')).code).toBe(0);
-  const given = (await freePort([28_100, 28_900])) ?? 0;
+  const given = await freePort();
   expect((await system.run(...services, 'start', '--port', String(given))).code).toBe(0);
   const before = await status();
   expect(before.items.find(({ name }) => name === 'api')?.port).toBe(given);

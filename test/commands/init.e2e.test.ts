@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createLocalInstance, locateInstance } from '../../src/lib/infra/config/instance.ts';
 import { type CliRun, runCli } from '../helpers/cli.ts';
-import { startInTerminal } from '../helpers/pty.ts';
+import { runInTerminal } from '../helpers/pseudo-terminal.ts';
 import { temporaryFolder } from '../helpers/temporary-folder.ts';
 
 const nameIn = (folder: string): string => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).name;
@@ -11,26 +11,26 @@ const errorOf = ({ stdout }: CliRun) => JSON.parse(stdout).error as { code: stri
 
 it('asks at a terminal for what no flag says', async () => {
   await using folder = await temporaryFolder();
-  const terminal = startInTerminal(['init', '--no-install'], { cwd: folder.path });
-  await terminal.until('In which folder?');
-  terminal.press('\u0015shop\r');
-  await terminal.until('What is it called?');
-  terminal.press('\u0015Search!\r');
-  await terminal.until('lower-case letters');
-  terminal.press('\u0015search\r');
-  await terminal.until('What do you begin with?');
-  terminal.press('\r');
+  const terminal = runInTerminal(['init', '--no-install'], { cwd: folder.path });
+  await terminal.shows('In which folder?');
+  terminal.type('\u0015shop\r');
+  await terminal.shows('What is it called?');
+  terminal.type('\u0015Search!\r');
+  await terminal.shows('lower-case letters');
+  terminal.type('\u0015search\r');
+  await terminal.shows('What do you begin with?');
+  terminal.type('\r');
   expect(await terminal.ended()).toBe(0);
-  expect(terminal.screen()).toContain('search is in');
+  expect(terminal.text).toContain('search is in');
   expect(nameIn(join(folder.path, 'shop'))).toBe('search');
   expect(existsSync(join(folder.path, 'shop/extensions/mcp/search/index.ts'))).toBe(true);
 });
 
 it('leaves nothing behind when it is interrupted in a question', async () => {
   await using folder = await temporaryFolder();
-  const terminal = startInTerminal(['init', 'shop'], { cwd: folder.path });
-  await terminal.until('What is it called?');
-  terminal.press('\u0003');
+  const terminal = runInTerminal(['init', 'shop'], { cwd: folder.path });
+  await terminal.shows('What is it called?');
+  terminal.type('\u0003');
   expect(await terminal.ended()).toBe(130);
   expect(readdirSync(folder.path)).toEqual([]);
 });

@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { locateInstance } from '../../src/lib/infra/config/instance.ts';
 import { type CliRun, runCli, startCli } from '../helpers/cli.ts';
+import { freePort } from '../helpers/free-port.ts';
 import { footprint, noFootprint } from '../helpers/leaks.ts';
 import { until } from '../helpers/until.ts';
 
@@ -63,14 +64,6 @@ async function leftBehind(): Promise<unknown> {
 async function nothingLeft(): Promise<void> {
   const gone = async () => JSON.stringify(await leftBehind()) === JSON.stringify(noFootprint);
   await until('nothing is left', gone, 5000).catch(async () => expect(await leftBehind()).toEqual(noFootprint));
-}
-
-async function freePort(): Promise<number> {
-  const server = await listen(0);
-  const { port: free } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return free;
 }
 
 async function listen(wanted: number): Promise<Server> {

@@ -9,10 +9,10 @@ import { toConnectionUrl } from '../../src/lib/infra/database/connection-url.ts'
 import { loginRole } from '../../src/lib/infra/database/roles.ts';
 import { withSession } from '../../src/lib/infra/database/session.ts';
 import { markedProcesses } from '../../src/lib/infra/process/marker.ts';
-import { freePort } from '../../src/lib/infra/process/ports.ts';
 import { rootInstanceDir } from '../../src/lib/infra/process/postgres-place.ts';
 import { readPostgresState } from '../../src/lib/infra/process/postgres-state.ts';
 import { type CliRun, runCli } from '../helpers/cli.ts';
+import { freePort } from '../helpers/free-port.ts';
 import { footprint, noFootprint } from '../helpers/leaks.ts';
 import { until } from '../helpers/until.ts';
 
@@ -52,7 +52,7 @@ async function tenant(profile: string) {
 
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'systemprompt-tenants-'));
-  const port = (await freePort([28_100, 28_900])) ?? 0;
+  const port = await freePort();
   expect(await run(`cloud tenant create --port-base ${port}`)).toMatchObject({ code: 0 });
   expect(await run('cloud tenant create acme')).toMatchObject({ code: 0 });
   const SYSTEMPROMPT_DATABASE_URL = toConnectionUrl({ ...inject('postgres'), database: 'postgres' });

@@ -11,8 +11,8 @@ import { createLocalInstance, type Instance } from '../../src/lib/infra/config/i
 import { identify, isAlive } from '../../src/lib/infra/process/identity.ts';
 import { launchSupervisor, readSupervisorFile } from '../../src/lib/infra/process/launch.ts';
 import { markedProcesses } from '../../src/lib/infra/process/marker.ts';
-import { freePort } from '../../src/lib/infra/process/ports.ts';
 import { rootInstanceDir } from '../../src/lib/infra/process/postgres-place.ts';
+import { freePort } from '../helpers/free-port.ts';
 import { footprint, noFootprint } from '../helpers/leaks.ts';
 import { until } from '../helpers/until.ts';
 
@@ -22,7 +22,7 @@ let instance: Instance;
 let port: number;
 beforeEach(async () => {
   instance = await createLocalInstance(mkdtempSync(join(tmpdir(), 'sp-system-')));
-  port = (await freePort([31_000 + Math.floor(Math.random() * 900), 31_999])) ?? 0;
+  port = await freePort();
 });
 afterEach(async () => {
   const left = readSupervisorFile(instance);

@@ -10,8 +10,8 @@ import { apiNodeArguments } from '../../src/lib/app/supervisor/specs.ts';
 import { loadProfile, type Profile } from '../../src/lib/infra/config/profile.ts';
 import { type Database, openDatabase } from '../../src/lib/infra/database/connection.ts';
 import { connectionFor } from '../../src/lib/infra/database/connections.ts';
-import { freePort } from '../../src/lib/infra/process/ports.ts';
 import { EmbeddedFixture } from './embedded.ts';
+import { freePort } from './free-port.ts';
 import { until } from './until.ts';
 
 const project = join(import.meta.dirname, '../..');
@@ -55,8 +55,7 @@ export class ApiRig {
   static async create(servers: readonly string[]): Promise<ApiRig> {
     const embedded = await EmbeddedFixture.create();
     const { instance, secrets } = embedded;
-    const port = await freePort([20_000 + Math.floor(Math.random() * 5_000), 32_000]);
-    if (port === undefined) throw new Error('no free port');
+    const port = await freePort();
     const profileFile = join(instance.dir, 'profiles', 'local', 'profile.yaml');
     await writeFile(profileFile, (await readFile(profileFile, 'utf8')).replace('port: 8080', `port: ${port}`));
     await mkdir(join(instance.root, 'services', 'mcp'), { recursive: true });

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Identity, signIdentity } from '../../src/lib/infra/security/identity-header.ts';
 import type { ServiceInstanceId, SessionId, UserId } from '../../src/lib/shared/ids.ts';
+import { freePort } from './free-port.ts';
 
 export interface McpChildOptions {
   /** Path of the extension's module. */
@@ -48,15 +48,6 @@ export function testIdentity(instanceId: ServiceInstanceId, more: Partial<Identi
     exp: now + 30,
     ...more,
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** Starts the process without waiting for anything. */

@@ -1,11 +1,11 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLocalInstance, type Instance } from '../../src/lib/infra/config/instance.ts';
 import { markedProcesses } from '../../src/lib/infra/process/marker.ts';
 import { rootInstanceDir } from '../../src/lib/infra/process/postgres-place.ts';
 import { type CliRun, runCli } from './cli.ts';
+import { freePort } from './free-port.ts';
 import { type Footprint, footprint } from './leaks.ts';
 
 /** A whole system of a test's own: an instance in a temporary folder, started and driven by the built CLI. */
@@ -71,12 +71,4 @@ export async function startSystem(
         await rm(path, { recursive: true, force: true });
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

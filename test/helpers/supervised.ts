@@ -13,10 +13,10 @@ import { type ConnectionConfig, type Database, openDatabase } from '../../src/li
 import { quoteIdentifier } from '../../src/lib/infra/database/identifiers.ts';
 import { type Session, withSession } from '../../src/lib/infra/database/session.ts';
 import { markedProcesses } from '../../src/lib/infra/process/marker.ts';
-import { isPortFree } from '../../src/lib/infra/process/ports.ts';
 import type { ConfigIssue } from '../../src/lib/shared/errors.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import type { FixtureService } from './fixture-services.ts';
+import { freeBlock } from './free-port.ts';
 import { type Footprint, footprint } from './leaks.ts';
 import { until } from './until.ts';
 
@@ -72,7 +72,7 @@ export class Supervised {
 
   static async create(): Promise<Supervised> {
     const database = await createTestDatabase();
-    return new Supervised(database, mkdtempSync(join(tmpdir(), 'sp-sup-')), await freeBlock());
+    return new Supervised(database, mkdtempSync(join(tmpdir(), 'sp-sup-')), await freeBlock(10));
   }
 
   get socket(): string {
@@ -223,18 +223,4 @@ export class Supervised {
     await this.database.drop();
     rmSync(this.folder, { recursive: true, force: true });
   }
-}
-
-const blockSize = 10;
-const worker = Number(process.env['VITEST_POOL_ID'] ?? 0);
-
-/** Ten ports in a row that nobody listens on. */
-async function freeBlock(): Promise<readonly [number, number]> {
-  return until('a block of free ports', async () => {
-    // Workers side by side take every other block: one that is free now may be about to be used.
-    const first = 26_000 + blockSize * (2 * Math.floor(Math.random() * 250) + (worker % 2));
-    const ports = Array.from({ length: blockSize }, (_, index) => first + index);
-    const free = await Promise.all(ports.map(isPortFree));
-    return free.every(Boolean) ? ([first, first + blockSize - 1] as const) : undefined;
-  });
 }

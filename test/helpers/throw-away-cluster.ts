@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ConnectionConfig } from '../../src/lib/infra/database/connection.ts';
 import { withSession } from '../../src/lib/infra/database/session.ts';
-import { freePort } from '../../src/lib/infra/process/ports.ts';
 import { ensureAccount } from '../../src/lib/infra/process/postgres-account.ts';
 import { copyBinaries, locatePostgres, runsInPlace } from '../../src/lib/infra/process/postgres-binaries.ts';
 import { initCluster } from '../../src/lib/infra/process/postgres-cluster.ts';
+import { freePort } from './free-port.ts';
 
 const START_WAIT_MS = 20_000;
 
@@ -42,8 +42,7 @@ export async function startThrowAwayCluster({ durable = false } = {}): Promise<T
     const password = randomBytes(18).toString('base64url');
     const dataDir = join(folder, 'data');
     await initCluster({ binaries, dataDir, superuser: 'postgres', password, account });
-    const port = await freePort([16_000 + Math.floor(Math.random() * 8000), 24_999]);
-    if (port === undefined) throw new Error('no free port for the test cluster');
+    const port = await freePort();
     const settings = {
       port: String(port),
       listen_addresses: '127.0.0.1',

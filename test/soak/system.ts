@@ -12,10 +12,10 @@ import { type Database, openDatabase } from '../../src/lib/infra/database/connec
 import { connectionFor } from '../../src/lib/infra/database/connections.ts';
 import { hasCode } from '../../src/lib/infra/process/identity.ts';
 import { markedProcesses } from '../../src/lib/infra/process/marker.ts';
-import { isPortFree } from '../../src/lib/infra/process/ports.ts';
 import { rootInstanceDir } from '../../src/lib/infra/process/postgres-place.ts';
 import { environmentOf, linuxPids } from '../../src/lib/infra/process/table.ts';
 import { type CliRun, startCli } from '../helpers/cli.ts';
+import { freeBlock } from '../helpers/free-port.ts';
 import { type Footprint, footprint } from '../helpers/leaks.ts';
 import { until } from '../helpers/until.ts';
 
@@ -45,7 +45,7 @@ export class SoakSystem {
   static async create({ workers = 1 } = {}): Promise<SoakSystem> {
     const root = await mkdtemp(join(tmpdir(), 'systemprompt-soak-'));
     const instance = await createLocalInstance(root);
-    const ports = await freeBlock();
+    const ports = await freeBlock(12);
     const system = new SoakSystem({ ...instance, servicesDir: join(root, 'services') }, ports);
     const profile = join(instance.dir, 'profiles', 'local', 'profile.yaml');
     const text = (await readFile(profile, 'utf8')).replace('port: 8080', `port: ${ports[0]}\n  workers: ${workers}`);
@@ -192,15 +192,4 @@ function residentBytesOf(pid: number): number {
   } catch {
     return 0; // it has ended
   }
-}
-
-const blockSize = 12;
-
-function freeBlock(): Promise<readonly [number, number]> {
-  return until('a block of free ports', async () => {
-    const first = 26_000 + blockSize * Math.floor(Math.random() * 400);
-    const ports = Array.from({ length: blockSize }, (_, index) => first + index);
-    const free = await Promise.all(ports.map(isPortFree));
-    return free.every(Boolean) ? ([first, first + blockSize - 1] as const) : undefined;
-  });
 }

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { createLocalInstance, type Instance } from '../../../src/lib/infra/config/instance.ts';
 import { openSecretStore } from '../../../src/lib/infra/config/secrets.ts';
 import { type CliRun, runCli } from '../../helpers/cli.ts';
-import { startInTerminal } from '../../helpers/pty.ts';
+import { runInTerminal } from '../../helpers/pseudo-terminal.ts';
 import { type TemporaryFolder, temporaryFolder } from '../../helpers/temporary-folder.ts';
 
 const canary = 'canary-9ab1-hunter2';
@@ -119,19 +119,19 @@ describe('cloud secrets import', () => {
 
 describe('at a terminal', () => {
   it('the value is asked for and not shown, and before one is shown the user is asked', async () => {
-    const asked = startInTerminal(['cloud', 'secrets', 'set', 'TYPED'], { cwd: folder.path });
-    await asked.until('Value of TYPED');
-    asked.press(`${canary}\r`);
+    const asked = runInTerminal(['cloud', 'secrets', 'set', 'TYPED'], { cwd: folder.path });
+    await asked.shows('Value of TYPED');
+    asked.type(`${canary}\r`);
     expect(await asked.ended()).toBe(0);
-    expect(asked.screen()).toContain('Set TYPED (version 1)');
-    expect(asked.screen()).not.toContain('hunter2');
+    expect(asked.text).toContain('Set TYPED (version 1)');
+    expect(asked.text).not.toContain('hunter2');
     expect(await value('TYPED')).toBe(canary);
     const reveal = async (answer: string): Promise<string> => {
-      const shown = startInTerminal(['cloud', 'secrets', 'reveal', 'TYPED'], { cwd: folder.path });
-      await shown.until('Print the value of TYPED?');
-      shown.press(answer);
+      const shown = runInTerminal(['cloud', 'secrets', 'reveal', 'TYPED'], { cwd: folder.path });
+      await shown.shows('Print the value of TYPED?');
+      shown.type(answer);
       await shown.ended();
-      return shown.screen();
+      return shown.text;
     };
     expect(await reveal('n')).not.toContain('hunter2');
     expect(await reveal('y')).toContain(canary);

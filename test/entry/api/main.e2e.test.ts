@@ -8,8 +8,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createLocalInstance, type Instance } from '../../../src/lib/infra/config/instance.ts';
 import { packageRoot } from '../../../src/lib/infra/config/package-root.ts';
 import { openSecretStore } from '../../../src/lib/infra/config/secrets.ts';
-import { freePort } from '../../../src/lib/infra/process/ports.ts';
 import { createTestDatabase, type TestDatabase } from '../../helpers/database.ts';
+import { freePort } from '../../helpers/free-port.ts';
 import { until } from '../../helpers/identity.ts';
 
 const main = join(packageRoot(), 'dist', 'entry', 'api', 'main.js');
@@ -29,7 +29,7 @@ beforeEach(async () => {
   const secrets = await openSecretStore(instance);
   await secrets.set('database.app', database.app.password);
   await secrets.set('database.audit', database.audit.password);
-  port = (await freePort([26_000 + Math.floor(Math.random() * 3000), 29_999])) ?? 0;
+  port = await freePort();
   await configure();
   await mkdir(join(root, 'services', 'mcp'), { recursive: true });
   await writeFile(

@@ -1,10 +1,6 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { cliEnvironment, runScript } from '../../helpers/cli.ts';
+import { runInTerminal } from '../../helpers/pseudo-terminal.ts';
 import { temporaryFolder } from '../../helpers/temporary-folder.ts';
-import { until } from '../../helpers/until.ts';
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 beforeAll(async () => {
@@ -14,27 +10,14 @@ afterAll(() => folder[Symbol.asyncDispose]());
 
 /** Runs a command that asks before it does anything, in a pseudo-terminal; a question gets Enter, which means no. */
 async function atTerminal(flags: string, env: Record<string, string>): Promise<{ code: number | null; text: string }> {
-  // A pseudo-terminal has no size until somebody gives it one.
-  const command = `stty cols 80 rows 24; exec ${process.execPath} ${runScript} infra db reset ${flags}`;
-  const child = spawn('script', ['-qec', command, '/dev/null'], {
-    cwd: folder.path,
-    env: cliEnvironment({ TERM: 'xterm', HOME: folder.path, ...env }),
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  let text = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-    text += chunk;
-  });
-  const ended = once(child, 'close');
-  try {
-    await until('a question or the end', () => text.includes('Go on?') || child.exitCode !== null, 30_000);
-    if (child.exitCode === null) child.stdin.write('\r');
-    await until('the end', () => child.exitCode !== null, 30_000);
-  } finally {
-    child.kill('SIGKILL');
-    await ended;
-  }
-  return { code: child.exitCode, text: stripVTControlCharacters(text) };
+  const argv = ['infra', 'db', 'reset', ...flags.split(' ').filter((flag) => flag !== '')];
+  const run = runInTerminal(argv, { cwd: folder.path, env: { HOME: folder.path, ...env } });
+  const asked = await run.shows('Go on?').then(
+    () => true,
+    () => false, // the tests look at the text
+  );
+  if (asked) run.type('\r');
+  return { code: await run.ended(), text: run.text };
 }
 
 it.each([

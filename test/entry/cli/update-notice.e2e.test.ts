@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -7,7 +6,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openSession } from '../../../src/entry/cli/session.ts';
 import { isNewer, updateCommand, wantsUpdateNotice } from '../../../src/entry/cli/update-notice.ts';
-import { cliEnvironment, packageRoot } from '../../helpers/cli.ts';
+import { packageRoot } from '../../helpers/cli.ts';
+import { runInTerminal } from '../../helpers/pseudo-terminal.ts';
 import { temporaryFolder } from '../../helpers/temporary-folder.ts';
 import { until } from '../../helpers/until.ts';
 
@@ -44,18 +44,13 @@ afterAll(async () => {
 /** Runs the installed program in a pseudo-terminal, both outputs of which are one. */
 async function atTerminal(line: string, env: Record<string, string> = {}): Promise<string> {
   const script = join(folder.path, 'lib/node_modules/systemprompt/bin/run.js');
-  const command = `${process.execPath} --preserve-symlinks --preserve-symlinks-main ${script} ${line}`;
-  const child = spawn('script', ['-qec', command, '/dev/null'], {
+  const run = runInTerminal(line.split(' '), {
+    program: [process.execPath, '--preserve-symlinks', '--preserve-symlinks-main', script],
     cwd: folder.path,
-    env: cliEnvironment({ HOME: folder.path, TERM: 'xterm', ...env }),
-    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { HOME: folder.path, ...env },
   });
-  let text = '';
-  child.stdout.on('data', (chunk) => {
-    text += chunk;
-  });
-  await once(child, 'close');
-  return text;
+  await run.ended();
+  return run.text;
 }
 
 const cache = (): Record<string, unknown> =>

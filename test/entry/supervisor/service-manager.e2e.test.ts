@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { SupervisorClient } from '../../../src/lib/app/supervisor/client.ts';
 import { createLocalInstance } from '../../../src/lib/infra/config/instance.ts';
-import { freePort } from '../../../src/lib/infra/process/ports.ts';
 import { rootInstanceDir } from '../../../src/lib/infra/process/postgres-place.ts';
 import { cliEnvironment, packageRoot } from '../../helpers/cli.ts';
+import { freePort } from '../../helpers/free-port.ts';
 import { footprint, noFootprint } from '../../helpers/leaks.ts';
 import { temporaryFolder } from '../../helpers/temporary-folder.ts';
 import { until } from '../../helpers/until.ts';
@@ -24,7 +24,7 @@ it('tells systemd of boot, readiness, signs of life from the path that serves, a
   await writeFile(join(programs, 'systemd-notify'), recorder, { mode: 0o755 });
   const instance = await createLocalInstance(root);
   const profile = join(instance.dir, 'profiles', 'local', 'profile.yaml');
-  const port = (await freePort([27_000, 27_500])) ?? 0;
+  const port = await freePort();
   await writeFile(profile, (await readFile(profile, 'utf8')).replace('port: 8080', `port: ${port}`));
   const heard = async (): Promise<string[]> =>
     (await readFile(messages, 'utf8')).split('\n').filter((line) => line !== '');
