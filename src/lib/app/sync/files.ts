@@ -26,6 +26,43 @@ export function isOfKind(path: string, kind: SyncKind): boolean {
   return kind === 'all' || path.startsWith(`${kind}/`);
 }
 
+/** What editors leave beside a file, and what is hidden: `.git` below services/ is no configuration, and runs programs. */
+function isLeftOut(name: string): boolean {
+  return name.startsWith('.') || /~$|\.(tmp|lock|swp|swx)$/.test(name);
+}
+
+/**
+ * Whether a path is one that a file of `services/` can have: the database may have been written to by others, and what it
+ * calls `../x` must not be written there.
+ */
+export function isFilePath(path: string): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: names that a terminal would act on are what is looked for
+  if (path.length > 1000 || /[\u0000-\u001f\u007f\\]/.test(path)) return false;
+  return path.split('/').every((name) => name !== '' && name.length <= 255 && !isLeftOut(name));
+}
+
+/**
+ * Makes sure that a path of `services/` leads through folders of it alone: a link on the way leads elsewhere.
+ * @throws PreconditionError naming what is in the way
+ */
+export async function refuseDetour(servicesDir: string, path: string): Promise<void> {
+  const parts = path.split('/');
+  for (let depth = 1; depth <= parts.length; depth += 1) {
+    const place = join(servicesDir, ...parts.slice(0, depth));
+    const stats = await lstat(place).catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw unreadable(place, error);
+    });
+    if (stats === undefined) return;
+    if (depth === parts.length ? stats.isFile() : stats.isDirectory()) continue;
+    const what = stats.isSymbolicLink() ? 'a link' : stats.isDirectory() ? 'a folder' : 'no folder';
+    throw new PreconditionError(`${place} is ${what}, and the database has ${path}.`, {
+      hint: 'Nothing was changed. Move it away, or put the file itself there.',
+      data: { path },
+    });
+  }
+}
+
 /**
  * The files of a kind, by path relative to `services/` with `/` between its parts. Drafts of editors, hidden files and
  * links are left out.
@@ -40,13 +77,15 @@ export async function readFilesOf(servicesDir: string, kind: SyncKind): Promise<
     });
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const path = below === '' ? entry.name : `${below}/${entry.name}`;
-      if (entry.name.startsWith('.') || /~$|\.(tmp|lock|swp|swx)$/.test(entry.name)) continue;
+      if (isLeftOut(entry.name)) continue;
       if (entry.isDirectory()) await visit(path);
       else if (entry.isFile()) found.set(path, await readBody(join(servicesDir, path)));
       if (found.size > most) throw new TooLargeError(`There are more than ${most} files in ${servicesDir}.`);
     }
   };
-  await visit(kind === 'all' ? '' : kind);
+  if (kind === 'all') await visit('');
+  // A link to a folder is left out wherever it is.
+  else if ((await lstat(join(servicesDir, kind)).catch(() => undefined))?.isDirectory() === true) await visit(kind);
   return found;
 }
 

@@ -1,5 +1,6 @@
 import type { Queryable } from '../../infra/database/connection.ts';
-import { type Body, bodyOf, isOfKind, type SyncKind } from './files.ts';
+import { PreconditionError } from '../../shared/errors.ts';
+import { type Body, bodyOf, isFilePath, isOfKind, type SyncKind } from './files.ts';
 import type { ConfigurationStoreRow, ConfigurationVersionsRow } from './tables.ts';
 
 /** What is written: a version, and whether it holds from now on. */
@@ -27,13 +28,26 @@ export async function lockStore(tx: Queryable): Promise<string> {
   return row.id;
 }
 
-/** The bodies that hold, by path; deleted ones are left out. */
+/**
+ * The bodies that hold, by path; deleted ones are left out.
+ * @throws PreconditionError for a path that no file of `services/` can have
+ */
 export async function currentBodies(tx: Queryable, kind: SyncKind): Promise<Map<string, Body>> {
   const rows = await tx.query<{ path: string; body: Buffer }>(
     `SELECT f.path, v.body FROM configuration_files f JOIN configuration_versions v USING (path, version)
      WHERE v.body IS NOT NULL AND ($1 = 'all' OR starts_with(f.path, $1 || '/')) ORDER BY f.path`,
     [kind],
   );
+  const strange = rows.find(({ path }) => !isFilePath(path));
+  if (strange !== undefined) {
+    throw new PreconditionError(
+      `The database has a file that can't lie in services/: ${JSON.stringify(strange.path.slice(0, 200))}.`,
+      {
+        hint: 'Nothing was changed. No sync has written it: find out who did, then remove its row from configuration_files.',
+        data: { path: strange.path.slice(0, 1000) },
+      },
+    );
+  }
   return new Map(rows.filter(({ path }) => isOfKind(path, kind)).map(({ path, body }) => [path, bodyOf(body)]));
 }
 

@@ -8,7 +8,7 @@ import type { Database, Queryable } from '../../infra/database/connection.ts';
 import { ConfigInvalidError, ConflictError } from '../../shared/errors.ts';
 import { loadServices } from '../config/load-services.ts';
 import { basesFile, readBases, writeBases } from './bases.ts';
-import { type Body, bodyOf, isOfKind, readFilesOf, type SyncKind } from './files.ts';
+import { type Body, bodyOf, isOfKind, readFilesOf, refuseDetour, type SyncKind } from './files.ts';
 import { difference, merge } from './merge.ts';
 import { type Direction, planSync, type Strategy, type SyncStep } from './plan.ts';
 import { addVersion, bodyByDigest, currentBodies, lockStore } from './repository.ts';
@@ -63,6 +63,7 @@ export async function syncLocal(instance: Instance, db: Database, request: SyncR
     const { work, store } = await db.transaction(async (tx) => {
       const store = await lockStore(tx);
       const work = await prepare(instance, tx, store, request);
+      if (!contested(work.steps)) await refuseDetours(instance, work.steps);
       if (!request.dryRun && !contested(work.steps)) {
         await requireValid(instance, work);
         for (const step of work.steps) await record(tx, step, work, request.by);
@@ -81,6 +82,13 @@ export async function syncLocal(instance: Instance, db: Database, request: SyncR
 
 function contested(steps: readonly SyncStep[]): boolean {
   return steps.some(({ kind }) => kind === 'conflict');
+}
+
+/** @throws PreconditionError when a file that is to be written or deleted would be one outside of `services/` */
+async function refuseDetours(instance: Instance, steps: readonly SyncStep[]): Promise<void> {
+  for (const { path, kind, on } of steps) {
+    if (on === 'files' || kind === 'merge') await refuseDetour(servicesDirOf(instance), path);
+  }
 }
 
 async function prepare(instance: Instance, tx: Queryable, store: string, request: SyncRequest): Promise<Work> {
@@ -170,6 +178,7 @@ async function record(tx: Queryable, step: SyncedStep, work: Work, by: string): 
 async function carryOut(instance: Instance, { path, kind, on }: SyncedStep, work: Work): Promise<void> {
   const body = kind === 'merge' ? work.merged.get(path) : on === 'files' ? work.database.get(path) : undefined;
   if (kind !== 'merge' && on !== 'files') return;
+  await refuseDetour(servicesDirOf(instance), path);
   const file = join(servicesDirOf(instance), path);
   const now = await readFile(file).then(bodyOf, () => undefined);
   if (now?.digest !== work.files.get(path)?.digest) {

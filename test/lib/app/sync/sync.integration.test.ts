@@ -1,9 +1,10 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { bodyOf } from '../../../../src/lib/app/sync/files.ts';
 import type { Strategy } from '../../../../src/lib/app/sync/plan.ts';
-import { listVersions, versionBody } from '../../../../src/lib/app/sync/repository.ts';
+import { addVersion, listVersions, versionBody } from '../../../../src/lib/app/sync/repository.ts';
 import { type SyncResult, syncLocal } from '../../../../src/lib/app/sync/sync.ts';
 import type { Instance } from '../../../../src/lib/infra/config/instance.ts';
 import { type Database, openDatabase } from '../../../../src/lib/infra/database/connection.ts';
@@ -210,6 +211,85 @@ describe('sync of files and database', () => {
     await mine.write(path, server(5001));
     expect(await mine.sync('to-db', undefined, true)).toMatchObject({ done: false, steps: [{ kind: 'write' }] });
     expect(await listVersions(db, undefined, 10)).toEqual([]);
+  });
+
+  it.each([
+    '../escaped.yaml',
+    'mcp/../../../escaped.yaml',
+    'mcp/./a.yaml',
+    'mcp//a.yaml',
+    'mcp/',
+    '.git/hooks/post-checkout',
+    'mcp/.hidden.yaml',
+    'mcp\\\\..\\\\escaped.yaml',
+    'mcp/a\\u001b[2J.yaml',
+  ])('writes no file that the database calls %s, and nothing beside it', async (text) => {
+    const escaped = JSON.parse(`"${text}"`) as string;
+    await inStep();
+    await addVersion(db, {
+      path: escaped,
+      body: bodyOf(Buffer.from('x: 1\n')),
+      origin: 'files',
+      prevailed: true,
+      by: 'x',
+    });
+    await theirs.write(path, server(5002));
+    for (const [direction, strategy] of [
+      ['to-disk', undefined],
+      ['to-db', 'theirs'],
+    ] as const) {
+      await expect(theirs.sync(direction, strategy)).rejects.toMatchObject({
+        code: 'PRECONDITION',
+        message: expect.stringContaining("can't lie in services/"),
+      });
+    }
+    expect(await readdir(root)).toEqual(['mine', 'theirs']);
+    expect((await readdir(join(root, 'theirs'))).sort()).toEqual(['.systemprompt', 'services']);
+    expect(await readdir(join(root, 'theirs/services'))).toEqual(['mcp']);
+    expect(await readdir(join(root, 'theirs/services/mcp'))).toEqual(['alpha.yaml']);
+  });
+
+  it.each(['skills', 'all'] as const)('writes and deletes nothing through a link (%s)', async (kind) => {
+    const file = 'skills/sk/index.md';
+    await mine.write('skills/sk/config.yaml', 'id: sk\nname: S\ndescription: Skill\n');
+    await mine.write(file, 'Text\n');
+    await mine.sync('to-db');
+    const elsewhere = join(root, 'elsewhere');
+    await mkdir(join(elsewhere, 'sk'), { recursive: true });
+    await mkdir(join(theirs.instance.root, 'services'), { recursive: true });
+    const link = join(theirs.instance.root, 'services/skills');
+    const sync = () =>
+      syncLocal(theirs.instance, db, { kind, direction: 'to-disk', dryRun: false, by: 'tester' } as const);
+
+    await symlink(elsewhere, link);
+    await expect(sync()).rejects.toMatchObject({
+      code: 'PRECONDITION',
+      message: expect.stringContaining('a link'),
+    });
+    expect(await readdir(join(elsewhere, 'sk'))).toEqual([]);
+
+    // Both are in step; then the folder is exchanged for a link, and the file is deleted on the other side.
+    await rm(link);
+    await sync();
+    await rm(link, { recursive: true });
+    for (const name of ['config.yaml', 'index.md'])
+      await writeFile(join(elsewhere, 'sk', name), await mine.read(`skills/sk/${name}`));
+    await symlink(elsewhere, link);
+    await rm(join(mine.instance.root, 'services/skills'), { recursive: true });
+    await mine.sync('to-db');
+    await sync();
+    expect((await readdir(join(elsewhere, 'sk'))).sort()).toEqual(['config.yaml', 'index.md']);
+  });
+
+  it('does not write over a link', async () => {
+    await inStep();
+    const own = join(root, 'own.yaml');
+    await writeFile(own, 'mine\n');
+    await mine.write('mcp/beta.yaml', server(5002).replace('alpha', 'beta'));
+    await mine.sync('to-db');
+    await symlink(own, join(theirs.instance.root, 'services/mcp/beta.yaml'));
+    await expect(theirs.sync('to-disk')).rejects.toMatchObject({ code: 'PRECONDITION' });
+    expect(await readFile(own, 'utf8')).toBe('mine\n');
   });
 
   it('keeps to its kind', async () => {
