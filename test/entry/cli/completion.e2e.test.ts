@@ -56,6 +56,17 @@ describe('bash', () => {
     expect(offered('systemprompt plugins mcp tools ', '/')).toEqual([]);
   });
 
+  it('offers no name that a shell would act on', () => {
+    const project = join(folder.path, 'hostile');
+    mkdirSync(join(project, '.systemprompt/profiles/$(touch owned)'), { recursive: true });
+    mkdirSync(join(project, 'services/mcp'), { recursive: true });
+    const names = ['$(touch owned)', '`touch owned`', 'a;b', "it's", 'a b', 'esc\u001b[2J', 'line\nbreak', 'good'];
+    for (const name of names) writeFileSync(join(project, `services/mcp/${name}.yaml`), '');
+    expect(offered('systemprompt plugins mcp tools ', project)).toEqual(['good']);
+    expect(offered('systemprompt infra services logs mcp:', project)).toEqual(['good']);
+    expect(offered('systemprompt doctor --profile ', project)).toEqual([]);
+  });
+
   it('is offered by a real readline', () => {
     if (!has('script')) return;
     // Two tabs list what there is; what is typed goes through a pseudo-terminal.

@@ -42,15 +42,27 @@ _systemprompt_project() {
   printf '%s' "$folder"
 }
 
+# Names of files become words of the command line as they are: one that a shell would act on is not offered.
+_systemprompt_names() {
+  local prefix="$1" one name
+  shift
+  for one in "$@"; do
+    name="\${one##*/}"
+    name="\${name%.yaml}"
+    case "$name" in '' | *[!A-Za-z0-9_.-]*) continue ;; esac
+    [ -e "$one" ] && printf '%s\\n' "$prefix$name"
+  done
+}
+
 _systemprompt_lookup() {
-  local root one name
+  local root
   root="$(_systemprompt_project)"
   case "$1" in
-    profiles) ls "$root/.systemprompt/profiles" 2>/dev/null ;;
+    profiles) _systemprompt_names '' "$root"/.systemprompt/profiles/* ;;
     services)
       printf '%s\\n' database api mcp
-      for one in "$root"/services/mcp/*.yaml; do name="\${one##*/}"; [ -f "$one" ] && printf 'mcp:%s\\n' "\${name%.yaml}"; done ;;
-    servers) for one in "$root"/services/mcp/*.yaml; do name="\${one##*/}"; [ -f "$one" ] && printf '%s\\n' "\${name%.yaml}"; done ;;
+      _systemprompt_names mcp: "$root"/services/mcp/*.yaml ;;
+    servers) _systemprompt_names '' "$root"/services/mcp/*.yaml ;;
   esac
 }
 
@@ -106,7 +118,7 @@ ${shared(places)}
 
 _systemprompt() {
   emulate -L zsh
-  setopt sh_word_split
+  setopt sh_word_split null_glob
   local -a found
   found=("\${(@f)$(_systemprompt_candidates "\${(@)words[2,CURRENT]}")}")
   found=("\${(@)found:#}")
