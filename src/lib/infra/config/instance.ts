@@ -18,6 +18,8 @@ import { resolveRuntimeDir } from './runtime-dir.ts';
 
 const INSTANCE_FOLDER = '.systemprompt';
 const INSTANCE_FILE = 'instance.json';
+/** As tenants-file.ts has it, which loads zod. */
+const TENANT_RECORD = 'tenant.json';
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** One tenant of a project: what is isolated on this machine. All paths are absolute. */
@@ -117,7 +119,25 @@ export function tenantState(
   tenant: string,
   env: NodeJS.ProcessEnv,
 ): Instance | undefined {
-  return readState({ root, projectDir, dir: tenantDir(projectDir, tenant), tenant }, env);
+  const dir = tenantDir(projectDir, tenant);
+  if (tenant !== defaultTenant) refuseTwin(dir, tenant);
+  return readState({ root, projectDir, dir, tenant }, env);
+}
+
+/** A copy of a tenant's folder, or a link to it, has the id, the database and the processes of that one. */
+function refuseTwin(dir: string, tenant: string): void {
+  let id: unknown;
+  try {
+    id = (JSON.parse(readFileSync(join(dir, TENANT_RECORD), 'utf8')) as { id?: unknown } | null)?.id;
+  } catch {
+    return; // whoever reads the record says what is wrong with it
+  }
+  if (typeof id !== 'string' || id === tenant) return;
+  throw new PreconditionError(`${dir} holds the state of another tenant, \`${id.slice(0, 60)}\`.`, {
+    hint: 'It is a copy of its folder, or a link to it. Move it away, and create the tenant anew.',
+    data: { tenant },
+    next: ['cloud tenant list'],
+  });
 }
 
 /**

@@ -40,7 +40,8 @@ type Project = Pick<ProjectPlace, 'projectDir'>;
 
 /**
  * The tenants of a project, `local` first. A tenant whose folder is there and that is not listed (its maker was killed in
- * the last moment) is among them.
+ * the last moment) is among them. A folder with the record of another tenant is none: it is a copy of that one's, or a link to
+ * it, and what would be done to it (its processes ended, its database dropped) would be done to the other.
  * @throws PreconditionError when a record is damaged
  */
 export async function readTenants({ projectDir }: Project): Promise<TenantRecord[]> {
@@ -49,7 +50,9 @@ export async function readTenants({ projectDir }: Project): Promise<TenantRecord
   const found = new Map(listed.map((tenant) => [tenant.id, tenant]));
   for (const id of folders.filter((name) => profileNameForm.test(name))) {
     const own = await readJson(join(tenantDir(projectDir, id), tenantRecordFile), tenantSchema);
-    found.set(id, own ?? found.get(id) ?? { id, name: id, tenant_type: 'local' });
+    if (own === undefined || own.id === id)
+      found.set(id, own ?? found.get(id) ?? { id, name: id, tenant_type: 'local' });
+    else found.delete(id);
   }
   if (!found.has(defaultTenant))
     found.set(defaultTenant, { id: defaultTenant, name: defaultTenant, tenant_type: 'local' });

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { cp, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
@@ -284,6 +284,28 @@ describe('deleteTenant', () => {
     await deleteTenant(instance, 'other', {});
     await deleteTenant(instance, 'local', {});
     expect(await readdir(root)).toEqual([]);
+  });
+
+  it.each(['a copy', 'a link'])('does nothing to a tenant by way of %s of its folder', async (what) => {
+    const { create, root } = await project();
+    const { instance, record } = await create('origin', { databaseUrl: serverUrl() });
+    const twin = join(instance.projectDir, 'tenants/twin');
+    if (what === 'a copy') await cp(instance.dir, twin, { recursive: true });
+    else await symlink(instance.dir, twin);
+    await mkdir(join(instance.projectDir, 'profiles/twin'));
+    await writeFile(join(instance.projectDir, 'profiles/twin/profile.yaml'), 'tenant: twin\n', { mode: 0o600 });
+
+    expect((await readTenants(instance)).map(({ id }) => id)).toEqual(['local', 'origin']);
+    await expect(deleteTenant(instance, 'twin', {})).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(locateInstance(root, {}, 'twin')).rejects.toMatchObject({
+      code: 'PRECONDITION',
+      message: expect.stringContaining('another tenant'),
+    });
+    await expect(create('twin')).rejects.toMatchObject({ code: 'PRECONDITION' });
+    expect(await catalog('_origin_')).toContain(record.database?.name);
+    expect((await tenantInstance(instance, 'origin', {}))?.id).toBe(instance.id);
+    await deleteTenant(instance, 'origin', {});
+    expect(await catalog('_origin_')).toEqual([]);
   });
 
   it('lists a tenant whose maker was killed before it was listed, and none whose folder is gone', async () => {
