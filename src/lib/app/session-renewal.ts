@@ -33,7 +33,8 @@ export function keptForm(login: LocalLogin, issuer: string, renewable: boolean):
 
 /**
  * Renews a kept sign-in that is near its end, by the right of the local owner who has the control socket: the new one has the
- * same scopes, the former one is revoked. One that has ended, or that has a life of somebody's own choice, is left.
+ * same scopes, the former one is revoked. One that has ended or was revoked (its user suspended, say), or that has a life of
+ * somebody's own choice, is left.
  * @returns whether it was renewed
  * @throws what the supervisor threw
  */
@@ -45,6 +46,8 @@ export async function renewSession(
 ): Promise<boolean> {
   const kept = (await readSessions(project)).get(profile);
   if (kept === undefined || !isDue(kept, now)) return false;
+  // Who was signed out elsewhere is not signed in again without having asked for it.
+  await supervisor.request('POST', '/v1/actor', { token: kept.token });
   const login = (await supervisor.request('POST', '/v1/session/login', { scopes: kept.scopes })) as LocalLogin;
   const renewed = keptForm(login, kept.issuer, true);
   const replaced = await replaceSession(project, profile, kept.sessionId, renewed);

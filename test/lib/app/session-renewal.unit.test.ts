@@ -22,7 +22,7 @@ const session = (over: Partial<CliSession> = {}): CliSession => ({
 });
 
 /** Signs in with ever new ids, and remembers what was revoked. */
-function supervisor(failure?: Error) {
+function supervisor(failure?: Error, refused?: Error) {
   const asked: unknown[] = [];
   const revoked: string[] = [];
   let count = 0;
@@ -33,6 +33,10 @@ function supervisor(failure?: Error) {
       if (path === '/v1/session/logout') {
         revoked.push((body as { sessionId: string }).sessionId);
         throw new NotFoundError('made anew');
+      }
+      if (path === '/v1/actor') {
+        if (refused !== undefined) throw refused;
+        return { userId: 'u' };
       }
       asked.push(body);
       if (failure !== undefined) throw failure;
@@ -116,6 +120,11 @@ describe('renewSession', () => {
     await saveSession(project, 'local', session());
     const refusing = supervisor(new UnauthenticatedError('no'));
     await expect(renewSession(project, 'local', refusing, now)).rejects.toThrow('no');
+    expect(await readSession(project, 'local')).toMatchObject({ token: 'old' });
+    // Revoked elsewhere, or its user was suspended.
+    const revoked = supervisor(undefined, new UnauthenticatedError('revoked'));
+    await expect(renewSession(project, 'local', revoked, now)).rejects.toThrow('revoked');
+    expect(revoked.asked).toEqual([]);
     expect(await readSession(project, 'local')).toMatchObject({ token: 'old' });
     await chmod(join(folder.path, 'sessions/index.json'), 0o640);
     await expect(renewSession(project, 'local', server, now)).rejects.toMatchObject({
