@@ -3,7 +3,7 @@ import type { ConnectionConfig } from '../../infra/database/connection-config.ts
 import { type Session, withSession } from '../../infra/database/session.ts';
 import { firstWord, type Statement, splitStatements } from '../../infra/database/statements.ts';
 import type { TableArtifact } from '../../shared/artifact.ts';
-import { CancelledError, UsageError } from '../../shared/errors.ts';
+import { CancelledError, ForbiddenError, UsageError } from '../../shared/errors.ts';
 import { nearest } from '../../shared/nearest.ts';
 import { columnsOf, itemOf } from './cells.ts';
 import { missingTable, statementError } from './sql-errors.ts';
@@ -30,6 +30,10 @@ const transactionWords = new Set(['BEGIN', 'START', 'COMMIT', 'END', 'ROLLBACK',
  */
 export async function readQuery(reader: ConnectionConfig, request: QueryRequest): Promise<TableArtifact> {
   refuseEmpty(request.sql);
+  // It answers nothing, and can catch what the statement timeout throws: then it runs for ever.
+  if (firstWord(request.sql) === 'DO') {
+    throw new ForbiddenError('DO runs code, it asks nothing.', { hint: 'Write a SELECT, or run it with --write.' });
+  }
   return await withSession(reader, { applicationName: 'systemprompt query' }, async (session) => {
     await begin(session, 'READ ONLY', request.timeoutMs);
     using _cancel = cancelOn(request.signal, reader, session);
