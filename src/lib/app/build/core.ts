@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
+import { withoutSecrets } from '../../infra/config/master-key/variables.ts';
 import { packageRoot } from '../../infra/config/package-root.ts';
 import { runTool } from '../../infra/process/run-tool.ts';
 import { CancelledError, PreconditionError } from '../../shared/errors.ts';
@@ -32,7 +33,7 @@ export async function buildCore(
   const run = await runTool({
     file: process.execPath,
     args: [script],
-    env: Object.fromEntries(Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined)),
+    env: withoutSecrets(env),
     cwd: root,
     timeoutMs,
     maxOutputBytes: keptBytes,

@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { createLocalInstance, locateProject } from '../../infra/config/instance.ts';
+import { withoutSecrets } from '../../infra/config/master-key/variables.ts';
 import { packageRoot, packageVersion } from '../../infra/config/package-root.ts';
 import { runTool } from '../../infra/process/run-tool.ts';
 import { CancelledError } from '../../shared/errors.ts';
@@ -59,7 +60,7 @@ export async function installPackages(
     const run = await runTool({
       file: 'npm',
       args: ['install', '--no-audit', '--no-fund', '--loglevel=error'],
-      env: Object.fromEntries(Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined)),
+      env: withoutSecrets(env),
       cwd: folder,
       timeoutMs: installMs,
       maxOutputBytes: keptBytes,

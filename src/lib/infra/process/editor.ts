@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { PreconditionError } from '../../shared/errors.ts';
+import { withoutSecrets } from '../config/master-key/variables.ts';
 
 /**
  * Lets a person edit a file in their editor, and waits until it is closed. It draws on standard error, so that the result
@@ -11,7 +12,10 @@ import { PreconditionError } from '../../shared/errors.ts';
  */
 export async function runEditor(command: string, file: string, env: NodeJS.ProcessEnv): Promise<boolean> {
   return await new Promise((done, fail) => {
-    const child = spawn('/bin/sh', ['-c', `${command} "$1"`, 'sh', file], { env, stdio: ['inherit', 2, 2] });
+    const child = spawn('/bin/sh', ['-c', `${command} "$1"`, 'sh', file], {
+      env: withoutSecrets(env),
+      stdio: ['inherit', 2, 2],
+    });
     child.once('error', (cause) => fail(new PreconditionError('The editor could not be started.', { cause })));
     child.once('exit', (code) => done(code === 0));
   });
