@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { defaultTenant, deletionMark, tenantDir, tenantsFolder } from '../../infra/config/active-profile.ts';
@@ -9,6 +9,7 @@ import { ensureRuntimeDir } from '../../infra/config/runtime-dir.ts';
 import { forgetSelection } from '../../infra/config/selection.ts';
 import { removeSession } from '../../infra/config/session-file.ts';
 import { listTenants, readTenants, type TenantRecord, withTenantsLock } from '../../infra/config/tenants-file.ts';
+import { readOwner } from '../../infra/process/postgres-owner.ts';
 import { rootInstanceDir } from '../../infra/process/postgres-place.ts';
 import { ConflictError } from '../../shared/errors.ts';
 import { installedFiles } from '../boot-service/install.ts';
@@ -67,9 +68,8 @@ export async function planDeletion(project: Instance, name: string, env: NodeJS.
       next: [`infra services uninstall${profiles[0] === undefined ? '' : ` --profile ${profiles[0]}`}`],
     });
   }
-  const client = await connectIfRunning(state);
-  client?.close();
-  const running = client !== undefined || (await orphansOf(state.id, undefined)).length > 0;
+  await refuseTwin(state);
+  const running = (await runningRoot(state)) !== undefined || (await orphansOf(state.id, undefined)).length > 0;
   return { record, dir: state.dir, running, profiles, database: record.database };
 }
 
@@ -109,6 +109,42 @@ export async function deleteTenant(project: Instance, name: string, env: NodeJS.
       await rm(state.runtimeDir, { recursive: true, force: true });
     }
   });
+}
+
+/**
+ * A project that was copied as a whole has the ids of the first: what would be stopped and removed by its id is the other's.
+ * @throws ConflictError naming where that one is
+ */
+async function refuseTwin(state: Instance): Promise<void> {
+  const running = await runningRoot(state);
+  const owner = await readOwner(rootInstanceDir(state.id));
+  const other =
+    running !== undefined && !isSameFolder(running, state.root)
+      ? running
+      : // One that was moved has left nothing in its former place.
+        owner !== undefined && existsSync(owner.dir) && !isSameFolder(owner.dir, state.dir)
+        ? owner.dir
+        : undefined;
+  if (other === undefined) return;
+  throw new ConflictError(`${state.dir} is a copy: processes and data of this id belong to ${other}.`, {
+    hint: 'Remove the copy by hand; nothing was changed.',
+    data: { dir: state.dir, other },
+  });
+}
+
+function isSameFolder(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false }));
+  return a !== undefined && a.dev === b?.dev && a.ino === b.ino;
+}
+
+/** The project folder of the supervisor that runs, if one does. */
+async function runningRoot(state: Instance): Promise<string | undefined> {
+  const client = await connectIfRunning(state);
+  try {
+    return (await client?.status())?.root;
+  } finally {
+    client?.close();
+  }
 }
 
 /** @throws ConflictError naming what is unkillable */

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
-import { cp, mkdir, readdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
@@ -10,6 +11,7 @@ import { portBlock } from '../../../../src/lib/app/tenants/ports.ts';
 import { deletionMark } from '../../../../src/lib/infra/config/active-profile.ts';
 import { createLocalInstance, locateInstance, tenantInstance } from '../../../../src/lib/infra/config/instance.ts';
 import { loadProfile, profileNames } from '../../../../src/lib/infra/config/profile.ts';
+import { ensureRuntimeDir } from '../../../../src/lib/infra/config/runtime-dir.ts';
 import { openSecretStore } from '../../../../src/lib/infra/config/secrets.ts';
 import { selectProfile } from '../../../../src/lib/infra/config/selection.ts';
 import { readSession, saveSession } from '../../../../src/lib/infra/config/session-file.ts';
@@ -18,6 +20,8 @@ import { toConnectionUrl } from '../../../../src/lib/infra/database/connection-u
 import { connectionFor } from '../../../../src/lib/infra/database/connections.ts';
 import { quoteIdentifier, quoteLiteral } from '../../../../src/lib/infra/database/identifiers.ts';
 import { withSession } from '../../../../src/lib/infra/database/session.ts';
+import { recordOwner } from '../../../../src/lib/infra/process/postgres-owner.ts';
+import { rootInstanceDir } from '../../../../src/lib/infra/process/postgres-place.ts';
 import { createTestDatabase } from '../../../helpers/database.ts';
 import { temporaryFolder } from '../../../helpers/temporary-folder.ts';
 
@@ -284,6 +288,48 @@ describe('deleteTenant', () => {
     await deleteTenant(instance, 'other', {});
     await deleteTenant(instance, 'local', {});
     expect(await readdir(root)).toEqual([]);
+  });
+
+  it('of a project that is a copy touches nothing of the first: not what runs, not the data that root keeps elsewhere', async () => {
+    const { create } = await project();
+    const { instance } = await create('local');
+    const second = await temporaryFolder();
+    onTestFinished(() => second[Symbol.asyncDispose]());
+    await cp(instance.projectDir, join(second.path, '.systemprompt'), { recursive: true });
+    const copy = await createLocalInstance(second.path, {});
+    expect(copy.id).toBe(instance.id);
+
+    const runtimeDir = await ensureRuntimeDir(instance);
+    onTestFinished(() => rm(runtimeDir, { recursive: true, force: true }));
+    const asked: string[] = [];
+    const supervisor = createHttpServer(({ method, url }, response) => {
+      asked.push(`${method} ${url}`);
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify({ root: instance.root }));
+    });
+    await new Promise<void>((done) => supervisor.listen(instance.controlSocket, done));
+    await expect(deleteTenant(copy, 'local', {})).rejects.toMatchObject({
+      code: 'CONFLICT',
+      data: { other: instance.root },
+    });
+    expect(asked.filter((line) => !line.startsWith('GET'))).toEqual([]);
+    await new Promise<unknown>((done) => supervisor.close(done));
+
+    if (process.getuid?.() === 0) {
+      const kept = rootInstanceDir(instance.id);
+      onTestFinished(() => rm(kept, { recursive: true, force: true }));
+      await mkdir(kept, { recursive: true });
+      await recordOwner(kept, instance);
+      await expect(deleteTenant(copy, 'local', {})).rejects.toMatchObject({
+        code: 'CONFLICT',
+        data: { other: instance.dir },
+      });
+      expect(existsSync(kept)).toBe(true);
+    }
+    expect(existsSync(copy.dir)).toBe(true);
+    // The first one may go, with what is its own.
+    await deleteTenant(instance, 'local', {});
+    expect(existsSync(rootInstanceDir(instance.id))).toBe(false);
   });
 
   it.each(['a copy', 'a link'])('does nothing to a tenant by way of %s of its folder', async (what) => {
