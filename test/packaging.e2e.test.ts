@@ -82,8 +82,8 @@ describe('the packed package', () => {
     expect(files).toContain('dist/extensions/mcp/systemprompt/index.js');
   });
 
-  it('holds every migration, every schema and every template of the checkout', async () => {
-    for (const part of ['migrations', 'schemas', 'templates']) {
+  it('holds every migration, schema, template and page of documentation of the checkout', async () => {
+    for (const part of ['docs', 'migrations', 'schemas', 'templates']) {
       const there = await readdir(join(root, part), { recursive: true, withFileTypes: true });
       const wanted = there
         .filter((entry) => entry.isFile())

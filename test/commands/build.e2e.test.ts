@@ -140,6 +140,19 @@ it('an altered file in dist/ is a change that a reconcile takes up, a built one 
   expect(JSON.stringify(await steps())).toMatch(/artefact has changed/);
 });
 
+it('a build of what runs says how it comes into force; one that changed nothing has nothing to say', async () => {
+  const notes = async (): Promise<unknown> => {
+    const { stdout } = await runCli(['build', 'mcp', '--json'], {
+      cwd: project.root,
+      env: { SYSTEMPROMPT_INVOKED_AS: 'sp' },
+    });
+    return (JSON.parse(stdout) as { artifact: { notes: unknown } }).artifact.notes;
+  };
+  project.write(source, serverSource({ words: 'built, not yet running' }));
+  expect(await notes()).toEqual(['What runs takes it up when it is told to: sp infra services reconcile']);
+  expect(await notes()).toEqual([]);
+});
+
 it.each(['SIGINT', 'SIGTERM'] as const)('%s ends a build at once, and leaves what was built', async (signal) => {
   using own = extensionProject();
   await runCli(['build', 'mcp'], { cwd: own.root });

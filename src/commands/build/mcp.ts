@@ -3,9 +3,10 @@ import { boolean } from '@oclif/core/flags';
 import { BaseCommand } from '../../entry/cli/base-command.ts';
 import { Interrupts } from '../../entry/cli/interrupt.ts';
 import { builtTable } from '../../entry/cli/views/built.ts';
+import type { BuiltExtension } from '../../lib/app/build/build.ts';
 import type { Artifact } from '../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../lib/shared/command.ts';
-import { CancelledError, ConfigInvalidError } from '../../lib/shared/errors.ts';
+import { CancelledError, ConfigInvalidError, TimeoutError } from '../../lib/shared/errors.ts';
 
 export default class BuildMcp extends BaseCommand<typeof BuildMcp> {
   static override summary = "Compile and check the project's MCP servers";
@@ -54,6 +55,18 @@ export default class BuildMcp extends BaseCommand<typeof BuildMcp> {
     });
     const issues = results.flatMap((result) => result.issues);
     if (issues.length > 0) this.verdict = new ConfigInvalidError(issues);
-    return builtTable(results);
+    return builtTable(results, await this.#inForce(build.root, results));
+  }
+
+  /** What runs goes on with the former build until it is told: said once there is another one of something that runs. */
+  async #inForce(root: string, results: readonly BuiltExtension[]): Promise<string[]> {
+    if (!results.some(({ changed, servers }) => changed && servers.length > 0)) return [];
+    if ((await this.context.findInstance())?.root !== root) return [];
+    try {
+      if ((await this.context.runningStatus()) === undefined) return [];
+    } catch (error) {
+      if (!(error instanceof TimeoutError)) throw error; // a supervisor that hangs is no fault of the build
+    }
+    return [`What runs takes it up when it is told to: ${this.output.runnable('infra services reconcile')}`];
   }
 }

@@ -3,7 +3,13 @@ import type { ConfigChange } from '../../lib/app/config/change.ts';
 import type { Artifact } from '../../lib/shared/artifact.ts';
 import { confirmed } from './confirm.ts';
 import type { Output } from './output/output.ts';
-import { changesText } from './views/config-changes.ts';
+import { changesText, type Follows } from './views/config-changes.ts';
+
+/** Whether a system runs here, and takes up what changes by itself or when it is told. */
+export async function follows(context: CommandContext): Promise<Follows> {
+  if ((await context.runningStatus()) === undefined) return 'stopped';
+  return (await context.profile()).runtime.apply_changes === 'manual' ? 'told' : 'itself';
+}
 
 /** Makes changes to the configuration's files and tells what they are and when they are in force. */
 export async function changed(
@@ -18,12 +24,10 @@ export async function changed(
   const instance = await context.instance();
   const profileName = (await context.activeProfile()).name;
   const applied = await changeConfiguration({ instance, profileName, env }, changes, { dryRun });
-  const running = (await context.runningStatus()) !== undefined;
-  const manual = running && (await context.profile()).runtime.apply_changes === 'manual';
   const overridden = applied.changes.flatMap(({ path }) => variableOver(path, env) ?? []);
   return changesText(applied, {
     dryRun,
-    follows: running ? (manual ? 'told' : 'itself') : 'stopped',
+    follows: await follows(context),
     overridden,
     runnable: (command) => output.runnable(command),
   });

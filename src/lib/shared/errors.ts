@@ -126,6 +126,8 @@ export interface ConfigIssue {
   readonly message: string;
   /** What to write instead. */
   readonly hint?: string;
+  /** The command that mends it. */
+  readonly next?: string;
 }
 
 /** Configuration does not hold; carries every finding at once. */
@@ -138,7 +140,9 @@ export class ConfigInvalidError extends AppError {
       const remedy = issue.hint === undefined ? '' : `  ${issue.hint}`;
       return `${issue.file}:${issue.line}:${issue.column}  ${issue.message}${remedy}`;
     });
-    super(lines.join('\n'), { ...details, data: { ...details.data, issues } });
+    const mending = new Set(issues.flatMap(({ next }) => next ?? []));
+    const next = details.next ?? (mending.size === 0 ? undefined : [...mending].slice(0, 3));
+    super(lines.join('\n'), { ...details, ...(next && { next }), data: { ...details.data, issues } });
     this.issues = issues;
   }
 }

@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createLocalInstance, type Instance } from '../../../src/lib/infra/config/instance.ts';
@@ -43,12 +43,20 @@ describe('cloud secrets set', () => {
   it('takes the value from standard input, without the line break behind it', async () => {
     const run = await secrets(['set', 'API_KEY'], { input: `${canary}\n` });
     expect(run).toMatchObject({ code: 0, stderr: '' });
-    expect(run.stdout).toContain('Set API_KEY (version 1)\nUsed by mcp:one (KEY), mcp:two (KEY); in force there with:');
+    expect(run.stdout).toBe(
+      'Set API_KEY (version 1)\nUsed by mcp:one (KEY), mcp:two (KEY)\nNothing is running: it holds from the next start on\n',
+    );
     expect(await value('API_KEY')).toBe(canary);
     const again = await secrets(['set', 'API_KEY', '--json'], { input: canary });
     expect(JSON.parse(again.stdout)).toMatchObject({
       artifact: { data: { changes: [{ name: 'API_KEY', version: 1, outcome: 'unchanged' }] } },
     });
+  });
+
+  it('is on record also where the logs were cleared away, folder and all', async () => {
+    await rm(instance.logsDir, { recursive: true });
+    expect(await secrets(['set', 'CLEARED', '--from-env', 'X'], { env: { X: canary } })).toMatchObject({ code: 0 });
+    expect(await readFile(join(instance.logsDir, 'secrets.log'), 'utf8')).toContain('"secret":"CLEARED"');
   });
 
   it('takes it from a file or a variable, and for one server alone', async () => {
@@ -59,7 +67,7 @@ describe('cloud secrets set', () => {
     const run = await secrets(['set', 'API_KEY', '--server', 'two', '--from-env', 'X'], {
       env: { X: `${canary} two` },
     });
-    expect(run.stdout).toContain('Set mcp.two.API_KEY (version 1)\nUsed by mcp:two (KEY);');
+    expect(run.stdout).toContain('Set mcp.two.API_KEY (version 1)\nUsed by mcp:two (KEY)\n');
     expect(await value('mcp.two.API_KEY')).toBe(`${canary} two`);
   });
 

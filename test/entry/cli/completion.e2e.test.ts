@@ -47,6 +47,7 @@ describe('bash', () => {
     expect(offered('systemprompt infra services logs --level=wa')).toEqual(['warn']);
     expect(offered('systemprompt completion ')).toEqual(['bash', 'zsh', 'fish']);
     expect(offered('systemprompt doctor --profile s')).toEqual(['staging']);
+    expect(offered('systemprompt --profile s')).toEqual(['staging']);
   });
 
   it('completes names of the project, from a folder below it too', () => {

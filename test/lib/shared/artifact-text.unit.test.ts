@@ -30,6 +30,14 @@ describe('artifactText', () => {
     expect(artifactText(table, { width: 80 })).not.toContain('NEVER');
   });
 
+  it('cuts what a row is called after everything else', () => {
+    const columns = ['name', 'reason', 'by'].map((name) => ({ name, column_type: 'string' as const }));
+    const items = [{ name: 'mcp/systemprompt.yaml', reason: 'only a reason, which is long', by: 'owner' }];
+    const narrow = (width: number) => artifactText({ type: 'table', columns, items, count: 1 }, { width });
+    expect(narrow(42)).toContain('mcp/systemprompt.yaml  only a reas…  owner');
+    expect(narrow(34)).toMatch(/^mcp\/\S+… {2}only\S*.*…  owner$/m);
+  });
+
   it('cuts cells that are too wide, or, whole, shows record after record with every word', () => {
     const cut = artifactText(table, { width: 30 });
     expect(cut).toContain('…');

@@ -1,9 +1,11 @@
 import { string as argument } from '@oclif/core/args';
 import { boolean } from '@oclif/core/flags';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
+import { follows } from '../../../entry/cli/config-change.ts';
 import { keptName, refuseGenerated, serverFlag } from '../../../entry/cli/secret-names.ts';
 import { usersInFiles } from '../../../entry/cli/secret-uses.ts';
 import { readText } from '../../../entry/cli/secret-value.ts';
+import { takenUp } from '../../../entry/cli/views/config-changes.ts';
 import { changedSecrets } from '../../../entry/cli/views/secrets.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
@@ -46,6 +48,10 @@ export default class ImportSecrets extends BaseCommand<typeof ImportSecrets> {
     const set = changes.filter(({ outcome }) => outcome !== 'unchanged').map(({ name }) => name);
     if (!dryRun && set.length > 0) await noteSecretEvent(instance, 'set', { secrets: set });
     const users = await usersInFiles(this.context, set);
-    return changedSecrets(changes, { users, dryRun, reconcile: this.output.runnable('infra services reconcile') });
+    return changedSecrets(changes, {
+      users,
+      dryRun,
+      inForce: takenUp(await follows(this.context), (command) => this.output.runnable(command)),
+    });
   }
 }

@@ -1,9 +1,11 @@
 import { string as argument } from '@oclif/core/args';
 import { boolean } from '@oclif/core/flags';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
+import { follows } from '../../../entry/cli/config-change.ts';
 import { confirmed } from '../../../entry/cli/confirm.ts';
 import { keySourceFlags, keySourceWish, refuseWhileRunning } from '../../../entry/cli/key-source.ts';
 import { refuseLeftBehind } from '../../../entry/cli/left-behind.ts';
+import { takenUp } from '../../../entry/cli/views/config-changes.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
 import { ConflictError, UsageError } from '../../../lib/shared/errors.ts';
@@ -112,7 +114,7 @@ export default class RotateSecrets extends BaseCommand<typeof RotateSecrets> {
     const [secrets, profile] = [await this.context.secrets(), await this.context.profile()];
     const version = await replaceGenerated(name, { instance, profile, secrets, running, by: localUser() });
     await noteSecretEvent(instance, 'rotated', { secret: name, version });
-    const then = running ? `; its server gets it with: ${this.output.runnable('infra services reconcile')}` : '';
-    return { type: 'text', content: `Replaced ${name} (version ${version})${then}`, data: { name, version } };
+    const then = takenUp(await follows(this.context), (command) => this.output.runnable(command));
+    return { type: 'text', content: `Replaced ${name} (version ${version})\n${then}`, data: { name, version } };
   }
 }

@@ -1,9 +1,11 @@
 import { string as argument } from '@oclif/core/args';
 import { string } from '@oclif/core/flags';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
+import { follows } from '../../../entry/cli/config-change.ts';
 import { keptName, refuseGenerated, serverFlag, valueInArguments } from '../../../entry/cli/secret-names.ts';
 import { usersInFiles } from '../../../entry/cli/secret-uses.ts';
 import { secretValue } from '../../../entry/cli/secret-value.ts';
+import { takenUp } from '../../../entry/cli/views/config-changes.ts';
 import { changedSecrets } from '../../../entry/cli/views/secrets.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
@@ -61,6 +63,9 @@ export default class SetSecret extends BaseCommand<typeof SetSecret> {
       if (outcome !== 'unchanged') await noteSecretEvent(instance, 'set', { secret: name, version });
     }
     const users = await usersInFiles(this.context, [name]);
-    return changedSecrets(changes, { users, reconcile: this.output.runnable('infra services reconcile') });
+    return changedSecrets(changes, {
+      users,
+      inForce: takenUp(await follows(this.context), (command) => this.output.runnable(command)),
+    });
   }
 }

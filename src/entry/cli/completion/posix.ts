@@ -78,6 +78,7 @@ _systemprompt_candidates() {
   done
   case "$before" in
     --*=*) ;;
+    --profile) _systemprompt_lookup profiles; return ;;
     --*) _systemprompt_values "$path $before" && return ;;
   esac
   case "$word" in

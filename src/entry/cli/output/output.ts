@@ -31,7 +31,7 @@ export class Output {
   result(artifact: Artifact): void {
     const { session } = this;
     if (session.json) this.#json({ ok: true, artifact });
-    else if (!this.#streamed) session.stdout.write(`${this.#text(artifact)}\n`);
+    else if (!this.#streamed) session.stdout.write(ended(this.#text(artifact)));
   }
 
   /** Help, whose marks for the terminal are our own. */
@@ -91,4 +91,9 @@ export class Output {
   #json(value: unknown): void {
     this.#session.stdout.write(`${JSON.stringify(value)}\n`);
   }
+}
+
+/** A file that is printed has its last line break already: another one would make it a different file. */
+function ended(text: string): string {
+  return text.endsWith('\n') ? text : `${text}\n`;
 }

@@ -1,8 +1,11 @@
 import type { BuiltExtension } from '../../../lib/app/build/build.ts';
 import type { TableArtifact } from '../../../lib/shared/artifact.ts';
 
-/** What a build came to, an extension a line. */
-export function builtTable(results: readonly BuiltExtension[]): TableArtifact {
+/**
+ * What a build came to, an extension a line.
+ * @param inForce when what runs has it
+ */
+export function builtTable(results: readonly BuiltExtension[], inForce: readonly string[] = []): TableArtifact {
   return {
     type: 'table',
     columns: [
@@ -23,7 +26,7 @@ export function builtTable(results: readonly BuiltExtension[]): TableArtifact {
     })),
     count: results.length,
     empty: 'No extensions found.',
-    notes: results.flatMap(({ notes }) => notes),
+    notes: [...results.flatMap(({ notes }) => notes), ...inForce],
   };
 }
 

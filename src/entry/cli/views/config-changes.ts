@@ -4,10 +4,12 @@ import type { TextArtifact } from '../../../lib/shared/artifact.ts';
 import { formatDate } from '../../../lib/shared/text/cells.ts';
 import { shortText } from './configuration.ts';
 
+/** Whether a system runs, and takes up changes of its files by itself or when it is told. */
+export type Follows = 'itself' | 'told' | 'stopped';
+
 interface Circumstances {
   readonly dryRun: boolean;
-  /** Whether a system runs, and takes up changes of its files by itself or when it is told. */
-  readonly follows: 'itself' | 'told' | 'stopped';
+  readonly follows: Follows;
   /** Environment variables that go before what was changed. */
   readonly overridden: readonly string[];
   readonly runnable: (command: string) => string;
@@ -41,15 +43,27 @@ function force({ effect, changes }: AppliedChange, { follows }: Circumstances): 
   return { takes_effect: follows === 'itself' ? 'at_once' : 'reconcile' };
 }
 
+const nextStart = 'Nothing is running: it holds from the next start on';
+
 function sentence(effect: AppliedChange['effect'], { follows, runnable }: Circumstances): string {
   if (effect === 'none') return 'It holds at once';
-  if (follows === 'stopped') return 'Nothing is running: it holds from the next start on';
+  if (follows === 'stopped') return nextStart;
   if (effect === 'start') {
     return `What runs keeps the old value until it is stopped and started: ${runnable('infra services stop')}`;
   }
-  return follows === 'itself'
-    ? `What runs takes it up by itself: ${runnable('infra services status')}`
-    : `What runs takes it up when it is told to: ${runnable('infra services reconcile')}`;
+  return takenUp(follows, runnable);
+}
+
+/** When what runs has a change that it can take up without a stop. */
+export function takenUp(follows: Follows, runnable: (command: string) => string): string {
+  switch (follows) {
+    case 'stopped':
+      return nextStart;
+    case 'itself':
+      return `What runs takes it up by itself: ${runnable('infra services status')}`;
+    case 'told':
+      return `What runs takes it up when it is told to: ${runnable('infra services reconcile')}`;
+  }
 }
 
 /** What differs between the running system and its files. */

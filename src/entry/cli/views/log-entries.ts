@@ -49,7 +49,6 @@ export function summaryTable(
       { name: 'service', column_type: 'string' },
       { name: 'total', column_type: 'integer' },
       ...levels.map((level) => ({ name: level, column_type: 'integer' as const })),
-      { name: 'first', column_type: 'date' },
       { name: 'last', column_type: 'date' },
     ],
     items: services.map(({ service, total, levels: counts, first, last }) => ({

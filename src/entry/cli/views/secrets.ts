@@ -13,12 +13,11 @@ const done: Readonly<Record<SecretChange['outcome'], string>> = {
 /** What became of one secret or of several, and what it takes until it is in force. */
 export function changedSecrets(
   changes: readonly SecretChange[],
-  facts: { readonly users: readonly string[]; readonly reconcile: string; readonly dryRun?: boolean },
+  facts: { readonly users: readonly string[]; readonly inForce: string; readonly dryRun?: boolean },
 ): Artifact {
-  const { users, reconcile, dryRun = false } = facts;
+  const { users, inForce, dryRun = false } = facts;
   const changed = changes.some(({ outcome }) => outcome !== 'unchanged');
-  const waiting =
-    changed && !dryRun && users.length > 0 ? [`Used by ${users.join(', ')}; in force there with: ${reconcile}`] : [];
+  const waiting = changed && !dryRun && users.length > 0 ? [`Used by ${users.join(', ')}`, inForce] : [];
   const data = { changes, used_by: users, dry_run: dryRun };
   const [only] = changes;
   if (only !== undefined && changes.length === 1 && !dryRun) {
@@ -52,12 +51,10 @@ export function secretsTable(infos: readonly SecretInfo[], uses: readonly Secret
     title: 'Secrets',
     columns: [
       { name: 'name', column_type: 'string' },
-      { name: 'server', column_type: 'string' },
       { name: 'version', column_type: 'integer' },
-      { name: 'kept', label: 'Versions', column_type: 'integer' },
-      { name: 'updated_at', label: 'Updated', column_type: 'date' },
+      { name: 'updated_at', label: 'UPDATED', column_type: 'date' },
       { name: 'by', column_type: 'string' },
-      { name: 'used_by', label: 'Used by', column_type: 'string' },
+      { name: 'used_by', column_type: 'string' },
     ],
     items: infos.map(({ name, current, versions }) => {
       const last = versions.find(({ number }) => number === current);

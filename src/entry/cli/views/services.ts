@@ -7,6 +7,7 @@ import type {
   ServiceStatus,
 } from '../../../lib/app/supervisor/status.ts';
 import type { TableArtifact } from '../../../lib/shared/artifact.ts';
+import { formatDate } from '../../../lib/shared/text/cells.ts';
 import { readableLogLine } from '../../../lib/shared/text/log-line.ts';
 import { harmless } from '../../../lib/shared/text/width.ts';
 
@@ -56,7 +57,7 @@ export function rowsTable(
 function refusalOf(configuration: ConfigurationStatus | undefined): string[] {
   if (configuration === undefined || configuration.valid) return [];
   return [
-    `Configuration invalid since ${configuration.since}: what runs is kept, nothing is started`,
+    `Configuration invalid since ${formatDate(configuration.since)}: what runs is kept, nothing is started`,
     ...(configuration.error?.message.split('\n') ?? []),
   ];
 }
@@ -64,7 +65,9 @@ function refusalOf(configuration: ConfigurationStatus | undefined): string[] {
 /** What the files say and what does not hold, while the configuration of before is in force. */
 function notInForce(files: FilesStatus | undefined): string[] {
   if (files === undefined || files.state === 'current') return [];
-  return [`Configuration, since ${files.since}: ${configurationSentence({ ...files, steps: files.steps ?? [] })}`];
+  return [
+    `Configuration, since ${formatDate(files.since)}: ${configurationSentence({ ...files, steps: files.steps ?? [] })}`,
+  ];
 }
 
 /** The address only while it is one: a boot that failed before its profile was read has none, one that ends soon has not. */
@@ -125,7 +128,7 @@ function healthNote(health: ServiceHealth | undefined): string | undefined {
   const row = `${consecutive} ${consecutive === 1 ? 'check' : 'checks in a row'} failed`;
   return [
     ...(serving ? [] : ['no requests are routed to it']),
-    ...(consecutive === 0 ? [] : [firstFailureAt === undefined ? row : `${row} since ${firstFailureAt}`]),
+    ...(consecutive === 0 ? [] : [firstFailureAt === undefined ? row : `${row} since ${formatDate(firstFailureAt)}`]),
     ...(reason === undefined ? [] : [reason]),
   ].join(', ');
 }

@@ -18,7 +18,7 @@ export function syncTable({ steps, done }: SyncResult, dryRun: boolean): TableAr
         ? []
         : [`${path}: - in the database, + in the files`, ...difference.map((line) => `  ${harmless(line)}`)],
     ),
-    `${same} of ${steps.length} ${steps.length === 1 ? 'file is' : 'files are'} the same on both sides`,
+    `${same} of ${steps.length} ${steps.length === 1 ? 'file was' : 'files were'} the same on both sides before`,
   ];
   return {
     type: 'table',

@@ -36,7 +36,10 @@ export class BackupWriter {
     const existing = await open(path, 'r').catch(() => undefined);
     await existing?.close();
     if (existing !== undefined) {
-      throw new ConflictError(`There is a file ${path} already.`, { hint: 'Name another with --output.' });
+      throw new ConflictError(`There is a file ${path} already.`, {
+        hint: 'Name another with --output.',
+        next: ['infra db backup --help'],
+      });
     }
     const draft = join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`);
     try {

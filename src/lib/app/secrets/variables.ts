@@ -85,5 +85,6 @@ async function kept(server: McpServerConfig, name: string, secrets: Store): Prom
 
 function missing(server: McpServerConfig, variable: string, secret: string, message: string): ConfigIssue {
   const place = server.variablesAt[variable] ?? server.moduleAt;
-  return { ...place, message, hint: `set it: cloud secrets set ${secret} --server ${server.name}` };
+  const next = `cloud secrets set ${secret} --server ${server.name}`;
+  return { ...place, message, hint: `set it: ${next}`, next };
 }

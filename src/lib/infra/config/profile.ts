@@ -48,6 +48,7 @@ export async function requireProfile(instance: Pick<Instance, 'projectDir'>, nam
         available.length === 0
           ? `None is in ${join(instance.projectDir, 'profiles')}.`
           : `There is: ${available.join(', ')}.`,
+      next: ['cloud profile list'],
       data: { profile: name, available },
     });
   }

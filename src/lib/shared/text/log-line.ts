@@ -10,6 +10,9 @@ const severities: Readonly<Record<string, string>> = {
   PANIC: 'error',
 };
 
+/** What the server answers while it comes up and goes down: fatal to who asked too early, and no fault of anybody's. */
+const passing = /^the database system is (?:starting up|not yet accepting connections|shutting down)$/;
+
 /** Lines that go on about the message before them. */
 const continued = new Set(['DETAIL', 'HINT', 'CONTEXT', 'STATEMENT', 'QUERY', 'LOCATION']);
 
@@ -35,7 +38,10 @@ export function logRecord(line: string): LogRecord {
 
 /** A log line in the words that a person reads, on its own: without its time, and its level only where it is not info. */
 export function readableLogLine(line: string): string {
-  if (!line.startsWith('{')) return line.replace(postgresPrefix, (_, ...parts) => spokenSeverity(parts[3]));
+  if (!line.startsWith('{')) {
+    const message = line.replace(postgresPrefix, '');
+    return passing.test(message) ? message : line.replace(postgresPrefix, (_, ...parts) => spokenSeverity(parts[3]));
+  }
   const { level, message } = structured(line);
   return level === undefined || level === 'info' ? message : `${level}: ${message}`;
 }
@@ -78,9 +84,7 @@ function fromPostgres(line: string): LogRecord {
   if (severity !== undefined && continued.has(severity)) {
     return { ...at, message: `${severity}:  ${line.slice(prefix.length)}` };
   }
-  return {
-    ...at,
-    ...(severity === undefined ? {} : { level: severities[severity] ?? severity.toLowerCase() }),
-    message: line.slice(prefix.length),
-  };
+  const message = line.slice(prefix.length);
+  const level = passing.test(message) ? 'info' : severity && (severities[severity] ?? severity.toLowerCase());
+  return { ...at, ...(level === undefined ? {} : { level }), message };
 }

@@ -5,6 +5,8 @@ import { displayWidth, harmless, pad, truncate } from './width.ts';
 
 const gap = '  ';
 const narrowest = 6;
+/** The first column, what a row is called, is left whole for as long as every other has this much. */
+const readable = 12;
 const rightAligned = new Set(['integer', 'number', 'duration', 'bytes']);
 
 interface Column {
@@ -27,7 +29,7 @@ export interface TableLayout {
 
 /**
  * A table in at most `width` columns. Columns in which no row has anything are left out; where the rest is too wide, the
- * widest columns give way first, and a table that can't be squeezed is shown as one record after the other.
+ * widest columns give way first, the first one last, and a table that can't be squeezed is shown as one record after the other.
  */
 export function renderTable(table: TableArtifact, layout: TableLayout): string[] {
   const { paint } = layout;
@@ -67,13 +69,20 @@ function fit(columns: Column[], { width, whole }: TableLayout): boolean {
   const total = (): number => columns.reduce((sum, column) => sum + column.width, gap.length * (columns.length - 1));
   if (whole) return total() <= width;
   for (let excess = total() - width; excess > 0; excess = total() - width) {
-    const [widest, second] = columns.filter((column) => column.narrows).sort((a, b) => b.width - a.width);
+    const narrowing = columns.filter((column) => column.narrows).sort((a, b) => b.width - a.width);
+    const others = narrowing.filter((column) => column !== columns[0] && column.width > atLeast(column));
+    const [widest, second] = others.length > 0 ? others : narrowing;
     if (widest === undefined || widest.width <= narrowest) return false;
-    const target = Math.max(narrowest, widest.width - excess, Math.min(second?.width ?? narrowest, widest.width - 1));
+    const least = others.length > 0 ? atLeast(widest) : narrowest;
+    const target = Math.max(least, widest.width - excess, Math.min(second?.width ?? least, widest.width - 1));
     if (target < Math.min(displayWidth(widest.label), widest.width)) return false;
     widest.width = target;
   }
   return true;
+}
+
+function atLeast({ label }: Column): number {
+  return Math.max(readable, displayWidth(label));
 }
 
 function renderRecords(columns: readonly Column[], count: number, { width, paint, whole }: TableLayout): string[] {

@@ -89,6 +89,7 @@ it('every secret that is missing fails the validation, with its place and the co
         column: 31,
         message: 'SHARED of x asks for the secret SHARED, which is not set',
         hint: 'set it: cloud secrets set SHARED --server x',
+        next: 'cloud secrets set SHARED --server x',
       },
       {
         file: expect.stringContaining('x.yaml'),
@@ -96,8 +97,14 @@ it('every secret that is missing fails the validation, with its place and the co
         column: 7,
         message: 'the variable API_KEY, which x requires, is not set',
         hint: 'set it: cloud secrets set API_KEY --server x',
+        next: 'cloud secrets set API_KEY --server x',
       },
       { line: 17, message: 'the variable API_KEY, which y requires, is not set' },
+    ],
+    next: [
+      'cloud secrets set SHARED --server x',
+      'cloud secrets set API_KEY --server x',
+      'cloud secrets set SHARED --server y',
     ],
   });
 });

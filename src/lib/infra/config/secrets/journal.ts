@@ -1,4 +1,4 @@
-import { appendFile } from 'node:fs/promises';
+import { appendFile, mkdir } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 
@@ -30,5 +30,6 @@ export async function noteSecretEvent(
 ): Promise<void> {
   const line = { level: 'info', time: new Date().toISOString(), service: 'secrets', pid: process.pid, by: localUser() };
   const text = `${JSON.stringify({ ...line, ...facts, msg: event })}\n`;
+  await mkdir(instance.logsDir, { recursive: true, mode: 0o700 }); // logs may have been cleared away, folder and all
   await appendFile(secretJournal(instance), text, { mode: 0o600 });
 }
