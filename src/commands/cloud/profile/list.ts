@@ -8,6 +8,8 @@ export default class ListProfiles extends BaseCommand<typeof ListProfiles> {
   static override summary = 'List the profiles and say which one is active';
   static override examples = ['<%= config.bin %> cloud profile list', '<%= config.bin %> cloud profile list --json'];
   static override declaration: CommandDeclaration = { effect: 'read', permission: 'admin', needs: 'none' };
+  /** What helps where the active one is not there must not fail for that. */
+  protected override readonly findsProfileItself = true;
 
   protected async execute(): Promise<Artifact> {
     const project = await projectOf(this.context);

@@ -36,7 +36,6 @@ export function reconcileFailure(result: ReconcileResult): AppError | undefined 
   if (!result.valid) {
     return new ConfigInvalidError(result.issues ?? [], {
       hint: 'Nothing was changed: what runs goes on as it is.',
-      next: ['infra services reconcile --dry-run'],
     });
   }
   const [first] = result.failed;
