@@ -1,4 +1,5 @@
-import { basename } from 'node:path';
+import { existsSync, lstatSync, realpathSync, statSync } from 'node:fs';
+import { basename, dirname, sep } from 'node:path';
 import type { FSWatcher } from 'chokidar';
 
 export interface FollowOptions {
@@ -29,7 +30,15 @@ export class FileFollower {
     const before = this.#watcher;
     this.#paths = paths;
     const { watch } = await import('chokidar');
-    const watcher = watch([...paths], { ignoreInitial: true, ignored: (path) => isDraft(path) });
+    const roots = [...new Set(paths.map((path) => realOf(dirname(path))))];
+    // Of a path that is not there, the folder in which it would appear: chokidar says too early that it is ready otherwise.
+    const watched = [...new Set(paths.map(nearestThere))];
+    const isWay = (path: string): boolean => paths.some((wanted) => wanted === path || isWithin(path, wanted));
+    const isWanted = (path: string): boolean => paths.some((wanted) => isWithin(wanted, path));
+    const watcher = watch(watched, {
+      ignoreInitial: true,
+      ignored: (path) => isDraft(path) || (!isWay(path) && (!isWanted(path) || leadsAway(path, roots))),
+    });
     this.#watcher = watcher;
     watcher.on('all', () => this.#touched());
     watcher.on('error', this.#options.onError);
@@ -57,6 +66,38 @@ export class FileFollower {
     clearTimeout(this.#quiet);
     clearTimeout(this.#latest);
     this.#latest = undefined;
+  }
+}
+
+/**
+ * Whether a path is a link to a folder elsewhere: one to `/`, put there by mistake, would have the whole disk walked through
+ * before anything starts. Links to files are followed wherever they lead.
+ */
+function leadsAway(path: string, roots: readonly (string | undefined)[]): boolean {
+  try {
+    if (!lstatSync(path).isSymbolicLink() || !statSync(path).isDirectory()) return false;
+    const real = realpathSync(path);
+    return !roots.some((root) => root !== undefined && isWithin(root, real));
+  } catch {
+    return false; // gone meanwhile, or a link that leads nowhere
+  }
+}
+
+function isWithin(folder: string, path: string): boolean {
+  return path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
+}
+
+/** The path itself, or the nearest folder above it that is there. */
+function nearestThere(path: string): string {
+  return existsSync(path) || dirname(path) === path ? path : nearestThere(dirname(path));
+}
+
+/** `undefined` for what is not there. */
+function realOf(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch {
+    return undefined;
   }
 }
 
