@@ -26,7 +26,27 @@ interface Reported extends Error {
 }
 
 /** Classes of SQLSTATE (manual, appendix A) that say that the statement is wrong, or its values. */
-const aboutTheStatement = new Set(['03', '0A', '20', '21', '22', '23', '25', '2B', '2D', '3D', '3F', '42', '44', 'P0']);
+const aboutTheStatement = new Set([
+  '03',
+  '0A',
+  '20',
+  '21',
+  '22',
+  '23',
+  '24',
+  '25',
+  '26',
+  '2B',
+  '2D',
+  '34',
+  '3B',
+  '3D',
+  '3F',
+  '42',
+  '44',
+  '54',
+  'P0',
+]);
 const aboutOthers = new Set(['40001', '40P01', '55P03', '55006']);
 
 /**

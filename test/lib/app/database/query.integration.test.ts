@@ -102,6 +102,8 @@ describe('a question', () => {
     ['ROLLBACK; BEGIN READ WRITE; DELETE FROM users; COMMIT', 'USAGE'],
     ["SELECT set_config('transaction_read_only', 'off', true)", 'USAGE'],
     ['SET TRANSACTION READ WRITE', 'OK'],
+    ['FETCH ALL FROM none', 'USAGE'],
+    ['EXECUTE none', 'USAGE'],
     ['DO $$ BEGIN COMMIT; DELETE FROM users; END $$', 'FORBIDDEN'],
     ['DO $$ BEGIN DELETE FROM users; END $$', 'FORBIDDEN'],
     ["SELECT query_to_xml('DELETE FROM users RETURNING 1', true, true, '')", 'USAGE'],
