@@ -1,6 +1,4 @@
-import { hostname } from 'node:os';
 import type { Database } from '../../infra/database/connection.ts';
-import { bootId } from '../../infra/process/identity.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import {
   type AppError,
@@ -11,19 +9,18 @@ import {
 } from '../../shared/errors.ts';
 import { nearest } from '../../shared/nearest.ts';
 import { errorToWire } from '../../shared/wire.ts';
-import { adoptOrClear, reconcileDatabase } from './boot.ts';
-import { type BootSteps, type Configured, type KeptConfiguration, specsOf } from './configured.ts';
+import type { BootSteps } from './configured.ts';
 import type { Fence } from './fence.ts';
 import { FilesRecord } from './files-record.ts';
 import type { Journal } from './journal.ts';
-import { anythingRuns, isRefusal, keepRunning, notStartedBecause } from './keep-running.ts';
 import { endStore, forceWhenAway } from './last-words.ts';
-import { checked, type ReconcileOptions, type Reconciling, reconcileLive } from './live-reconcile.ts';
+import { type ReconcileOptions, type Reconciling, reconcileLive } from './live-reconcile.ts';
 import { ManagedService } from './managed-service.ts';
 import { inOrder } from './order.ts';
-import { takeEpoch } from './repository.ts';
 import { RollingTurns, withOvertaken } from './rolling.ts';
 import type { SupervisorLog } from './service-host.ts';
+import { overruled, reached, resultOf, startInOrder, stopInOrder } from './start-and-stop.ts';
+import { type StartingUp, startUp } from './start-up.ts';
 import type { BootState, ConfigurationStatus, InstanceStatus, ReconcileResult, ServicesResult } from './status.ts';
 import { SupervisorHost, type SupervisorHostOptions } from './supervisor-host.ts';
 
@@ -38,14 +35,14 @@ export interface SupervisorOptions extends SupervisorHostOptions {
 }
 
 /** One per installation: starts, watches and stops its services. The composition root holds the local lock meanwhile. */
-export class Supervisor implements Reconciling {
+export class Supervisor implements Reconciling, StartingUp {
   readonly host: SupervisorHost;
   readonly journal: Journal;
   readonly log: SupervisorLog;
   readonly files: FilesRecord;
   readonly #options: SupervisorOptions;
   readonly #startedAt = new Date();
-  readonly #phases: { name: string; ms: number }[] = [];
+  readonly phases: { name: string; ms: number }[] = [];
   #services = new Map<string, ManagedService>();
   readonly #closing = new AbortController();
   readonly #now = new AbortController();
@@ -67,6 +64,9 @@ export class Supervisor implements Reconciling {
     this.files = new FilesRecord({ journal, log, installationId: installation.id, recorder: this.host.recorder });
   }
 
+  get version(): string {
+    return this.#options.version;
+  }
   /** Whether this supervisor may act. */
   get fence(): Fence {
     return this.host.fence;
@@ -123,30 +123,7 @@ export class Supervisor implements Reconciling {
       this.journal.add({ type: 'log', level: 'warn', message });
     }
     this.#steps = steps;
-    const found = await this.#phase('validate', () => this.#validate(steps));
-    const refused = 'refused' in found ? found.refused : undefined;
-    const { database } = found;
-    if (database !== undefined) {
-      await this.#phase('database', () =>
-        reconcileDatabase(this, this.service('database'), this.host.records, refused !== undefined),
-      );
-    }
-    const store = await this.#phase('migrate', () => steps.openStore(this.#closing.signal));
-    this.#store = store;
-    this.#checkOpen();
-    const remaining = await this.#phase('reconcile', async () => {
-      const holder = { pid: process.pid, host: hostname(), bootId: await bootId(), version: this.#options.version };
-      this.host.recorder.begin(store, await takeEpoch(store, this.host.installation.id, holder));
-      const names =
-        'refused' in found
-          ? await this.#keepRunning(store, found)
-          : await adoptOrClear(this, store, found.services, this.host.books.stoppedOnPurpose);
-      // What happened before there were rows: the database's own.
-      for (const service of this.services) this.host.books.record(service);
-      return names;
-    });
-    await this.#phase('services', () => this.#startInOrder(remaining));
-    this.#checkOpen();
+    const refused = await startUp(this, steps);
     this.#state = 'running';
     if (refused === undefined) this.files.begin();
     const failed = this.services
@@ -156,45 +133,13 @@ export class Supervisor implements Reconciling {
     this.journal.add({ type: 'ready', ms: Math.round(performance.now() - since), failed, ...why });
   }
 
-  /** @throws what refuses the configuration, when nothing runs that could be kept */
-  async #validate(steps: BootSteps): Promise<Configured | (KeptConfiguration & { readonly refused: AppError })> {
-    try {
-      const configured = await checked(steps, this.host.installation.id);
-      await configured.accept?.();
-      for (const spec of specsOf(configured)) this.add(spec);
-      return configured;
-    } catch (error) {
-      if (!isRefusal(error) || !(await anythingRuns(this.host.installation.id))) throw error;
-      const kept = await steps.kept?.();
-      if (kept === undefined) throw error;
-      if (kept.database !== undefined) this.add(kept.database);
-      return { ...kept, refused: error };
-    }
+  opened(store: Database): void {
+    this.#store = store;
   }
 
-  /** @returns no names: nothing is to be started */
-  async #keepRunning(store: Database, kept: KeptConfiguration & { readonly refused: AppError }): Promise<Set<string>> {
-    const { refused } = kept;
-    const issues = refused instanceof ConfigInvalidError ? { issues: refused.issues } : {};
-    this.#configuration = { valid: false, since: new Date().toISOString(), error: errorToWire(refused), ...issues };
-    this.log.error({ err: refused }, 'the configuration is invalid: what runs is kept, and nothing is started');
-    await keepRunning(this, store, kept, notStartedBecause(refused));
-    for (const { name, spec } of this.services) if (spec.kind !== 'database') this.standIns.add(name);
-    return new Set();
-  }
-
-  async #phase<T>(name: string, work: () => Promise<T>): Promise<T> {
-    this.#checkOpen();
-    const since = performance.now();
-    const result = await work();
-    const phase = { name, ms: Math.round(performance.now() - since) };
-    this.#phases.push(phase);
-    this.journal.add({ type: 'phase', ...phase });
-    return result;
-  }
-
-  #checkOpen(): void {
-    if (this.#closing.signal.aborted) throw new CancelledError('The start was interrupted.');
+  refused(error: AppError): void {
+    const issues = error instanceof ConfigInvalidError ? { issues: error.issues } : {};
+    this.#configuration = { valid: false, since: new Date().toISOString(), error: errorToWire(error), ...issues };
   }
 
   /** Starts services and what they depend on; all when none is named. */
@@ -202,8 +147,8 @@ export class Supervisor implements Reconciling {
     await this.#heal();
     const wanted = this.#select(names, (service) => service.dependsOn);
     for (const name of wanted) this.host.books.stoppedOnPurpose.delete(name);
-    await this.#startInOrder(wanted);
-    return withOvertaken(this.#result(wanted, ['ready']), (name) => this.#overruled({ name }));
+    await startInOrder(this, wanted);
+    return withOvertaken(resultOf(this, wanted, ['ready']), (name) => overruled(this, name));
   }
 
   /** Stops services and what depends on them; all when none is named. The supervisor stays. `now` cuts the grace short. */
@@ -213,14 +158,14 @@ export class Supervisor implements Reconciling {
     );
     if (this.fence.state !== 'held' && this.fence.reason !== undefined) throw this.fence.reason;
     for (const name of wanted) this.host.books.stoppedOnPurpose.add(name);
-    await this.#stopInOrder(
+    await stopInOrder(
       this.services.filter(({ name }) => wanted.has(name)),
       AbortSignal.any([this.#now.signal, AbortSignal.timeout(this.host.policy.stopAllMs), ...(now ? [now] : [])]),
       // Whoever started it meanwhile had the last word.
       ({ name }) => this.host.books.stoppedOnPurpose.has(name),
     );
     const started = (name: string): boolean => !this.host.books.stoppedOnPurpose.has(name);
-    return withOvertaken(this.#result(wanted, ['stopped']), (name) => this.#state === 'running' && started(name));
+    return withOvertaken(resultOf(this, wanted, ['stopped']), (name) => this.#state === 'running' && started(name));
   }
 
   /** Restarts exactly the named services (all but the database when none is named), those that others depend on first. */
@@ -235,10 +180,10 @@ export class Supervisor implements Reconciling {
       this.services.filter(({ name }) => wanted.has(name)),
       { parallel: parallelStarts },
       async (service) => {
-        if (!this.#overruled(service)) await turns.restart(service);
+        if (!overruled(this, service.name)) await turns.restart(service);
       },
     );
-    return withOvertaken(turns.report(this.#result(wanted, ['ready'])), (name) => this.#overruled({ name }));
+    return withOvertaken(turns.report(resultOf(this, wanted, ['ready'])), (name) => overruled(this, name));
   }
 
   /**
@@ -290,10 +235,10 @@ export class Supervisor implements Reconciling {
 
   async bringUp(start: ReadonlySet<string>, replace: ReadonlySet<string>): Promise<readonly string[]> {
     const turns = new RollingTurns();
-    await this.#startInOrder(new Set([...start, ...replace]), (service) =>
+    await startInOrder(this, new Set([...start, ...replace]), (service) =>
       replace.has(service.name) ? turns.restart(service) : undefined,
     );
-    return turns.report(this.#result(replace, ['ready'])).failed.filter((name) => {
+    return turns.report(resultOf(this, replace, ['ready'])).failed.filter((name) => {
       return !this.host.books.stoppedOnPurpose.has(name);
     });
   }
@@ -321,10 +266,10 @@ export class Supervisor implements Reconciling {
     const quickly = AbortSignal.any([this.#now.signal, AbortSignal.timeout(this.host.policy.stopAllMs)]);
     await forceWhenAway(this.host, this.#store, quickly);
     const rows = this.services.filter(({ spec }) => spec.kind !== 'database');
-    await this.#stopInOrder(rows, quickly);
+    await stopInOrder(rows, quickly);
     await endStore(this.host, this.services, this.#store);
     const database = this.services.find(({ spec }) => spec.kind === 'database');
-    if (database !== undefined) await this.#stopInOrder([database], quickly);
+    if (database !== undefined) await stopInOrder([database], quickly);
     await this.#booting.catch(() => undefined); // its error has been reported by whoever booted
     await this.#store?.close();
   }
@@ -337,7 +282,7 @@ export class Supervisor implements Reconciling {
       profile: this.host.installation.profile,
       supervisor: {
         pid: process.pid,
-        version: this.#options.version,
+        version: this.version,
         epoch: this.host.recorder.epoch,
         startedAt: this.#startedAt.toISOString(),
         state: this.#state,
@@ -350,7 +295,7 @@ export class Supervisor implements Reconciling {
       },
       url: this.#options.url(),
       services: this.services.map((service) => service.status()),
-      phases: this.#phases,
+      phases: this.phases,
     };
   }
 
@@ -369,52 +314,6 @@ export class Supervisor implements Reconciling {
   #select(names: readonly string[] | undefined, along: (service: ManagedService) => readonly string[]): Set<string> {
     if (this.#state === 'stopping') throw new ConflictError('The system is being stopped.');
     if (this.#state === 'booting' && names === undefined) throw new ConflictError('The system is still starting.');
-    const wanted = new Set<string>();
-    const add = (name: string): void => {
-      if (wanted.has(name)) return;
-      wanted.add(name);
-      for (const next of along(this.service(name))) add(next);
-    };
-    for (const name of names ?? this.#services.keys()) add(name);
-    return wanted;
-  }
-
-  #result(names: ReadonlySet<string>, good: readonly string[]): ServicesResult {
-    const services = this.services.filter(({ name }) => names.has(name)).map((service) => service.status());
-    return { services, failed: services.filter(({ state }) => !good.includes(state)).map(({ name }) => name) };
-  }
-
-  /** @param other what is done to a service instead of a start; `undefined` for what is started */
-  async #startInOrder(
-    names: ReadonlySet<string>,
-    other: (service: ManagedService) => Promise<void> | undefined = () => undefined,
-  ): Promise<void> {
-    const nodes = this.services.filter(({ name }) => names.has(name));
-    await inOrder(nodes, { parallel: this.host.policy.parallelStarts }, async (service) => {
-      if (this.#overruled(service)) return;
-      const done = other(service);
-      if (done !== undefined) return await done;
-      if (service.state === 'ready') return;
-      const missing = service.dependsOn.find((name) => !['ready', 'unhealthy'].includes(this.service(name).state));
-      if (missing === undefined) await service.start();
-      else service.refuse(`${missing} is not ready`);
-    });
-  }
-
-  /** Whether a stop came after the order that is being carried out. */
-  #overruled({ name }: { readonly name: string }): boolean {
-    return this.#closing.signal.aborted || this.host.books.stoppedOnPurpose.has(name);
-  }
-
-  async #stopInOrder(
-    services: readonly ManagedService[],
-    now: AbortSignal,
-    still: (service: ManagedService) => boolean = () => true,
-  ): Promise<void> {
-    await inOrder(services, { parallel: services.length, reversed: true }, async (service) => {
-      if (!still(service)) return;
-      await service.stop({ now });
-      await service.quiet();
-    });
+    return reached(this, names ?? this.#services.keys(), along);
   }
 }
