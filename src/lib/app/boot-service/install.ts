@@ -5,6 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import { syncFolder, writeFileAtomic } from '../../infra/config/atomic-file.ts';
 import { type InstanceSite, requireInstanceSite } from '../../infra/config/instance-site.ts';
 import { requireProfile } from '../../infra/config/profile.ts';
+import { recordedRuntimeDir } from '../../infra/config/runtime-dir.ts';
 import { accountOf, barrierFor } from '../../infra/process/accounts.ts';
 import { ConflictError, ForbiddenError, NotFoundError, PreconditionError, UsageError } from '../../shared/errors.ts';
 import { disabling, enabling, enablingLinks, forgetting, leftToDo, type ManagerStep, runSteps } from './manager.ts';
@@ -221,9 +222,8 @@ function foreignFile(path: string): PreconditionError {
 
 /** Whether a supervisor of the instance answers, whoever asks: the folder of its socket is on record under `run/`. */
 async function answers(site: InstanceSite): Promise<boolean> {
-  const record = await contentOf(join(site.dir, 'run', 'runtime.json'));
-  if (record === undefined) return false;
-  const { dir } = JSON.parse(record) as { dir: string };
+  const dir = recordedRuntimeDir(join(site.dir, 'run'));
+  if (dir === undefined) return false;
   return await new Promise((resolve) => {
     const socket = connect(join(dir, 'control.sock'));
     socket.once('connect', () => {

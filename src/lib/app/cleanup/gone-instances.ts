@@ -3,12 +3,13 @@ import { existsSync, lstatSync, readdirSync } from 'node:fs';
 import { readdir, rename, rm, rmdir, unlink } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
+import { instanceIdIn } from '../../infra/config/instance-site.ts';
 import { hasCode } from '../../infra/process/identity.ts';
 import { type DataOwner, deviceBelow, readOwner, runsOn, socketAnswers } from '../../infra/process/postgres-owner.ts';
 import { ConflictError } from '../../shared/errors.ts';
 import { bindControlSocket } from '../supervisor/lock.ts';
 import { type CleanupItem, type Findings, sizeOf } from './item.ts';
-import { InstancesNear, idIn } from './moved-instances.ts';
+import { InstancesNear } from './moved-instances.ts';
 
 /** A folder in which somebody is just starting looks like one that is left; after so long it is one. In ms. */
 const settledMs = 60 * 60 * 1000;
@@ -54,7 +55,7 @@ async function judge(
 ): Promise<{ gone?: string; kept?: string }> {
   let gone: string;
   if (existsSync(dir)) {
-    const present = idIn(dir);
+    const present = instanceIdIn(dir);
     if (present === undefined || present === id) return {};
     gone = `${dir} holds another instance now`;
   } else {

@@ -1,20 +1,12 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { tenantsFolder } from '../../infra/config/active-profile.ts';
+import { instanceIdIn } from '../../infra/config/instance-site.ts';
 
 /** How deep below the folder that is still there, and among how many folders, a project is looked for. */
 const depthLimit = 3;
 const folderLimit = 2_000;
 const skipped: ReadonlySet<string> = new Set(['node_modules', '.git', 'proc', 'sys', 'dev']);
-
-/** The id of the instance in a folder of state; unknown when it can't be read. */
-export function idIn(dir: string): string | undefined {
-  try {
-    return (JSON.parse(readFileSync(join(dir, 'instance.json'), 'utf8')) as { id?: string }).id;
-  } catch {
-    return undefined; // damaged: it may still be that very instance
-  }
-}
 
 /**
  * Finds projects that were moved not far from where they were. One that was moved further is not found; it makes itself known
@@ -50,7 +42,7 @@ function instancesBelow(top: string): Map<string, string> {
       if (looked > folderLimit) return found;
       const dir = join(folder, '.systemprompt');
       for (const state of statesIn(dir)) {
-        const id = idIn(state);
+        const id = instanceIdIn(state);
         if (id !== undefined) found.set(id, state);
       }
       next.push(...foldersIn(folder));

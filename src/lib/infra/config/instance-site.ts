@@ -42,14 +42,15 @@ function above(folder: string, request: ProfileRequest): InstanceSite | undefine
 
 function siteIn(root: string, request: ProfileRequest): InstanceSite | undefined {
   const projectDir = join(root, '.systemprompt');
-  if (idOf(projectDir) === undefined) return undefined;
+  if (instanceIdIn(projectDir) === undefined) return undefined;
   const profile = activeProfile({ root, projectDir }, request).name;
   const dir = tenantDir(projectDir, tenantOfProfile(projectDir, profile));
-  const id = idOf(dir);
+  const id = instanceIdIn(dir);
   return id === undefined ? undefined : { id, root, projectDir, dir, profile, uid: statSync(projectDir).uid };
 }
 
-function idOf(dir: string): string | undefined {
+/** The id of the instance in a folder of state; unknown when it can't be read. */
+export function instanceIdIn(dir: string): string | undefined {
   try {
     const { id } = JSON.parse(readFileSync(join(dir, 'instance.json'), 'utf8')) as { id?: unknown };
     return typeof id === 'string' && /^[0-9a-f-]{36}$/.test(id) ? id : undefined;

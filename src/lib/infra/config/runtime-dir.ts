@@ -43,13 +43,14 @@ export function preferredRuntimeDir(instanceId: string, env: NodeJS.ProcessEnv):
  */
 export function resolveRuntimeDir(runDir: string, instanceId: string, env: NodeJS.ProcessEnv): string {
   const preferred = preferredRuntimeDir(instanceId, env);
-  const recorded = readRecord(join(runDir, runtimeRecord));
+  const recorded = recordedRuntimeDir(runDir);
   return recorded !== undefined && recorded !== preferred && isOurs(statOrNothing(recorded)) ? recorded : preferred;
 }
 
-function readRecord(file: string): string | undefined {
+/** The runtime folder that was recorded under `run/`, whoever asks; it may be gone. */
+export function recordedRuntimeDir(runDir: string): string | undefined {
   try {
-    const record = JSON.parse(readFileSync(file, 'utf8')) as { dir?: unknown };
+    const record = JSON.parse(readFileSync(join(runDir, runtimeRecord), 'utf8')) as { dir?: unknown };
     return typeof record.dir === 'string' && record.dir.startsWith('/') ? record.dir : undefined;
   } catch {
     // A hint and nothing else: absent or damaged, the preferred folder is right and the next start writes it anew.
