@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { activeProfile, type ProjectPlace } from '../../lib/infra/config/active-profile.ts';
+import { activeProfile, type ProjectPlace, profileNameForm } from '../../lib/infra/config/active-profile.ts';
 import { isSet } from './caller.ts';
 import { isDelegated } from './invocation.ts';
 import { type CliWorld, profileFlag } from './session.ts';
@@ -41,7 +41,7 @@ function profileOf({ argv, cwd, env }: CliWorld): string | undefined {
   const end = argv.indexOf('--');
   try {
     const { name } = activeProfile(project, { cwd, env, profile: profileFlag(end === -1 ? argv : argv.slice(0, end)) });
-    return /^[a-z0-9-]+$/.test(name) ? join(project.projectDir, 'profiles', name, 'profile.yaml') : undefined;
+    return profileNameForm.test(name) ? join(project.projectDir, 'profiles', name, 'profile.yaml') : undefined;
   } catch {
     return undefined; // a damaged selection: the command that needs the profile says it
   }

@@ -1,6 +1,7 @@
 import { string } from '@oclif/core/flags';
 import { assertSecretName, isGeneratedSecret, serverSecretName } from '../../lib/infra/config/secrets/names.ts';
 import { UsageError } from '../../lib/shared/errors.ts';
+import { serverNameForm } from '../../lib/shared/server-name.ts';
 
 /** The flag of all commands that can mean the secrets of one server. */
 export const serverFlag = {
@@ -16,7 +17,7 @@ export const serverFlag = {
  */
 export function keptName(name: string, server: string | undefined): string {
   if (name.includes('=')) throw valueInArguments();
-  if (server !== undefined && !/^[a-z][a-z0-9-]{0,49}$/.test(server)) {
+  if (server !== undefined && !serverNameForm.test(server)) {
     throw new UsageError('That is no name for a server.', {
       hint: 'Use the name that services/mcp has: lower-case letters, digits and dashes',
       next: ['plugins mcp list'],

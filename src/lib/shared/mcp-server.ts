@@ -111,8 +111,10 @@ export interface McpServerOptions {
 /** Versions of the contract between a module and the process that serves it. */
 export const supportedMcpContracts: readonly number[] = [1];
 
-const namePattern = /^[A-Za-z0-9_.-]{1,128}$/;
-const combinators = ['oneOf', 'anyOf', 'allOf'] as const;
+/** What a tool, or a server of a user's own, may be called. */
+export const toolNameForm = /^[A-Za-z0-9_.-]{1,128}$/;
+/** Words of JSON Schema that make an input more than one object. */
+export const combinators = ['oneOf', 'anyOf', 'allOf'] as const;
 
 /**
  * A tool of an MCP server. Its schemas are turned into JSON Schema here, once.
@@ -122,7 +124,7 @@ export function defineTool<Input extends z.ZodType, Output extends z.ZodType>(
   options: ToolOptions<Input, Output>,
 ): ToolDefinition {
   const { name, title, description, input, output, annotations = {} } = options;
-  if (!namePattern.test(name)) throw new TypeError(`Tool name "${name}": use letters, digits, "_", "-" and "."`);
+  if (!toolNameForm.test(name)) throw new TypeError(`Tool name "${name}": use letters, digits, "_", "-" and "."`);
   if (description.trim() === '')
     throw new TypeError(`Tool ${name}: a model chooses by the description, it can't be empty`);
   return Object.freeze({
@@ -141,7 +143,7 @@ export function defineTool<Input extends z.ZodType, Output extends z.ZodType>(
 /** @throws TypeError when a name is not usable or two tools have the same */
 export function defineMcpServer(options: McpServerOptions): McpServerDefinition {
   const { name, title, version, description, instructions, tools } = options;
-  if (!namePattern.test(name)) throw new TypeError(`Server name "${name}": use letters, digits, "_", "-" and "."`);
+  if (!toolNameForm.test(name)) throw new TypeError(`Server name "${name}": use letters, digits, "_", "-" and "."`);
   if (tools.length === 0) throw new TypeError(`Server ${name}: it has no tools`);
   const names = tools.map((tool) => tool.name);
   const twice = names.find((tool, index) => names.indexOf(tool) !== index);

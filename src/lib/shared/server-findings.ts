@@ -1,4 +1,4 @@
-import { supportedMcpContracts } from './mcp-server.ts';
+import { combinators, supportedMcpContracts, toolNameForm } from './mcp-server.ts';
 import { type JsonSchema, portableSchema } from './portable-schema.ts';
 
 /** What is wrong with what a module exports as its server; `hint` says what to write instead. */
@@ -7,9 +7,7 @@ export interface ServerFinding {
   readonly hint?: string;
 }
 
-const namePattern = /^[A-Za-z0-9_.-]{1,128}$/;
 const versionPattern = /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$/;
-const combinators = ['oneOf', 'anyOf', 'allOf'];
 
 /**
  * Checks the export `server` of a module. `defineMcpServer` and `defineTool` have checked most of it, by the rules of
@@ -35,7 +33,7 @@ export function serverFindings(value: unknown): ServerFinding[] {
     ];
   }
   const findings: ServerFinding[] = [];
-  if (typeof name !== 'string' || !namePattern.test(name)) findings.push({ message: 'its server has no usable name' });
+  if (typeof name !== 'string' || !toolNameForm.test(name)) findings.push({ message: 'its server has no usable name' });
   if (typeof version !== 'string' || !versionPattern.test(version)) {
     findings.push({ message: `the version of its server is no version: ${short(version)}`, hint: 'write 1.0.0' });
   }
@@ -50,7 +48,7 @@ function toolFindings({
   handler,
 }: Readonly<Record<string, unknown>>): ServerFinding[] {
   const tool = `the tool ${short(name)}`;
-  if (typeof name !== 'string' || !namePattern.test(name)) return [{ message: `${tool} has no usable name` }];
+  if (typeof name !== 'string' || !toolNameForm.test(name)) return [{ message: `${tool} has no usable name` }];
   const findings: ServerFinding[] = [];
   if (typeof handler !== 'function') findings.push({ message: `${tool} has no handler`, hint: 'use defineTool()' });
   const input = fieldsOf(inputSchema);

@@ -1,4 +1,3 @@
-import { relative } from 'node:path';
 import { string as argument } from '@oclif/core/args';
 import { boolean } from '@oclif/core/flags';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
@@ -6,6 +5,7 @@ import { chosenProfile, projectOf } from '../../../entry/cli/profile-names.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
 import { PreconditionError } from '../../../lib/shared/errors.ts';
+import { isWithin } from '../../../lib/shared/paths.ts';
 
 export default class UseProfile extends BaseCommand<typeof UseProfile> {
   static override summary = 'Make a profile the active one';
@@ -31,7 +31,7 @@ export default class UseProfile extends BaseCommand<typeof UseProfile> {
     const project = await projectOf(this.context);
     const question = { command: 'cloud:profile:use', message: 'Which profile?' };
     const name = await chosenProfile(project, this.args.name, question, session);
-    if (this.flags.here && relative(project.root, cwd).startsWith('..')) {
+    if (this.flags.here && !isWithin(project.root, cwd)) {
       throw new PreconditionError(`${cwd} does not lie in the project ${project.root}.`, {
         hint: 'Change to a folder of the project, or leave --here out.',
         next: ['cloud profile list'],

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { withoutSecrets } from '../../infra/config/master-key/variables.ts';
 import { packageRoot } from '../../infra/config/package-root.ts';
 import { runTool } from '../../infra/process/run-tool.ts';
 import { CancelledError, PreconditionError } from '../../shared/errors.ts';
+import { isWithin } from '../../shared/paths.ts';
 
 const timeoutMs = 600_000;
 const keptBytes = 64 * 1024;
@@ -19,8 +20,7 @@ export async function buildCore(
   root: string = packageRoot(),
 ): Promise<{ readonly message: string; readonly durationMs: number }> {
   const script = join(root, 'scripts', 'build.mjs');
-  const within = relative(root, resolve(cwd));
-  if (within.startsWith('..') || !existsSync(script) || !existsSync(join(root, 'src'))) {
+  if (!isWithin(root, resolve(cwd)) || !existsSync(script) || !existsSync(join(root, 'src'))) {
     throw new PreconditionError(
       `There are no sources of systemprompt in ${resolve(cwd)}: the package is built already`,
       {

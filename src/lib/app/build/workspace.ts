@@ -3,6 +3,7 @@ import { basename, dirname, extname, isAbsolute, join, relative, sep } from 'nod
 import { type ParsedYaml, parseYamlFile } from '../../infra/config/yaml.ts';
 import { displayPath } from '../../infra/config/yaml-source.ts';
 import type { ConfigIssue } from '../../shared/errors.ts';
+import { isWithin } from '../../shared/paths.ts';
 import { findModule, isFile } from '../supervisor/module-path.ts';
 import { type ConfiguredServer, configuredServers } from './configured-servers.ts';
 import { type ExtensionManifest, extensionManifestSchema } from './manifest.ts';
@@ -127,9 +128,8 @@ async function fromModule(
   server: ConfiguredServer,
 ): Promise<Writable<ExtensionPackage> | { issue: ConfigIssue } | undefined> {
   const path = isAbsolute(server.module) ? server.module : join(root, server.module);
-  const within = relative(root, path);
-  if (within.startsWith('..') || isAbsolute(within)) return undefined;
-  const steps = within.split(sep);
+  if (!isWithin(root, path)) return undefined;
+  const steps = relative(root, path).split(sep);
   if (steps.includes('dist') || steps.includes('node_modules')) return undefined;
   const isFolder = (await stat(path).catch(() => undefined))?.isDirectory() === true;
   const entry = isFolder ? entryNames.map((name) => join(path, name)).find(isFile) : isFile(path) ? path : undefined;

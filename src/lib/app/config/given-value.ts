@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { parse } from 'yaml';
 import type { z } from 'zod';
 import { fieldsAt } from '../../infra/config/schema-names.ts';
-import { secretName } from '../../infra/config/secrets/names.ts';
+import { secretName } from '../../infra/config/secret-reference.ts';
 import { dottedPath } from '../../infra/config/yaml-path.ts';
 import { UsageError } from '../../shared/errors.ts';
 import { redactConfiguration } from './redact.ts';

@@ -4,8 +4,8 @@ import { quoted } from '../../infra/config/quoted.ts';
 import { stringsIn } from '../../infra/config/strings-in.ts';
 import { displayPath, readPlainText } from '../../infra/config/yaml-source.ts';
 import type { ConfigIssue } from '../../shared/errors.ts';
+import { isBelow } from '../../shared/paths.ts';
 import { type Declared, issueAt } from './declarations.ts';
-import { isBelow } from './read-files.ts';
 import type { ConfigPath } from './types.ts';
 
 /** A prompt is read whole by a model: what is larger is something else. */

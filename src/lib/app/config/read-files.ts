@@ -4,6 +4,7 @@ import { quoted } from '../../infra/config/quoted.ts';
 import { type ParsedYaml, parseYamlText, type RefusedYaml, yamlFilesIn } from '../../infra/config/yaml.ts';
 import { displayPath, readYamlText } from '../../infra/config/yaml-source.ts';
 import { type ConfigIssue, PreconditionError } from '../../shared/errors.ts';
+import { isBelow } from '../../shared/paths.ts';
 import { type FileKind, kindOf } from './kinds.ts';
 import { misplacedFiles } from './misplaced.ts';
 
@@ -211,12 +212,6 @@ function includesOf(value: unknown): readonly unknown[] {
 
 /** Of a file that does not hold; one that does has fewer. */
 const INCLUDES_MAX = 500;
-
-/** Whether a path lies in a folder; both absolute. */
-export function isBelow(folder: string, path: string): boolean {
-  const way = relative(folder, path);
-  return way !== '' && way !== '..' && !way.startsWith('../') && !isAbsolute(way);
-}
 
 async function isThere(path: string): Promise<boolean> {
   return lstat(path).then(

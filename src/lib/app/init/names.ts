@@ -1,14 +1,13 @@
 import { basename } from 'node:path';
 import { UsageError } from '../../shared/errors.ts';
+import { serverNameForm } from '../../shared/server-name.ts';
 
-/** Of the project and of its server: it becomes a package's name, a folder, and a part of addresses. */
-const pattern = /^[a-z][a-z0-9-]{0,49}$/;
 /** Names that npm or the product gives to something else. */
 const taken = ['systemprompt', 'zod', 'esbuild', 'registry'];
 
 /** Why a name can't be one; `undefined` when it can. */
 export function nameFault(name: string): string | undefined {
-  if (!pattern.test(name))
+  if (!serverNameForm.test(name))
     return 'Write lower-case letters, digits and dashes, beginning with a letter, at most 50 of them';
   return taken.includes(name) ? `${name} is the name of something else: choose another` : undefined;
 }

@@ -1,4 +1,4 @@
-import { secretName } from '../../infra/config/secrets/names.ts';
+import { secretName } from '../../infra/config/secret-reference.ts';
 import { ConfigInvalidError, type ConfigIssue } from '../../shared/errors.ts';
 import { parseDotenv, type ReadValues } from './dotenv.ts';
 

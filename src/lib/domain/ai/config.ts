@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { modelChoice, outputTokens, slug, webAddress } from '../../infra/config/fields.ts';
-import { secretReference } from '../../infra/config/secret-reference.ts';
+import { secretReference, secretReferencePattern } from '../../infra/config/secret-reference.ts';
 
 const modelDescription = z
   .strictObject({
@@ -52,7 +52,7 @@ const provider = z
       })
       .optional()
       .describe('Key of the provider, as `${secret:NAME}`; never the key itself.')
-      .meta({ secretReference: true, pattern: '^\\$\\{secret:[A-Za-z0-9][A-Za-z0-9._-]{0,127}\\}$' }),
+      .meta({ secretReference: true, pattern: secretReferencePattern }),
     endpoint: webAddress.optional().describe('Address of its API. Default: the provider’s own.'),
     default_model: z.string().min(1).optional().describe('Model that is asked where none is named.'),
     default_image_model: z.string().min(1).optional().describe('Model that makes pictures.'),

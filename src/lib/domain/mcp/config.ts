@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { environmentName, saying, scopeField, servicePort } from '../../infra/config/fields.ts';
+import { environmentName, saying, scopeField, serverName, servicePort } from '../../infra/config/fields.ts';
 import { type ServiceLimits, serviceLimitsSchema } from '../../infra/config/limits-schema.ts';
 import { type McpVariable, toVariables, variablesSchema } from './variables.ts';
 
@@ -102,16 +102,12 @@ export const mcpServerConfigSchema = z
     when: ({ value }) => typeof value === 'object' && value !== null,
   });
 
-const serverName = z
-  .string()
-  .regex(
-    /^[a-z][a-z0-9-]{0,49}$/,
-    'must have lower-case letters, digits and dashes only, begin with a letter, at most 50',
-  )
-  .refine((name) => name !== 'registry', { error: 'is taken: /api/v1/mcp/registry lists the servers' });
+const ownServerName = serverName.refine((name) => name !== 'registry', {
+  error: 'is taken: /api/v1/mcp/registry lists the servers',
+});
 
 /** `mcp_servers`, by name. */
-export const mcpServersSchema = z.record(serverName, mcpServerConfigSchema).describe('MCP servers by name.');
+export const mcpServersSchema = z.record(ownServerName, mcpServerConfigSchema).describe('MCP servers by name.');
 
 /** A file of `services/mcp/`. */
 export const mcpFileSchema = z

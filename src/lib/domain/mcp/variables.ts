@@ -1,16 +1,14 @@
 import { z } from 'zod';
+import { environmentName } from '../../infra/config/fields.ts';
 import { secretReference } from '../../infra/config/secret-reference.ts';
 
 /** What the supervisor tells each server by itself; a declaration of the same name would never be seen. */
 const taken = /^(SYSTEMPROMPT_.*|MCP_SERVICE_ID|MCP_PORT|DATABASE_URL)$/;
 
-const variableName = z
-  .string()
-  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable')
-  .refine((name) => !taken.test(name), {
-    error: 'is set by the system',
-    params: { hint: 'choose another name' },
-  });
+const variableName = environmentName.refine((name) => !taken.test(name), {
+  error: 'is set by the system',
+  params: { hint: 'choose another name' },
+});
 
 const declaration = z
   .strictObject({

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { ConfigInvalidError, PreconditionError } from '../../shared/errors.ts';
+import { isBelow, isWithin } from '../../shared/paths.ts';
 
 // On the hot path of `infra services status`: node's own modules only, no zod, no YAML.
 
@@ -58,8 +59,7 @@ export function activeProfile(project: ProjectPlace, { cwd, env, profile }: Prof
 
 /** The nearest folder that says one. What lies above the project is about others. */
 function ofDirectory(root: string, cwd: string): ActiveProfile | undefined {
-  const inside = !relative(root, cwd).startsWith('..');
-  for (let folder = inside ? cwd : root; ; folder = dirname(folder)) {
+  for (let folder = isWithin(root, cwd) ? cwd : root; ; folder = dirname(folder)) {
     const file = join(folder, directoryProfileFile);
     const text = textOf(file);
     if (text !== undefined) return { name: checkedName(text.trim(), file), from: 'directory', file };
@@ -158,8 +158,7 @@ export function tenantOfProfile(projectDir: string, profile: string): string {
   } catch {
     return defaultTenant; // whoever reads the profile itself says what is wrong with it
   }
-  const shown = relative(process.cwd(), file);
-  return scanTenant(text, shown.startsWith('..') ? file : shown);
+  return scanTenant(text, isBelow(process.cwd(), file) ? relative(process.cwd(), file) : file);
 }
 
 /** Under `.systemprompt/`: the state of each tenant but `local`, a folder each. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { serverNameForm } from '../../shared/server-name.ts';
 
 // Fields that several kinds of configuration file have alike.
 
@@ -26,6 +27,11 @@ export const slug = z
     /^[a-z][a-z0-9_-]{1,63}$/,
     'must have lower-case letters, digits, dashes and underscores only, begin with a letter, 2 to 64',
   );
+
+/** The name of an MCP server. */
+export const serverName = z
+  .string()
+  .regex(serverNameForm, 'must have lower-case letters, digits and dashes only, begin with a letter, at most 50');
 
 /** A version by semver.org 2.0.0. */
 export const semanticVersion = z

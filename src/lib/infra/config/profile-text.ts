@@ -1,5 +1,6 @@
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { isBelow } from '../../shared/paths.ts';
 import { defaultTenant } from './active-profile.ts';
 import { packageRoot } from './package-root.ts';
 import type { TenantPorts } from './tenants-file.ts';
@@ -53,6 +54,5 @@ ${database}`;
 /** Relative when the package lies in the project, so that the folder can be moved; else a file URL. */
 function schemaReference(root: string): string {
   const schema = join(packageRoot(), 'schemas/profile.schema.json');
-  const path = relative(root, schema);
-  return path.startsWith('..') ? pathToFileURL(schema).href : join('../../..', path);
+  return isBelow(root, schema) ? join('../../..', relative(root, schema)) : pathToFileURL(schema).href;
 }

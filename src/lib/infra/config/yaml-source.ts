@@ -1,6 +1,7 @@
 import { constants, open } from 'node:fs/promises';
-import { isAbsolute, relative, resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
 import type { ConfigIssue } from '../../shared/errors.ts';
+import { isBelow } from '../../shared/paths.ts';
 
 /**
  * A configuration file is written by people, and long texts can be included: what is larger than this is something else.
@@ -11,8 +12,7 @@ const YAML_BYTES_MAX = 128 * 1024;
 /** The path as a user reads it best: relative to where they stand when it is below, else absolute. */
 export function displayPath(file: string, cwd: string = process.cwd()): string {
   const absolute = resolve(cwd, file);
-  const path = relative(cwd, absolute);
-  return path === '' || path === '..' || path.startsWith('../') || isAbsolute(path) ? absolute : path;
+  return isBelow(cwd, absolute) ? relative(cwd, absolute) : absolute;
 }
 
 const READ_FAILURES: Readonly<Record<string, readonly [string, string?]>> = {

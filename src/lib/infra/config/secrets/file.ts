@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { z } from 'zod';
 import { readJson, writeFileAtomic } from '../atomic-file.ts';
-import { secretName } from './names.ts';
+import { secretName } from '../secret-reference.ts';
 
 /** How many versions of a secret are kept, the current one included. */
 const versionsKept = 5;

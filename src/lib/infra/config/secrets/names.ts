@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { UsageError } from '../../../shared/errors.ts';
+import { serverNameForm } from '../../../shared/server-name.ts';
+import { secretName } from '../secret-reference.ts';
 
 /** The secrets that every instance has from its creation: passwords of the database roles, root of the identity keys. */
 export const INSTANCE_SECRETS = [
@@ -21,7 +23,6 @@ export function generateSecret(): string {
   return randomBytes(32).toString('base64url');
 }
 
-export const secretName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const valueBytesMax = 64 * 1024;
 
 /** The name under which a secret is kept for one MCP server alone. */
@@ -31,8 +32,9 @@ export function serverSecretName(server: string, name: string): string {
 
 /** The server and the name within it; undefined for a secret that all share. */
 export function serverOfSecret(name: string): { readonly server: string; readonly name: string } | undefined {
-  const match = /^mcp\.([a-z][a-z0-9-]{0,49})\.(.+)$/.exec(name);
-  return match?.[1] === undefined || match[2] === undefined ? undefined : { server: match[1], name: match[2] };
+  const match = /^mcp\.([^.]+)\.(.+)$/.exec(name);
+  if (match?.[1] === undefined || match[2] === undefined || !serverNameForm.test(match[1])) return undefined;
+  return { server: match[1], name: match[2] };
 }
 
 /** Whether the system made this secret for itself: nobody but it knows what has to change along with it. */
