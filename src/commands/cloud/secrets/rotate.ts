@@ -90,7 +90,8 @@ export default class RotateSecrets extends BaseCommand<typeof RotateSecrets> {
       return { type: 'text', content: 'There are no former master keys', data: { resealed, forgotten } };
     const lines = [
       `Sealed ${resealed} keys anew and forgot ${forgotten} former master ${forgotten === 1 ? 'key' : 'keys'}`,
-      'Digests of secrets are made anew as well: the next reconcile replaces the servers that get any',
+      'Digests of secrets are made anew as well, so that servers that get any are replaced once',
+      takenUp(await follows(this.context), (command) => this.output.runnable(command)),
     ];
     return { type: 'text', content: lines.join('\n'), data: { resealed, forgotten } };
   }
