@@ -64,6 +64,8 @@ describe('cloud secrets set', () => {
     await writeFile(file, 'BEGIN hunter2\nEND\n');
     expect((await secrets(['set', 'TLS', '--from-file', file])).code).toBe(0);
     expect(await value('TLS')).toBe('BEGIN hunter2\nEND\n');
+    // As it is, so that what is written to a file is the same file again.
+    expect((await secrets(['reveal', 'TLS', '--yes'])).stdout).toBe('BEGIN hunter2\nEND\n');
     const run = await secrets(['set', 'API_KEY', '--server', 'two', '--from-env', 'X'], {
       env: { X: `${canary} two` },
     });
