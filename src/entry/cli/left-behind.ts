@@ -1,7 +1,6 @@
 import type { CommandContext } from '../../lib/app/command-context.ts';
 import type { SupervisorClient } from '../../lib/app/supervisor/client.ts';
-import { isNotRunning } from '../../lib/app/supervisor/running.ts';
-import { ConfigInvalidError, ConflictError } from '../../lib/shared/errors.ts';
+import { ConfigInvalidError, ConflictError, isNotRunning } from '../../lib/shared/errors.ts';
 import { leftRunning } from './views/services.ts';
 
 /**

@@ -3,11 +3,10 @@ import type { LogQuery } from '../../lib/app/supervisor/client.ts';
 import { followLogs } from '../../lib/app/supervisor/log-following.ts';
 import type { LogLevel } from '../../lib/app/supervisor/log-lines.ts';
 import { readLogs } from '../../lib/app/supervisor/log-reading.ts';
-import { isNotRunning } from '../../lib/app/supervisor/running.ts';
 import { selectLogs } from '../../lib/app/supervisor/selection.ts';
 import type { ServiceLogLine } from '../../lib/app/supervisor/status.ts';
 import { loggedServices, supervisorLog } from '../../lib/infra/process/logs.ts';
-import { ConfigInvalidError } from '../../lib/shared/errors.ts';
+import { ConfigInvalidError, isNotRunning } from '../../lib/shared/errors.ts';
 import { configuredServices } from './configured-services.ts';
 
 /** Where lines come from: the supervisor, or the files when none runs. */

@@ -5,9 +5,9 @@ import type { Profile } from '../infra/config/profile.ts';
 import type { SecretStore } from '../infra/config/secrets.ts';
 import type { Database } from '../infra/database/connection.ts';
 import type { Actor } from '../shared/actor.ts';
+import { isNotRunning } from '../shared/errors.ts';
 import { mayNeedRenewal } from './session-end.ts';
 import type { SupervisorClient } from './supervisor/client.ts';
-import { isNotRunning } from './supervisor/running.ts';
 import type { InstanceStatus } from './supervisor/status.ts';
 
 export interface CommandContextOptions {

@@ -79,6 +79,10 @@ export class DatabaseUnavailableError extends AppError {
 export class SupervisorUnavailableError extends AppError {
   readonly code = 'SUPERVISOR_UNAVAILABLE';
 }
+/** Whether an error says that no supervisor runs; another user's socket in its place is something else. */
+export function isNotRunning(error: unknown): error is SupervisorUnavailableError {
+  return error instanceof SupervisorUnavailableError && error.data['reason'] !== 'foreign_socket';
+}
 export class ApiUnavailableError extends AppError {
   readonly code = 'API_UNAVAILABLE';
 }

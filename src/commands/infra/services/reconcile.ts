@@ -2,10 +2,9 @@ import { boolean } from '@oclif/core/flags';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
 import { reconciledTable, reconcileFailure } from '../../../entry/cli/views/reconciled.ts';
 import type { SupervisorClient } from '../../../lib/app/supervisor/client.ts';
-import { isNotRunning } from '../../../lib/app/supervisor/running.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
-import { ForbiddenError } from '../../../lib/shared/errors.ts';
+import { ForbiddenError, isNotRunning } from '../../../lib/shared/errors.ts';
 
 export default class Reconcile extends BaseCommand<typeof Reconcile> {
   static override summary = 'Bring what runs to what is configured now';

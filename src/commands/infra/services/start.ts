@@ -11,12 +11,18 @@ import { phasesFrom } from '../../../entry/cli/live/startup.ts';
 import { namedServices, orderFlags } from '../../../entry/cli/order-flags.ts';
 import { startedCard } from '../../../entry/cli/views/started.ts';
 import type { SupervisorClient } from '../../../lib/app/supervisor/client.ts';
-import { isNotRunning } from '../../../lib/app/supervisor/running.ts';
 import type { InstanceStatus } from '../../../lib/app/supervisor/status.ts';
 import type { Instance } from '../../../lib/infra/config/instance.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
-import { CancelledError, ConflictError, PartialError, TimeoutError, UsageError } from '../../../lib/shared/errors.ts';
+import {
+  CancelledError,
+  ConflictError,
+  isNotRunning,
+  PartialError,
+  TimeoutError,
+  UsageError,
+} from '../../../lib/shared/errors.ts';
 
 export default class Start extends BaseCommand<typeof Start> {
   static override summary = 'Start the database, the API and the MCP servers';

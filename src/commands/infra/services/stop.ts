@@ -7,10 +7,9 @@ import { giveOrder } from '../../../entry/cli/live/order.ts';
 import { showUntilStopped } from '../../../entry/cli/live/stopping.ts';
 import { namedServices, orderFlags } from '../../../entry/cli/order-flags.ts';
 import type { SupervisorClient } from '../../../lib/app/supervisor/client.ts';
-import { isNotRunning } from '../../../lib/app/supervisor/running.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
-import { TimeoutError } from '../../../lib/shared/errors.ts';
+import { isNotRunning, TimeoutError } from '../../../lib/shared/errors.ts';
 
 export default class Stop extends BaseCommand<typeof Stop> {
   static override summary = 'Stop everything, or the services that are named';

@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { SupervisorClient } from '../../../lib/app/supervisor/client.ts';
-import { isNotRunning } from '../../../lib/app/supervisor/running.ts';
 import type { InstanceStatus, SupervisorEvent } from '../../../lib/app/supervisor/status.ts';
 import type { Instance } from '../../../lib/infra/config/instance.ts';
-import { TimeoutError } from '../../../lib/shared/errors.ts';
+import { isNotRunning, TimeoutError } from '../../../lib/shared/errors.ts';
 
 /** Where the supervisor of an instance is found. */
 export type SupervisorPlace = Pick<Instance, 'controlSocket'> & Partial<Pick<Instance, 'runDir'>>;

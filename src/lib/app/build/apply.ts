@@ -1,7 +1,6 @@
-import type { ConfigIssue } from '../../shared/errors.ts';
+import { type ConfigIssue, isNotRunning } from '../../shared/errors.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { SupervisorClient } from '../supervisor/client.ts';
-import { isNotRunning } from '../supervisor/running.ts';
 import type { ServiceStatus } from '../supervisor/status.ts';
 
 /** What became of new artefacts in the running system. */

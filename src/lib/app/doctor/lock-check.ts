@@ -2,8 +2,8 @@ import { lstatSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { identify } from '../../infra/process/identity.ts';
 import { readSupervisorFile } from '../../infra/process/launch.ts';
+import { isNotRunning } from '../../shared/errors.ts';
 import type { CommandContext } from '../command-context.ts';
-import { isNotRunning } from '../supervisor/running.ts';
 import type { InstanceStatus } from '../supervisor/status.ts';
 import type { Finding } from './finding.ts';
 

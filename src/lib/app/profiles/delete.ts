@@ -8,9 +8,8 @@ import { profileFile, requireProfile } from '../../infra/config/profile.ts';
 import { forgetSelection } from '../../infra/config/selection.ts';
 import { removeSession } from '../../infra/config/session-file.ts';
 import { withTenantsLock } from '../../infra/config/tenants-file.ts';
-import { PreconditionError } from '../../shared/errors.ts';
+import { isNotRunning, PreconditionError } from '../../shared/errors.ts';
 import { SupervisorClient } from '../supervisor/client.ts';
-import { isNotRunning } from '../supervisor/running.ts';
 import { selectedProfile } from './overview.ts';
 
 /**

@@ -11,13 +11,12 @@ import { removeSession } from '../../infra/config/session-file.ts';
 import { listTenants, readTenants, type TenantRecord, withTenantsLock } from '../../infra/config/tenants-file.ts';
 import { readOwner } from '../../infra/process/postgres-owner.ts';
 import { rootInstanceDir } from '../../infra/process/postgres-place.ts';
-import { ConflictError } from '../../shared/errors.ts';
+import { ConflictError, isNotRunning } from '../../shared/errors.ts';
 import { installedFiles } from '../boot-service/install.ts';
 import { orphanItem, orphansOf } from '../cleanup/orphans.ts';
 import { busyInstance } from '../supervisor/busy.ts';
 import { SupervisorClient } from '../supervisor/client.ts';
 import { bindControlSocket } from '../supervisor/lock.ts';
-import { isNotRunning } from '../supervisor/running.ts';
 import { dropOwnDatabase } from './database.ts';
 import { profilesOf, unknownTenant } from './names.ts';
 

@@ -2,9 +2,8 @@ import { activeProfile, type ProfileRequest, tenantDir, tenantOfProfile } from '
 import { type Instance, tenantState } from '../../infra/config/instance.ts';
 import { loadProfile } from '../../infra/config/profile.ts';
 import { isBeingDeleted, readTenants, type TenantRecord } from '../../infra/config/tenants-file.ts';
-import { AppError } from '../../shared/errors.ts';
+import { AppError, isNotRunning } from '../../shared/errors.ts';
 import { SupervisorClient } from '../supervisor/client.ts';
-import { isNotRunning } from '../supervisor/running.ts';
 import { profilesOf, unknownTenant } from './names.ts';
 
 /** A tenant as people and programs want to see it. */

@@ -6,8 +6,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SupervisorClient } from '../../../../src/lib/app/supervisor/client.ts';
 import { bindControlSocket, type Lock } from '../../../../src/lib/app/supervisor/lock.ts';
-import { isNotRunning } from '../../../../src/lib/app/supervisor/running.ts';
-import { ConflictError } from '../../../../src/lib/shared/errors.ts';
+import { ConflictError, isNotRunning } from '../../../../src/lib/shared/errors.ts';
 import { temporaryFolder } from '../../../helpers/temporary-folder.ts';
 
 /** Leaves behind the socket of a process that was killed. */
