@@ -64,8 +64,6 @@ describe('cloud secrets set', () => {
     await writeFile(file, 'BEGIN hunter2\nEND\n');
     expect((await secrets(['set', 'TLS', '--from-file', file])).code).toBe(0);
     expect(await value('TLS')).toBe('BEGIN hunter2\nEND\n');
-    // As it is, so that what is written to a file is the same file again.
-    expect((await secrets(['reveal', 'TLS', '--yes'])).stdout).toBe('BEGIN hunter2\nEND\n');
     const run = await secrets(['set', 'API_KEY', '--server', 'two', '--from-env', 'X'], {
       env: { X: `${canary} two` },
     });
@@ -176,6 +174,8 @@ describe('cloud secrets list, reveal, unset', () => {
       { secret: 'API_KEY', version: 1 },
     ]);
     expect(journal).not.toContain('hunter2');
+    // A value is printed as it is, so that what is written to a file is the same file again.
+    expect((await secrets(['reveal', 'TLS', '--yes'])).stdout).toBe('BEGIN hunter2\nEND\n');
   });
 
   it('erases with all versions, when that is confirmed', async () => {
