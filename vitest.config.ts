@@ -9,7 +9,7 @@ interface Level {
   readonly name: string;
   /** Bounds of one test and of one hook, in ms. A test that waits has a tighter deadline of its own. */
   readonly timeout: number;
-  /** Files that run at the same time. The built system from end to end runs alone: two at once only measure each other. */
+  /** Files that run at the same time. */
   readonly workers: number;
   /** Prepares what all of its files share, once a run. */
   readonly setup: readonly string[];
@@ -21,7 +21,7 @@ const postgres = './test/helpers/postgres-global.ts';
 const levels: readonly Level[] = [
   { name: 'unit', timeout: 10_000, workers: 2, setup: [] },
   { name: 'integration', timeout: 30_000, workers: 2, setup: [postgres] },
-  { name: 'e2e', timeout: 120_000, workers: 1, setup: [built, postgres] },
+  { name: 'e2e', timeout: 120_000, workers: 2, setup: [built, postgres] },
   { name: 'browser', timeout: 120_000, workers: 1, setup: [built] },
   { name: 'conformance', timeout: 120_000, workers: 1, setup: [built] },
   // They wait more than they work.

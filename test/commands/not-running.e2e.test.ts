@@ -15,7 +15,7 @@ afterAll(() => rm(root, { recursive: true, force: true }));
 
 const run = (...argv: string[]) => runCli(argv, { cwd: root, env: { SYSTEMPROMPT_INVOKED_AS: 'sp' } });
 
-it.each([[['infra', 'db', 'status']], [['infra', 'db', 'migrate']], [['admin', 'audit', 'list']]])(
+it.each([[['infra', 'db', 'status']], [['infra', 'db', 'tables']], [['admin', 'audit', 'list']]])(
   '%j says that nothing runs and how to start it',
   async (argv) => {
     const { code, stdout, stderr } = await run(...argv);
