@@ -45,6 +45,7 @@ export async function startTestApi(
       securityHeaders: serverSection.parse({}).security_headers,
     },
     rateLimiter: undefined,
+    telemetry: undefined,
     logger: pino({ level: 'trace' }, sink),
     verifier,
     mcpServer: (name) => (name === 'alpha' ? alpha : undefined),

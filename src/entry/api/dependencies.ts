@@ -5,6 +5,7 @@ import type { RegistryServer } from '../../lib/app/router/registry-view.ts';
 import type { ServiceEventFeed } from '../../lib/app/supervisor/event-feed.ts';
 import type { TokenVerifier } from '../../lib/domain/auth/index.ts';
 import type { SecurityHeaderSettings } from '../../lib/infra/config/profile-server.ts';
+import type { Telemetry } from './telemetry.ts';
 
 /** What the routes publish of a protected resource. */
 export interface PublishedResource {
@@ -40,6 +41,8 @@ export interface ApiDependencies {
   readonly web: WebSettings;
   /** Absent when requests are not counted. What goes to MCP servers the router counts itself. */
   readonly rateLimiter: RateLimiter | undefined;
+  /** Absent where nothing is measured. */
+  readonly telemetry: Pick<Telemetry, 'scrape' | 'meter'> | undefined;
   readonly logger: FastifyBaseLogger;
   readonly verifier: Pick<TokenVerifier, 'verify' | 'jwks'>;
   /** The MCP server of that name, if it is configured and enabled. */

@@ -19,8 +19,12 @@ export interface ListenOptions {
   readonly shared?: boolean;
   /** Certificate and key: the port answers by https alone. The socket beside it does not. */
   readonly tls?: TlsPair;
-  /** Path of a unix socket on which this process alone answers, by the same handler. */
+  /** Path of a unix socket on which this process alone answers, by the same handler unless there is another for it. */
   readonly probeSocket?: string;
+  /** What answers there instead. */
+  readonly probeHandler?: Handler | undefined;
+  /** The setting of the profile that has the port, for errors; `server.port` unless told. */
+  readonly setting?: string;
   /** How long a request may take to arrive in full, in ms. */
   readonly requestTimeoutMs?: number;
   /** How long its headers may take, in ms. */
@@ -49,9 +53,9 @@ export class HttpEndpoint {
   static async listen(handler: Handler, options: ListenOptions): Promise<HttpEndpoint> {
     const endpoint = new HttpEndpoint();
     const bound: Server[] = [];
-    const open = async (listen: (server: Server) => Promise<void>, tls?: TlsPair): Promise<void> => {
+    const open = async (answer: Handler, listen: (server: Server) => Promise<void>, tls?: TlsPair): Promise<void> => {
       const server =
-        tls === undefined ? createServer(settings(options), handler) : endpoint.#secure(tls, options, handler);
+        tls === undefined ? createServer(settings(options), answer) : endpoint.#secure(tls, options, answer);
       endpoint.#servers.add(server);
       server.on('clientError', (error, socket) => endpoint.#onBrokenRequest(error, socket as Socket));
       await listen(server);
@@ -59,13 +63,14 @@ export class HttpEndpoint {
     };
     try {
       for (const host of addressesOf(options.host)) {
-        await open(async (server) => {
-          endpoint.#port = await bind(server, host, endpoint.#port || options.port, options.shared === true);
-        }, options.tls);
+        const listen = async (server: Server) => {
+          endpoint.#port = await bind(server, host, endpoint.#port || options.port, options);
+        };
+        await open(handler, listen, options.tls);
       }
       // Last: whoever is answered there may rely on the port.
-      const { probeSocket } = options;
-      if (probeSocket !== undefined) await open((server) => bindProbeSocket(server, probeSocket));
+      const { probeSocket, probeHandler = handler } = options;
+      if (probeSocket !== undefined) await open(probeHandler, (server) => bindProbeSocket(server, probeSocket));
     } catch (error) {
       for (const server of bound) server.close();
       throw error;
@@ -155,13 +160,16 @@ function addressesOf(host: string): string[] {
   return addresses.some((entry) => entry.address === '::1') ? ['127.0.0.1', '::1'] : ['127.0.0.1'];
 }
 
-function bind(server: Server, host: string, port: number, shared: boolean): Promise<number> {
+type Binding = Pick<ListenOptions, 'shared' | 'setting'>;
+
+function bind(server: Server, host: string, port: number, options: Binding): Promise<number> {
+  const { shared = false, setting = 'server.port' } = options;
   return new Promise((done, fail) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EADDRINUSE') {
         fail(
           new PortTakenError(`Port ${port} on ${host} is taken`, {
-            hint: 'End the program that has it, or set another `server.port` in the profile.',
+            hint: `End the program that has it, or set another \`${setting}\` in the profile.`,
             data: { host, port },
             cause: error,
           }),

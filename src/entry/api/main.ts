@@ -1,5 +1,6 @@
-import { openApiContext, readApiConfiguration } from '../../lib/app/context.ts';
+import { type ApiConfiguration, openApiContext, readApiConfiguration } from '../../lib/app/context.ts';
 import { signInServer } from '../../lib/app/identity.ts';
+import { rateGroups } from '../../lib/app/rate-limits.ts';
 import { withdrawKeys } from '../../lib/infra/config/master-key/variables.ts';
 import { packageVersion } from '../../lib/infra/config/package-root.ts';
 import type { Logger } from '../../lib/infra/logging/logger.ts';
@@ -10,6 +11,7 @@ import { Certificate } from './certificate.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { HttpEndpoint } from './listen.ts';
 import { createApi, requestHandler } from './server.ts';
+import type { Telemetry } from './telemetry.ts';
 
 // One API process, started by the supervisor: SYSTEMPROMPT_ROOT and SYSTEMPROMPT_PROFILE say of what,
 // SYSTEMPROMPT_SERVICE_INSTANCE which run of it this is.
@@ -34,7 +36,9 @@ async function main(log: Logger): Promise<void> {
   const configuration = await readApiConfiguration(process.cwd(), process.env);
   withdrawKeys(process.env);
   const { profile } = configuration;
-  const context = await openApiContext(configuration, instanceId, log);
+  const probeSocket = process.env.SYSTEMPROMPT_PROBE_SOCKET;
+  const telemetry = await openTelemetryOf(configuration, instanceId, probeSocket);
+  const context = await openApiContext(configuration, instanceId, log, telemetry?.metrics);
   const published = new Map(
     context.servers
       .filter((server) => server.enabled)
@@ -52,6 +56,7 @@ async function main(log: Logger): Promise<void> {
       securityHeaders: profile.server.security_headers,
     },
     rateLimiter: context.rateLimiter,
+    telemetry,
     logger: log,
     verifier: context.identity.verifier,
     mcpServer: (name) => published.get(name),
@@ -67,16 +72,23 @@ async function main(log: Logger): Promise<void> {
   // One that is to take the place of another has no use while it can't: the supervisor gives it up in its time.
   const successor = process.env.SYSTEMPROMPT_SUCCESSOR === 'yes';
   if (successor && missing.length > 0) await untilAllHold(context.readiness, Number.POSITIVE_INFINITY);
-  const probeSocket = process.env.SYSTEMPROMPT_PROBE_SOCKET;
+  // The supervisor says so: it looks after who else listens there.
+  const shared = process.env.SYSTEMPROMPT_SHARED_PORT === 'yes';
+  // Before the port that counts: who can't have this one must not be given requests.
+  const scrapes = await telemetry?.listen(profile.telemetry.metrics_port, {
+    shared,
+    installationId: configuration.instance.id,
+    log,
+  });
   const certificate = await Certificate.open(profile.server.https, log);
   const { host, port } = profile.server;
-  const listening = await HttpEndpoint.listen(requestHandler(app, deps), {
+  const handler = requestHandler(app, deps);
+  const listening = await HttpEndpoint.listen(handler, {
     host,
     port,
     ...(certificate === undefined ? {} : { tls: certificate.pair }),
-    // The supervisor says so: it looks after who else listens there.
-    shared: process.env.SYSTEMPROMPT_SHARED_PORT === 'yes',
-    ...(probeSocket === undefined ? {} : { probeSocket }),
+    shared,
+    ...(probeSocket === undefined ? {} : { probeSocket, probeHandler: telemetry?.onSocket(handler, log) }),
   });
   endpoint = listening;
   certificate?.follow((pair) => listening.renew(pair));
@@ -88,15 +100,36 @@ async function main(log: Logger): Promise<void> {
     // Streams and calls that last are told to end when the others had their time.
     void context.serviceEvents.close().catch(fault(log)); // whoever listens can go on elsewhere where it left off
     const ending = setTimeout(() => void context.router.close(endMs / 2).catch(fault(log)), drainMs);
-    const cut = await listening.drain({ deadlineMs: drainMs + endMs });
+    const [cut] = await Promise.all([
+      listening.drain({ deadlineMs: drainMs + endMs }),
+      scrapes?.drain({ deadlineMs: drainMs + endMs }),
+    ]);
     clearTimeout(ending);
     certificate?.close();
     await app.close();
     await context.close();
+    telemetry?.metrics.close();
     log.info({ cut }, 'Stopped');
     process.exit(0);
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal).catch(fault(log)));
+}
+
+/** Nothing of it is loaded where the profile says `off`. */
+async function openTelemetryOf(
+  { profile, servers }: ApiConfiguration,
+  instanceId: string,
+  probeSocket: string | undefined,
+): Promise<Telemetry | undefined> {
+  if (profile.telemetry.metrics === 'off') return undefined;
+  const { openTelemetry } = await import('./telemetry.ts');
+  const service = process.env.SYSTEMPROMPT_SERVICE ?? 'api';
+  const names = servers.filter((server) => server.enabled).map((server) => server.name);
+  const groups = profile.rate_limits.enabled ? rateGroups : [];
+  return openTelemetry(
+    { instanceId, service, version: packageVersion(), servers: names, rateGroups: groups },
+    probeSocket,
+  );
 }
 
 /** A fault leaves a state that nobody knows: the supervisor starts a fresh process. */

@@ -5,12 +5,14 @@ import { NotFoundError } from '../../lib/shared/errors.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { createGate } from './gate.ts';
 import { createMcpDoor, requestIdOf } from './mcp-door.ts';
+import { measureRoutes } from './measure.ts';
 import { installOpenApi, validateWithZod } from './openapi.ts';
 import { problemContentType, toAnswer, toProblem } from './problem.ts';
 import { countRequests } from './rate-limit.ts';
 import { discoveryRoutes } from './routes/discovery.ts';
 import { healthRoutes } from './routes/health.ts';
 import { mcpRoutes } from './routes/mcp.ts';
+import { metricsRoutes } from './routes/metrics.ts';
 import { registryRoutes } from './routes/registry.ts';
 import { serviceRoutes } from './routes/services.ts';
 
@@ -25,8 +27,16 @@ export function requestHandler(
   deps: ApiDependencies,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const door = createMcpDoor(deps);
+  const meter = deps.telemetry?.meter;
+  if (meter === undefined) {
+    return (request, response) => {
+      if (!door(request, response)) app.routing(request, response);
+    };
+  }
   return (request, response) => {
-    if (!door(request, response)) app.routing(request, response);
+    meter.begin(request, response);
+    if (door(request, response)) meter.group(request, 'mcp');
+    else app.routing(request, response);
   };
 }
 
@@ -44,6 +54,7 @@ export async function createApi(deps: ApiDependencies): Promise<FastifyInstance>
   });
   const gate = createGate(deps);
 
+  measureRoutes(app, deps.telemetry?.meter);
   // On the raw answer, so that those of the MCP router carry it too.
   app.addHook('onRequest', async (request, reply) => {
     reply.raw.setHeader('x-request-id', request.id);
@@ -87,6 +98,7 @@ export async function createApi(deps: ApiDependencies): Promise<FastifyInstance>
   await app.register(discoveryRoutes(deps));
   await app.register(registryRoutes(deps));
   await app.register(serviceRoutes(deps));
+  await app.register(metricsRoutes(deps));
   await app.register(mcpRoutes(deps));
   await app.ready();
   return app;

@@ -6,6 +6,7 @@ import { openSecretStore } from '../infra/config/secrets.ts';
 import { openDatabase } from '../infra/database/connection.ts';
 import { connectionFor } from '../infra/database/connections.ts';
 import type { Logger } from '../infra/logging/logger.ts';
+import type { ApiMetrics } from '../infra/telemetry/api-metrics.ts';
 import { PreconditionError } from '../shared/errors.ts';
 import { loadServices } from './config/load-services.ts';
 import { type Identity, openIdentity } from './identity.ts';
@@ -62,15 +63,24 @@ export async function readApiConfiguration(cwd: string, env: NodeJS.ProcessEnv):
 /**
  * Opens what an API process stands on, in the order in which it stands on each other.
  * @param apiInstance this run of the process: its audit rows carry the id
+ * @param metrics hears what is measured; nothing is when it is absent
  * @throws DatabaseUnavailableError
  */
 export async function openApiContext(
   configuration: ApiConfiguration,
   apiInstance: string,
   log: Logger,
+  metrics?: ApiMetrics,
 ): Promise<ApiContext> {
   const { instance, profile, secrets, servers } = configuration;
-  const rateLimiter = profile.rate_limits.enabled ? new RateLimiter(profile.rate_limits, profile.server) : undefined;
+  const rateLimiter = profile.rate_limits.enabled
+    ? new RateLimiter(
+        profile.rate_limits,
+        profile.server,
+        undefined,
+        metrics && ((group) => metrics.rateLimitRefusal(group)),
+      )
+    : undefined;
   const closers: (() => Promise<void>)[] = [];
   const close = async () => {
     while (closers.length > 0) await closers.pop()?.();
@@ -82,6 +92,7 @@ export async function openApiContext(
     ]);
     const database = openDatabase(app, { applicationName: 'systemprompt api', connectTimeoutMs });
     closers.push(() => database.close());
+    metrics?.watchPool(() => database.usage);
     database.onError((error) => log.warn({ err: error }, 'A connection to the database was lost'));
 
     const identity = await openIdentity({ database, secrets, profile });
@@ -102,6 +113,7 @@ export async function openApiContext(
       limits: profile.limits,
       rateLimiter,
       log,
+      metrics,
     });
     closers.push(() => gateway.close(0));
     return {

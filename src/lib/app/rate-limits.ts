@@ -32,7 +32,7 @@ interface Quota {
   readonly policy: string;
 }
 
-const groups: readonly RateGroup[] = ['oauth_public', 'mcp_registry', 'mcp', 'stream'];
+export const rateGroups: readonly RateGroup[] = ['oauth_public', 'mcp_registry', 'mcp', 'stream'];
 /** Of each quota; the callers that were longest away are forgotten first, and have their whole allowance then. */
 const maxCallers = 50_000;
 
@@ -44,22 +44,26 @@ export class RateLimiter {
   readonly #quotas: Readonly<Record<string, Quota>>;
   readonly #now: () => number;
   readonly #addressOf: AddressOf;
+  readonly #onRefused: ((group: RateGroup) => void) | undefined;
 
   /**
    * @param settings `rate_limits` of the profile
    * @param server how many processes share the rate, and whose word on addresses is taken
    * @param now milliseconds of a clock that never goes back
+   * @param onRefused hears of each request that is one too many
    */
   constructor(
     settings: RateLimitSettings,
     server: { readonly workers: number; readonly trusted_proxies: readonly string[] },
     now: () => number = () => performance.now(),
+    onRefused?: (group: RateGroup) => void,
   ) {
+    this.#onRefused = onRefused;
     this.#addressOf = addressReader(server.trusted_proxies);
     this.#now = now;
     const tiers = Object.entries(settings.tier_multipliers);
     this.#quotas = Object.fromEntries(
-      groups.flatMap((group) =>
+      rateGroups.flatMap((group) =>
         tiers.map(([tier, factor]) => {
           const perSecond = (settings[`${group}_per_second`] * factor) / server.workers;
           return [`${group} ${tier}`, quotaOf(group, perSecond, settings.burst_multiplier)] as const;
@@ -92,6 +96,7 @@ export class RateLimiter {
       ratelimit: `"${group}";r=${left};t=${Math.ceil(owing / 1000)}`,
     };
     if (!refused) return { headers };
+    this.#onRefused?.(group);
     const wait = Math.max(1, Math.ceil((owed + costMs - depthMs) / 1000));
     return {
       error: new RateLimitedError('Too many requests.', {

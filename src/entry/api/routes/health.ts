@@ -59,7 +59,10 @@ export function healthRoutes(deps: ApiDependencies): FastifyPluginAsync {
 
     app.get(
       '/healthz',
-      { config: { rateGroup: 'none' }, schema: { summary: 'Liveness', response: { 200: healthSchema } } },
+      {
+        config: { rateGroup: 'none', metricsGroup: 'probe' },
+        schema: { summary: 'Liveness', response: { 200: healthSchema } },
+      },
       async (request, reply) => {
         reply.header('cache-control', 'no-store');
         return {
@@ -74,7 +77,10 @@ export function healthRoutes(deps: ApiDependencies): FastifyPluginAsync {
     );
 
     const answers = { 200: readinessSchema, 503: readinessSchema };
-    const options = { config: { rateGroup: 'none' as const }, schema: { summary: 'Readiness', response: answers } };
+    const options = {
+      config: { rateGroup: 'none' as const, metricsGroup: 'probe' },
+      schema: { summary: 'Readiness', response: answers },
+    };
     app.get('/readyz', options, async (request, reply) => {
       const reasons = await unmet(deps, (check, error) => request.log.warn({ err: error, check }, 'Not ready'));
       return reply

@@ -20,7 +20,7 @@ export function mcpRoutes(deps: ApiDependencies): FastifyPluginAsync {
       method: mcpMethods,
       url,
       // The router counts.
-      config: { rateGroup: 'none' },
+      config: { rateGroup: 'none', metricsGroup: 'mcp' },
       // HEAD would be GET to the router.
       exposeHeadRoute: false,
       schema: {
@@ -39,6 +39,7 @@ export function mcpRoutes(deps: ApiDependencies): FastifyPluginAsync {
     app.route({
       method: app.supportedMethods.filter((method) => !mcpMethods.includes(method)),
       url,
+      config: { metricsGroup: 'mcp' },
       schema: { hide: true },
       handler: (request, reply) => {
         reply.hijack();

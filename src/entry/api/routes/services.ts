@@ -1,12 +1,9 @@
-import type { IncomingMessage } from 'node:http';
 import type { FastifyPluginAsync } from 'fastify';
 import { z } from 'zod';
-import { instanceAudience, resourceMetadataUrl } from '../../../lib/app/identity.ts';
 import { passes, type ServiceEventFilter } from '../../../lib/app/supervisor/event-types.ts';
-import { authenticate, challengeFor, insufficientScope } from '../../../lib/domain/auth/index.ts';
-import { ApiUnavailableError, toAppError } from '../../../lib/shared/errors.ts';
-import { covers } from '../../../lib/shared/permission.ts';
+import { ApiUnavailableError } from '../../../lib/shared/errors.ts';
 import { sseMessage } from '../../../lib/shared/sse.ts';
+import { adminOnly } from '../admin-only.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { EventStream } from '../event-stream.ts';
 import { problemSchema } from '../openapi.ts';
@@ -26,8 +23,7 @@ const description =
 
 /** What happens to the services, as it happens. */
 export function serviceRoutes(deps: ApiDependencies): FastifyPluginAsync {
-  const audience = instanceAudience(deps.externalUrl);
-  const resource = { audience, metadataUrl: resourceMetadataUrl(audience), scopes: ['admin'] };
+  const admin = adminOnly(deps);
   let open = 0;
   return async (app) => {
     app.get(
@@ -49,12 +45,7 @@ export function serviceRoutes(deps: ApiDependencies): FastifyPluginAsync {
         },
       },
       async (request, reply) => {
-        const allowed = () => requireAdmin(deps, request.raw, audience);
-        await allowed().catch((thrown: unknown) => {
-          const challenge = challengeFor(toAppError(thrown), resource);
-          if (challenge !== undefined) reply.header('www-authenticate', challenge.header);
-          throw thrown;
-        });
+        await admin.challenge(request.raw, reply);
         if (deps.draining()) throw new ApiUnavailableError('The API is stopping');
         if (open >= maxStreams) throw new ApiUnavailableError(`${maxStreams} are listening already`);
         open += 1;
@@ -63,7 +54,9 @@ export function serviceRoutes(deps: ApiDependencies): FastifyPluginAsync {
           const now = await deps.serviceEvents.position();
           const from = lastEventId(request.headers['last-event-id']) ?? after ?? now;
           reply.hijack();
-          const stream = new EventStream(reply.raw, reply.getHeaders(), { stillAllowed: allowed });
+          const stream = new EventStream(reply.raw, reply.getHeaders(), {
+            stillAllowed: () => admin.require(request.raw),
+          });
           await relay(deps.serviceEvents, from, service === undefined ? {} : { services: [service] }, stream).catch(
             (thrown: unknown) => request.log.warn({ err: thrown }, 'A stream of events broke off'),
           );
@@ -74,12 +67,6 @@ export function serviceRoutes(deps: ApiDependencies): FastifyPluginAsync {
       },
     );
   };
-}
-
-/** @throws UnauthenticatedError; ForbiddenError for a token without the scope */
-async function requireAdmin(deps: ApiDependencies, request: IncomingMessage, audience: string): Promise<void> {
-  const { scopes } = await authenticate(deps.verifier, request, audience);
-  if (!covers(scopes, 'admin')) throw insufficientScope(scopes, ['admin']);
 }
 
 /** Writes events until the reader has gone or the feed ends. */

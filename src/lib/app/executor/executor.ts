@@ -7,6 +7,7 @@ import {
   redactText,
 } from '../../domain/governance/index.ts';
 import type { McpServerConfig } from '../../domain/mcp/index.ts';
+import type { CallOutcome } from '../../infra/telemetry/api-metrics.ts';
 import { type AppError, CancelledError, ForbiddenError, TimeoutError, toAppError } from '../../shared/errors.ts';
 import type { ExecutionId } from '../../shared/ids.ts';
 import { missingScopes } from '../../shared/permission.ts';
@@ -17,6 +18,8 @@ export interface ExecutorOptions {
   readonly audit: Pick<AuditWriter, 'intent' | 'attempt' | 'outcome'>;
   /** How long a call may take unless its tool says otherwise, in ms. */
   readonly callTimeoutMs: number;
+  /** Hears of each call when it is over: with the code of its error, or `none`. */
+  readonly onEnd?: ((call: ToolCall, outcome: CallOutcome, reason: string) => void) | undefined;
 }
 
 /** A call that was made and recorded; its answer may be given now. */
@@ -38,10 +41,12 @@ export interface Recorded {
 export class Executor {
   readonly #audit: ExecutorOptions['audit'];
   readonly #callTimeoutMs: number;
+  readonly #onEnd: ExecutorOptions['onEnd'];
 
   constructor(options: ExecutorOptions) {
     this.#audit = options.audit;
     this.#callTimeoutMs = options.callTimeoutMs;
+    this.#onEnd = options.onEnd;
   }
 
   /**
@@ -55,7 +60,11 @@ export class Executor {
     const input = auditInput(call.input, secretNames(call.server, call.tool));
     const refusal = refusalOf(call, required);
     if (refusal !== undefined) return this.#attempt(call, executionId, required, input, refusal, 'refused');
-    await recorded(executionId, this.#audit.intent(intentOf(call, executionId, required, input, 'allowed')));
+    await this.#notMadeUnless(
+      call,
+      executionId,
+      this.#audit.intent(intentOf(call, executionId, required, input, 'allowed')),
+    );
     return this.#run(call, executionId, input, dispatch);
   }
 
@@ -92,7 +101,9 @@ export class Executor {
       latencyUs: micros(call.arrivedAt),
     };
     const decision = status === 'refused' ? 'refused' : 'allowed';
-    await recorded(executionId, this.#audit.attempt(intentOf(call, executionId, required, input, decision), outcome));
+    const row = intentOf(call, executionId, required, input, decision);
+    await this.#notMadeUnless(call, executionId, this.#audit.attempt(row, outcome));
+    this.#onEnd?.(call, status === 'refused' ? 'refused' : 'error', error.code);
     throw new ExecutionError(error, executionId);
   }
 
@@ -112,9 +123,27 @@ export class Executor {
       failure = toAppError(error);
     }
     const outcome = outcomeOf(executionId, answer, failure, input.secrets, micros(sentAt), micros(call.arrivedAt));
-    await recorded(executionId, this.#audit.outcome(outcome));
+    try {
+      await recorded(executionId, this.#audit.outcome(outcome));
+    } catch (error) {
+      this.#onEnd?.(call, 'error', 'OUTCOME_NOT_RECORDED');
+      throw error;
+    }
+    if (answer === undefined) this.#onEnd?.(call, 'error', failure?.code ?? 'INTERNAL');
+    else if (answer.status === 'success') this.#onEnd?.(call, 'success', 'none');
+    else this.#onEnd?.(call, 'error', answer.status === 'tool_error' ? 'TOOL_ERROR' : 'ANSWER_FAILED');
     if (answer === undefined) throw new ExecutionError(failure ?? toAppError(undefined), executionId);
     return { executionId, answer };
+  }
+
+  /** A call whose row can't be written is not made. */
+  async #notMadeUnless(call: ToolCall, executionId: ExecutionId, rows: Promise<void>): Promise<void> {
+    try {
+      await recorded(executionId, rows);
+    } catch (error) {
+      this.#onEnd?.(call, 'refused', 'AUDIT_UNAVAILABLE');
+      throw error;
+    }
   }
 
   async #await<A extends Verdict>(call: ToolCall, running: RunningCall<A>): Promise<A> {

@@ -3,8 +3,9 @@ import type { McpServerConfig } from '../../domain/mcp/index.ts';
 import type { ConnectionConfig } from '../../infra/database/connection.ts';
 import { openDedicated } from '../../infra/database/dedicated.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
+import type { ApiMetrics } from '../../infra/telemetry/api-metrics.ts';
 import { PreconditionError } from '../../shared/errors.ts';
-import { Executor } from '../executor/executor.ts';
+import { Executor, type ExecutorOptions } from '../executor/executor.ts';
 import { type Identity, instanceAudience } from '../identity.ts';
 import type { RateLimiter } from '../rate-limits.ts';
 import { Delegation } from './delegation.ts';
@@ -26,6 +27,8 @@ export interface McpGatewayOptions {
   /** Counts the requests of each caller; absent when they are not counted. */
   readonly rateLimiter?: RateLimiter | undefined;
   readonly log: Logger;
+  /** Hears what is measured. */
+  readonly metrics?: Pick<ApiMetrics, 'toolCall' | 'auditCommit'> | undefined;
 }
 
 /** The MCP router with everything behind it. */
@@ -41,20 +44,25 @@ const connectTimeoutMs = 3_000;
 
 /** Wires audit, executor and router; the audit connects by itself, and calls are refused until it has. */
 export function openMcpGateway(options: McpGatewayOptions): McpGateway {
-  const { identity, limits, log } = options;
+  const { identity, limits, log, metrics } = options;
   const identityRoot = new Uint8Array(Buffer.from(options.identityRoot, 'base64url'));
   if (identityRoot.length !== 32) throw new PreconditionError('The secret identity.root is not 32 bytes in base64url.');
   const audit = new AuditWriter({
     connect: () => openDedicated(options.audit, { applicationName: 'systemprompt-audit', connectTimeoutMs }),
     instance: options.apiInstance,
     log,
+    onCommit: metrics && ((ms, committed) => metrics.auditCommit(ms, committed)),
   });
+  const onEnd: ExecutorOptions['onEnd'] =
+    metrics &&
+    ((call, outcome, reason) =>
+      metrics.toolCall(call.server.name, outcome, reason, performance.now() - call.arrivedAt));
   const router = createMcpRouter({
     servers: options.servers,
     externalUrl: identity.addresses.externalUrl,
     verifier: identity.verifier,
     directory: options.directory,
-    executor: new Executor({ audit, callTimeoutMs: limits.call_timeout_ms }),
+    executor: new Executor({ audit, callTimeoutMs: limits.call_timeout_ms, onEnd }),
     identityRoot,
     delegation: new Delegation(identity.issuer, instanceAudience(identity.addresses.externalUrl)),
     log,

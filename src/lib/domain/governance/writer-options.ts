@@ -12,6 +12,8 @@ export interface AuditWriterOptions {
   /** Id of this API process (uuid). */
   readonly instance: string;
   readonly log: AuditLog;
+  /** Hears how long each commit took, in ms, and whether it came about. */
+  readonly onCommit?: ((ms: number, committed: boolean) => void) | undefined;
   /** Connections, of which one works and the others stand by; 2 unless told. */
   readonly lanes?: number;
   /** Rows that may wait before calls are refused; 4096 unless told. */

@@ -19,6 +19,7 @@ const hungMs = 10_000;
 export class AuditWriter {
   readonly #instance: string;
   readonly #log: AuditLog;
+  readonly #onCommit: AuditWriterOptions['onCommit'];
   readonly #maxWaiting: number;
   readonly #intentTimeoutMs: number;
   readonly #outcomeTimeoutMs: number;
@@ -37,6 +38,7 @@ export class AuditWriter {
   constructor(options: AuditWriterOptions) {
     this.#instance = options.instance;
     this.#log = options.log;
+    this.#onCommit = options.onCommit;
     this.#maxWaiting = options.maxWaiting ?? 4_096;
     this.#intentTimeoutMs = options.intentTimeoutMs ?? 2_000;
     this.#outcomeTimeoutMs = options.outcomeTimeoutMs ?? 5_000;
@@ -162,12 +164,15 @@ export class AuditWriter {
   async #write(lane: Lane, entries: readonly Entry[]): Promise<void> {
     this.#running.set(lane, entries);
     const batch = composeBatch(entries);
+    const since = performance.now();
     try {
       const rows = await lane.run(batch.statement, batch.values);
+      this.#onCommit?.(performance.now() - since, true);
       this.#running.delete(lane);
       this.#stalled = false;
       this.#written(entries, rows === batch.rows);
     } catch (error) {
+      this.#onCommit?.(performance.now() - since, false);
       this.#running.delete(lane);
       this.#failed(lane, entries, error);
     }

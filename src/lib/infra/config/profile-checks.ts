@@ -53,6 +53,27 @@ function betweenFields({ value: file, issue }: Parsed, name: string): ConfigIssu
   if (mcp[0] <= agents[1] && agents[0] <= mcp[1]) {
     issues.push(issue(['ports', 'agents'], '`ports.agents` overlaps `ports.mcp`', 'give each a range of its own'));
   }
+  return [...issues, ...metricsPortIssues(file, issue)];
+}
+
+function metricsPortIssues(file: ProfileFile, issue: Parsed['issue']): ConfigIssue[] {
+  const { metrics, metrics_port: port } = file.telemetry;
+  if (port === undefined) return [];
+  const at = ['telemetry', 'metrics_port'];
+  const issues: ConfigIssue[] = [];
+  if (metrics === 'off') {
+    const hint = 'write `metrics: on` beside it, or leave it out';
+    issues.push(issue(at, '`telemetry.metrics_port` is of no use while `telemetry.metrics` is off', hint));
+  }
+  if (port === file.server.port) {
+    issues.push(issue(at, '`telemetry.metrics_port` is `server.port`', 'give it a port of its own'));
+  }
+  for (const name of ['mcp', 'agents'] as const) {
+    const [first, last] = file.ports[name];
+    if (port < first || port > last) continue;
+    const hint = `choose one outside of ${first} to ${last}`;
+    issues.push(issue(at, `\`telemetry.metrics_port\` lies in \`ports.${name}\``, hint));
+  }
   return issues;
 }
 

@@ -4,7 +4,8 @@ import { z } from 'zod';
 
 export const plainNameMessage = 'must have lower-case letters, digits and dashes only, at most 50';
 
-const listeningPort = z.int().min(1024).max(65_535);
+/** A port that any user may listen on. */
+export const listeningPort = z.int().min(1024).max(65_535);
 
 /** A range of ports, both ends included. */
 export function portRange(low: number, high: number, what: string) {

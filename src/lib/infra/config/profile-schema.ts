@@ -4,6 +4,7 @@ import { serviceLimitsSchema } from './limits-schema.ts';
 import { httpOrigin, plainNameMessage, portRange } from './profile-fields.ts';
 import { rateLimitsSection } from './profile-rate-limits.ts';
 import { serverSection } from './profile-server.ts';
+import { telemetrySection } from './profile-telemetry.ts';
 import { secretReference } from './secret-reference.ts';
 
 function isDatabaseUrl(value: string): boolean {
@@ -171,6 +172,7 @@ export const profileFileSchema = z
     services: ownServices,
     runtime,
     logging,
+    telemetry: telemetrySection,
   })
   .describe('The settings of one environment of an instance (profile.yaml).');
 

@@ -76,6 +76,12 @@ export async function loadProfile(
   const folder = dirname(profileFile(instance, name));
   const issues = await profileIssues(parsed, { name, folder, tenant: tenantOfProfile(instance.projectDir, name) });
   if (issues.length > 0) throw new ConfigInvalidError(issues);
+  if (portOverride !== undefined && portOverride === parsed.value.telemetry.metrics_port) {
+    throw new PreconditionError('SYSTEMPROMPT_SERVER_PORT is the port of `telemetry.metrics_port` in the profile.', {
+      hint: 'Give the API another port by it (or by --port), or change `telemetry.metrics_port`.',
+      data: { variable: 'SYSTEMPROMPT_SERVER_PORT' },
+    });
+  }
   return complete(parsed.value, name, folder, portOverride);
 }
 
@@ -124,6 +130,7 @@ function complete(file: ProfileFile, name: string, folder: string, portOverride:
     services: file.services,
     runtime: { ...file.runtime, environment },
     logging: file.logging,
+    telemetry: file.telemetry,
   };
 }
 

@@ -36,8 +36,21 @@ export interface Database extends Queryable {
   listen(channel: string, handler: NotificationHandler): Promise<() => Promise<void>>;
   /** Hears of connections that broke while nobody used them; they are replaced by themselves. */
   onError(handler: (error: unknown) => void): () => void;
+  /** How much of the pool is in use. */
+  readonly usage: PoolUsage;
   /** Ends all connections; running statements are waited for. Safe to call twice. */
   close(): Promise<void>;
+}
+
+/** The connections of a pool, and those who want one. */
+export interface PoolUsage {
+  /** In use, or being opened for somebody. */
+  readonly inUse: number;
+  readonly idle: number;
+  /** How many wait for one. */
+  readonly waiting: number;
+  /** Most connections at once. */
+  readonly limit: number;
 }
 
 export interface DatabaseOptions {
@@ -117,6 +130,11 @@ class PooledDatabase implements Database {
   onError(handler: (error: unknown) => void): () => void {
     this.#handlers.add(handler);
     return () => this.#handlers.delete(handler);
+  }
+
+  get usage(): PoolUsage {
+    const { totalCount, idleCount, waitingCount, options } = this.#pool;
+    return { inUse: totalCount - idleCount, idle: idleCount, waiting: waitingCount, limit: options.max };
   }
 
   close(): Promise<void> {

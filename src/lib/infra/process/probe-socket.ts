@@ -20,10 +20,16 @@ export function removeProbeSocket(runtimeDir: string, instanceId: ServiceInstanc
 
 /** Removes the sockets that nobody listens on any more. */
 export async function sweepProbeSockets(runtimeDir: string): Promise<void> {
-  for (const name of readdirSync(runtimeDir)) {
-    const path = join(runtimeDir, name);
-    if (form.test(name) && (await isAbandoned(path))) rmSync(path, { force: true });
+  for (const path of probeSocketsIn(runtimeDir)) {
+    if (await isAbandoned(path)) rmSync(path, { force: true });
   }
+}
+
+/** Paths of all that are there, abandoned ones among them. */
+export function probeSocketsIn(runtimeDir: string): string[] {
+  return readdirSync(runtimeDir)
+    .filter((name) => form.test(name))
+    .map((name) => join(runtimeDir, name));
 }
 
 function isAbandoned(path: string): Promise<boolean> {

@@ -92,6 +92,7 @@ export async function openTestGateway(
     servers?: readonly McpServerConfig[];
     limits?: Partial<McpGatewayOptions['limits']>;
     rateLimiter?: RateLimiter;
+    metrics?: McpGatewayOptions['metrics'];
   } = {},
 ) {
   const test: TestIdentity = await openTestIdentity();
@@ -121,6 +122,7 @@ export async function openTestGateway(
     apiInstance,
     limits: { body_bytes: 10 * 1024 * 1024, call_timeout_ms: 5_000, ...options.limits },
     rateLimiter: options.rateLimiter,
+    metrics: options.metrics,
     log: createLogger({ service: 'api', level: 'trace', destination: logFile }),
   });
   const unhandled: unknown[] = [];

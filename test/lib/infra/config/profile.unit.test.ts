@@ -60,6 +60,7 @@ describe('loadProfile', () => {
         tier_multipliers: { admin: 10, user: 1, service: 5, a2a: 5, mcp: 5, anon: 0.5 },
       },
       logging: { max_file_mb: 10, max_files: 5 },
+      telemetry: { metrics: 'off' },
       runtime: {
         log_level: 'info',
         apply_changes: 'automatic',
@@ -70,6 +71,21 @@ describe('loadProfile', () => {
       },
       services: { api: { limits: {} }, database: { limits: {} } },
     });
+  });
+
+  it('has a port for metrics that no other port of the profile is', async () => {
+    const on = (port: number, rest = '') => `telemetry: { metrics: on, metrics_port: ${port} }\n${rest}`;
+    expect((await load(on(8464))).telemetry).toEqual({ metrics: 'on', metrics_port: 8464 });
+    const [place, mean] = ['1:41', '`telemetry.metrics_port`'];
+    expect(await issuesOf(on(8080))).toEqual([`${place} ${mean} is \`server.port\``]);
+    expect(await issuesOf(on(8081, 'server: { port: 8081 }'))).toEqual([`${place} ${mean} is \`server.port\``]);
+    expect(await issuesOf(on(5000))).toEqual([`${place} ${mean} lies in \`ports.mcp\``]);
+    expect(await issuesOf(on(9999))).toEqual([`${place} ${mean} lies in \`ports.agents\``]);
+    expect(await issuesOf('telemetry: { metrics_port: 8464 }')).toEqual([
+      `1:28 ${mean} is of no use while \`telemetry.metrics\` is off`,
+    ]);
+    expect(await issuesOf('telemetry: { metrics: true, metrics_port: 80, metric_port: 1 }')).toHaveLength(3);
+    await expect(load(on(8464), { SYSTEMPROMPT_SERVER_PORT: '8464' })).rejects.toMatchObject({ code: 'PRECONDITION' });
   });
 
   it('lets what it is run for decide whether requests are counted', async () => {
