@@ -35,7 +35,7 @@ export async function nodeAt(configuration: EffectiveConfiguration, path: Config
   const around = effectiveNode(configuration, base);
   const names = typeof around === 'object' && around !== null ? Object.keys(around) : [];
   const meant = nearest(String(path[depth]), names, 3).map((name) => dottedPath([...base, name]));
-  const known = names.slice(0, 20).join(', ');
+  const known = names.slice(0, 30).join(', ');
   throw new NotFoundError(`${dottedPath(path)} is not set, and has no default`, {
     hint:
       meant.length > 0
