@@ -16,6 +16,8 @@ export interface TerminalRun {
 }
 
 export interface TerminalOptions {
+  /** In the words of stty(1); 100 columns and 40 rows unless told. */
+  readonly size?: string;
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
   /** The program and what stands before the arguments; the built CLI when absent. */
@@ -27,7 +29,7 @@ export function runInTerminal(argv: readonly string[], options: TerminalOptions)
   const program = options.program ?? [process.execPath, runScript];
   const words = [...program, ...argv].map((word) => `'${word.replaceAll("'", "'\\''")}'`);
   // A pseudo-terminal has no size until somebody gives it one.
-  const command = `stty cols 100 rows 40; exec ${words.join(' ')}`;
+  const command = `stty ${options.size ?? 'cols 100 rows 40'}; exec ${words.join(' ')}`;
   const child = spawn('script', ['--quiet', '--return', '--flush', '--command', command, '/dev/null'], {
     cwd: options.cwd,
     env: cliEnvironment({

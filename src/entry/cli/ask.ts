@@ -1,6 +1,6 @@
 import { AnswerNeededError, CancelledError, InternalError } from '../../lib/shared/errors.ts';
 import { askedAllTheSame } from './caller.ts';
-import type { CliSession } from './session.ts';
+import { type CliSession, columnsOf, type OutputStream } from './session.ts';
 
 // Questions to a person, on stderr, so that stdout is the result and nothing else. Where nobody can answer the flag is named.
 
@@ -102,13 +102,22 @@ export async function askPassword(question: TextQuestion, session: CliSession): 
 }
 
 async function prompts({ flag, command }: Question, session: CliSession) {
-  if (canAsk(session)) return await import('@clack/prompts');
+  if (canAsk(session)) {
+    sizedAtLeast(session.stderr);
+    return await import('@clack/prompts');
+  }
   const name = command.replaceAll(':', ' ');
   throw new AnswerNeededError(`${name} needs ${flag}`, {
     hint: `Give ${flag}: nobody can be asked here${askedAllTheSame(session.unasked)}`,
     data: { flag },
     next: [`${name} --help`],
   });
+}
+
+/** A terminal that was never given a size says 0; by that every character of a question would get a line of its own. */
+function sizedAtLeast(stream: OutputStream): void {
+  if (stream.columns === 0) Object.assign(stream, { columns: columnsOf(stream) });
+  if (stream.rows === 0) Object.assign(stream, { rows: 24 });
 }
 
 /** @param empty what an answer without a single character means, where that is one */

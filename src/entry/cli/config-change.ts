@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { CommandContext } from '../../lib/app/command-context.ts';
 import type { ConfigChange } from '../../lib/app/config/change.ts';
 import type { Artifact } from '../../lib/shared/artifact.ts';
@@ -5,9 +6,17 @@ import { confirmed } from './confirm.ts';
 import type { Output } from './output/output.ts';
 import { changesText, type Follows } from './views/config-changes.ts';
 
-/** Whether a system runs here, and takes up what changes by itself or when it is told. */
-export async function follows(context: CommandContext): Promise<Follows> {
-  if ((await context.runningStatus()) === undefined) return 'stopped';
+/**
+ * Whether a system runs here, and takes up what changes by itself or when it is told.
+ * @param files what changes; a profile other than that which runs is nothing to it
+ */
+export async function follows(context: CommandContext, files: readonly string[] = []): Promise<Follows> {
+  const status = await context.runningStatus();
+  if (status === undefined) return 'stopped';
+  const { name } = await context.activeProfile();
+  const place = join('profiles', name, 'profile.yaml');
+  const ofProfile = files.length > 0 && files.every((file) => file.endsWith(place));
+  if (ofProfile && status.profile !== name) return { profile: status.profile };
   return (await context.profile()).runtime.apply_changes === 'manual' ? 'told' : 'itself';
 }
 
@@ -27,7 +36,7 @@ export async function changed(
   const overridden = applied.changes.flatMap(({ path }) => variableOver(path, env) ?? []);
   return changesText(applied, {
     dryRun,
-    follows: await follows(context),
+    follows: await follows(context, applied.files),
     overridden,
     runnable: (command) => output.runnable(command),
   });

@@ -1,4 +1,4 @@
-import { fstatSync } from 'node:fs';
+import { existsSync, fstatSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { AnswerNeededError, NotFoundError, PreconditionError, UsageError } from '../../lib/shared/errors.ts';
 import { askPassword, canAsk } from './ask.ts';
@@ -45,11 +45,11 @@ export async function secretValue(name: string, sources: ValueSources, session: 
 /** The text of a file; `-` is standard input. @throws NotFoundError, PreconditionError, UsageError when it is no text */
 export async function readText(file: string): Promise<string> {
   if (file === '-') return (await fromStdin(undefined)) ?? '';
+  if (!existsSync(file)) throw new NotFoundError(`There is no file ${file}`);
   try {
     return decoded(await readFile(file));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw new NotFoundError(`There is no file ${file}`, { cause: error });
     if (code === undefined || error instanceof UsageError) throw error;
     throw new PreconditionError(`${file} can't be read (${code}).`, { cause: error });
   }

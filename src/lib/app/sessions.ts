@@ -54,7 +54,7 @@ export function originInWords(from: ProfileOrigin, file: string | undefined): st
     flag: 'by --profile',
     environment: 'by SYSTEMPROMPT_PROFILE',
     directory: `by ${file ?? 'the folder'}`,
-    selection: `selected for the project (${file ?? 'selection'})`,
+    selection: `selected for the project${file === undefined ? '' : ` by ${file}`}`,
     only: 'the only one',
     default: 'by default',
   };

@@ -43,3 +43,11 @@ it.each([
   expect(text).toContain('Go on?');
   expect(code).toBe(130);
 });
+
+it('asks on one line at a terminal without a size', async () => {
+  const env = { HOME: folder.path };
+  const run = runInTerminal(['infra', 'db', 'reset'], { cwd: folder.path, env, size: 'cols 0 rows 0' });
+  await run.shows("infra db reset can't be undone. Go on?");
+  run.type('\r');
+  await run.ended();
+});

@@ -46,6 +46,16 @@ describe('artifactText', () => {
     expect(whole).not.toContain('…');
   });
 
+  it('cuts a path at its beginning', () => {
+    const columns = [
+      { name: 'file', column_type: 'string' as const },
+      { name: 'kind', column_type: 'string' as const },
+    ];
+    const items = [{ file: '/home/ann/project/services/mcp/systemprompt.yaml', kind: 'mcp' }];
+    const text = artifactText({ type: 'table', columns, items, count: 1 }, { width: 30 });
+    expect(text).toContain('…s/mcp/systemprompt.yaml  mcp');
+  });
+
   it('never exceeds the width with a table that can be squeezed into it', () => {
     const cells = fc.string({ unit: 'grapheme', maxLength: 60 });
     fc.assert(

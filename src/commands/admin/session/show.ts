@@ -33,7 +33,7 @@ export default class Show extends BaseCommand<typeof Show> {
         { next },
       );
     }
-    const profile = { heading: 'Profile', content: `${active.name} (${originInWords(active.from, active.file)})` };
+    const profile = { heading: 'Profile', content: `${active.name}\n${originInWords(active.from, active.file)}` };
     const facts = { profile: active.name, profile_from: active.from, profile_file: active.file ?? null, tenant };
     if (kept === undefined) {
       return {

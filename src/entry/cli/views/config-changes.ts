@@ -4,8 +4,8 @@ import type { TextArtifact } from '../../../lib/shared/artifact.ts';
 import { formatDate } from '../../../lib/shared/text/cells.ts';
 import { shortText } from './configuration.ts';
 
-/** Whether a system runs, and takes up changes of its files by itself or when it is told. */
-export type Follows = 'itself' | 'told' | 'stopped';
+/** Whether a system runs, and takes up changes of its files by itself or when it is told; or with which other profile it runs. */
+export type Follows = 'itself' | 'told' | 'stopped' | { readonly profile: string };
 
 interface Circumstances {
   readonly dryRun: boolean;
@@ -38,31 +38,36 @@ function valueText(value: AppliedChange['changes'][number]['before']): string {
 function force({ effect, changes }: AppliedChange, { follows }: Circumstances): Record<string, string | null> {
   if (changes.length === 0) return { takes_effect: null };
   if (effect === 'none') return { takes_effect: 'at_once' };
-  if (follows === 'stopped') return { takes_effect: 'next_start' };
+  if (follows === 'stopped' || typeof follows === 'object') return { takes_effect: 'next_start' };
   if (effect === 'start') return { takes_effect: 'stop_and_start' };
   return { takes_effect: follows === 'itself' ? 'at_once' : 'reconcile' };
 }
 
-const nextStart = 'Nothing is running: it holds from the next start on';
+const nextStart = (dryRun: boolean): string =>
+  `Nothing is running: it ${dryRun ? 'would hold' : 'holds'} from the next start on`;
 
-function sentence(effect: AppliedChange['effect'], { follows, runnable }: Circumstances): string {
-  if (effect === 'none') return 'It holds at once';
-  if (follows === 'stopped') return nextStart;
-  if (effect === 'start') {
-    return `What runs keeps the old value until it is stopped and started: ${runnable('infra services stop')}`;
+function sentence(effect: AppliedChange['effect'], { follows, dryRun, runnable }: Circumstances): string {
+  if (effect === 'none') return `It ${dryRun ? 'would hold' : 'holds'} at once`;
+  if (follows === 'stopped') return nextStart(dryRun);
+  if (effect === 'start' && typeof follows !== 'object') {
+    const keeps = dryRun ? 'would keep' : 'keeps';
+    return `What runs ${keeps} the old value until it is stopped and started: ${runnable('infra services stop')}`;
   }
-  return takenUp(follows, runnable);
+  return takenUp(follows, runnable, dryRun);
 }
 
 /** When what runs has a change that it can take up without a stop. */
-export function takenUp(follows: Follows, runnable: (command: string) => string): string {
+export function takenUp(follows: Follows, runnable: (command: string) => string, dryRun = false): string {
+  const takes = dryRun ? 'would take' : 'takes';
   switch (follows) {
     case 'stopped':
-      return nextStart;
+      return nextStart(dryRun);
     case 'itself':
-      return `What runs takes it up by itself: ${runnable('infra services status')}`;
+      return `What runs ${takes} it up by itself: ${runnable('infra services status')}`;
     case 'told':
-      return `What runs takes it up when it is told to: ${runnable('infra services reconcile')}`;
+      return `What runs ${takes} it up when it is told to: ${runnable('infra services reconcile')}`;
+    default:
+      return `What runs has the profile ${follows.profile}: it ${dryRun ? 'would hold' : 'holds'} from the next start with this one on`;
   }
 }
 

@@ -42,7 +42,9 @@ export function summaryTable(
   const levels = [...logLevels]
     .reverse()
     .filter((level) => services.some((counts) => counts.levels[level] !== undefined));
-  const frequent = messages.slice(0, 3).map(({ count, service, message }) => `${count} times ${service}: ${message}`);
+  const frequent = messages
+    .slice(0, 3)
+    .map(({ count, service, message }) => `${count} × ${service}: ${message.replaceAll('\n', ' ')}`);
   return {
     type: 'table',
     columns: [
@@ -61,7 +63,7 @@ export function summaryTable(
     count: services.length,
     empty: 'Nothing was logged that is like this.',
     notes: [
-      ...(frequent.length === 0 ? [] : [`Most frequent: ${frequent.join('; ')}. All of them: --messages`]),
+      ...(frequent.length === 0 ? [] : ['Most frequent (more of them: --messages):', ...frequent]),
       ...(forgotten ? [tooMany] : []),
       ...(missing === undefined ? [] : [missing]),
     ],

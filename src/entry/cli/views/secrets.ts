@@ -49,6 +49,7 @@ export function secretsTable(infos: readonly SecretInfo[], uses: readonly Secret
   return {
     type: 'table',
     title: 'Secrets',
+    // For whose eyes the name is, it says itself; how many versions are kept is for programs.
     columns: [
       { name: 'name', column_type: 'string' },
       { name: 'version', column_type: 'integer' },

@@ -74,11 +74,18 @@ function findingLine({ file, line, column, message, hint, level }: Finding): str
   return `${file}:${line}:${column}  ${mark}${message}${hint === undefined ? '' : `  ${hint}`}`;
 }
 
+const things: Readonly<Record<string, string>> = {
+  mcp_servers: 'MCP server',
+  agents: 'agent',
+  skills: 'skill',
+  plugins: 'plugin',
+};
+
 function itemsText(items: Readonly<Record<string, number>>): string {
-  const total = Object.values(items).reduce((sum, count) => sum + count, 0);
   const parts = Object.entries(items).filter(([, count]) => count > 0);
-  const kinds = parts.map(([kind, count]) => `${count} ${kind}`).join(', ');
-  return `${counted(total, 'item')}${kinds === '' ? '' : ` (${kinds})`}`;
+  return parts.length === 0
+    ? 'nothing to run'
+    : parts.map(([section, count]) => counted(count, things[section] ?? section)).join(', ');
 }
 
 function counted(count: number, what: string): string {

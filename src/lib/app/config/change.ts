@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -81,7 +82,11 @@ export async function changeConfiguration(
   const changed: ChangedValue[] = [];
   for (const { target, changes: edits, names } of targets.values()) {
     const paths = edits.map(({ path }) => path);
-    if (target.kind === 'services') await keepSections(target.file, edits);
+    if (target.kind === 'services') {
+      // What is in no file can't be taken out of one.
+      if (edits.every((edit) => 'unset' in edit) && !existsSync(target.file)) continue;
+      await keepSections(target.file, edits);
+    }
     const made = dryRun ? undefined : await mkdir(dirname(target.file), { recursive: true });
     const edit = await editYaml(target.file, target.schema, edits, {
       dryRun,

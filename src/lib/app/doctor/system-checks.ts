@@ -23,7 +23,7 @@ export async function checkFileLimits(context: CommandContext): Promise<Finding>
   ].flatMap(({ who, limit }) => (limit === undefined ? [] : [{ who, limit }]));
   const least = limits.toSorted((a, b) => a.limit - b.limit)[0];
   if (least === undefined) return { state: 'warn', detail: 'the limit can not be told on this system' };
-  const detail = limits.map(({ who, limit }) => `${who} may open ${limit} files`).join(', ');
+  const detail = limits.map(({ who, limit }) => `${limit} for ${who}`).join(', ');
   if (least.limit >= openFiles.warn) return { state: 'ok', detail };
   return { state: least.limit < openFiles.fail ? 'fail' : 'warn', detail, shell: 'ulimit -n 65536' };
 }

@@ -60,8 +60,17 @@ export function renderTable(table: TableArtifact, layout: TableLayout): string[]
 }
 
 function cellText(column: Column, row: number, paint: Paint): string {
-  const text = truncate(column.cells[row] ?? '', column.width);
+  const text = shortened(column.cells[row] ?? '', column.width);
   return paint.cell(text, pad(text, column.width, side(column)));
+}
+
+/** Of a path the end says which file it is, of anything else the beginning says what it is. */
+function shortened(text: string, width: number): string {
+  const path = /^(?:\.{0,2}\/|[\w.@-]+\/)\S*$/.test(text);
+  if (!path || displayWidth(text) <= width) return truncate(text, width);
+  let kept = [...text].slice(-(width - 1)).join('');
+  while (displayWidth(kept) > width - 1) kept = [...kept].slice(1).join('');
+  return `…${kept}`;
 }
 
 /** Narrows the widest column again and again until the line fits; false when the columns would become unreadable. */
