@@ -8,6 +8,7 @@ import { type CliLoop, openCliLoop, packageRoot } from '../../helpers/cli.ts';
 import { extensionProject } from '../../helpers/extension-project.ts';
 import { type RunningSystem, startSystem } from '../../helpers/running-system.ts';
 import { type Steady, shapeOf, steadied } from '../../helpers/steady.ts';
+import { until } from '../../helpers/until.ts';
 import { type Step, story } from './faces-story.ts';
 
 /*
@@ -63,6 +64,11 @@ beforeAll(async () => {
     [version]: '1.2.3',
   });
   loop = openCliLoop();
+  // What the first check of a service finds is part of its status.
+  await until('every service was checked', async () => {
+    const { items } = await system.artifact<{ items: { checks: number | null }[] }>('infra', 'services', 'status');
+    return items.every(({ checks }) => (checks ?? 0) > 0);
+  });
   for (const step of story) await told(step);
 });
 afterAll(async () => {
