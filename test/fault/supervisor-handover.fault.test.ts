@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdirSync, readdirSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ServiceStatus } from '../../src/lib/app/supervisor/status.ts';
@@ -103,6 +105,25 @@ describe('hand-over', () => {
       const rows = await system.sql.query<{ last_error: string | null }>('SELECT last_error FROM services');
       return rows[0]?.last_error === null;
     });
+    await system.stop(client);
+    expect(await system.footprint()).toEqual(noFootprint);
+  });
+
+  it('a successor whose port another program took meanwhile comes on the next one', async () => {
+    const { client } = await system.start([service('gate')]);
+    const first = await system.state(client, 'm', ready);
+    const restarted = client.restart(['m']);
+    await successor(first);
+    const other = createServer().listen(system.port(1), '127.0.0.1');
+    try {
+      await once(other, 'listening');
+      system.openGate();
+      const { failed, services } = await restarted;
+      expect(failed).toEqual([]);
+      expect(services[0]).toMatchObject({ state: 'ready', generation: 2, port: system.port(2) });
+    } finally {
+      other.close();
+    }
     await system.stop(client);
     expect(await system.footprint()).toEqual(noFootprint);
   });

@@ -1,4 +1,5 @@
 import { lastWords } from '../../infra/process/log-tail.ts';
+import { isPortFree } from '../../infra/process/ports.ts';
 import type { ReadyResult } from '../../infra/process/spec.ts';
 import { AppError, type ErrorCode, PreconditionError, TimeoutError } from '../../shared/errors.ts';
 import { untilAble } from './probing.ts';
@@ -23,6 +24,9 @@ export interface NotRaised {
   readonly lines: readonly string[];
 }
 
+/** How often a successor is started anew whose port was taken by another program before it listened. */
+const portTries = 3;
+
 /**
  * Starts a run beside the one that serves and waits until it is ready by its own id; one that does not get so far is
  * ended, with everything that it started. Never rejects.
@@ -36,6 +40,23 @@ export async function raiseSuccessor(
   signal: AbortSignal,
   now: AbortSignal,
 ): Promise<Raised | NotRaised> {
+  for (let tries = 1; ; tries += 1) {
+    const result = await raise(service, process, host, signal, now);
+    if (!('portLost' in result)) return result;
+    const { portLost, ...failure } = result;
+    if (tries === portTries || signal.aborted) return failure;
+    host.said(service, 'warn', `port ${portLost} was taken before its successor listened on it: another is tried`);
+  }
+}
+
+/** @returns `portLost` for a run that ended by itself, and on whose port another program listens now */
+async function raise(
+  service: SupervisedService,
+  process: ServiceProcess,
+  host: ServiceHost,
+  signal: AbortSignal,
+  now: AbortSignal,
+): Promise<Raised | NotRaised | (NotRaised & { readonly portLost: number })> {
   let run: Run | undefined;
   let exit: LastExit | null | undefined;
   try {
@@ -64,7 +85,11 @@ export async function raiseSuccessor(
     await host.mayAct(service);
     const survivors = await process.end(run, { now });
     const { reason, code } = told(why);
-    return { reason: survivors.length === 0 ? reason : `${reason}; ${unkillable(survivors)}`, code, lines };
+    if (survivors.length > 0) return { reason: `${reason}; ${unkillable(survivors)}`, code, lines };
+    const { port } = run.record;
+    const mayMove = port !== undefined && service.spec.port?.range !== undefined;
+    const lost = mayMove && exit !== undefined && exit?.code !== configurationExitCode && !(await isPortFree(port));
+    return { reason, code, lines, ...(lost ? { portLost: port } : {}) };
   }
 }
 
