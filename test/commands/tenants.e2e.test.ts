@@ -183,7 +183,7 @@ it('have a sign-in each: listed, shown with its profile, renewed while it is use
     ['shop', false, 'signed in'],
   ]);
   const shown = await run('admin session show --profile acme');
-  expect(shown.stdout).toMatch(/acme \(by --profile\)/);
+  expect(shown.stdout).toMatch(/acme\s+by --profile/);
 
   const before = await kept();
   expect(before['shop']?.renewFrom).toBeUndefined();
@@ -229,7 +229,7 @@ it('have a sign-in each: listed, shown with its profile, renewed while it is use
   expect(await actor(after['local']?.token)).toBe('refused');
   const nobody = await run('admin session show');
   expect(nobody.code).toBe(4);
-  expect(nobody.stdout).toContain('local (selected for the project');
+  expect(nobody.stdout).toMatch(/local\s+selected for the project/);
 });
 
 it('stop one by one, and the others go on as they were', async () => {

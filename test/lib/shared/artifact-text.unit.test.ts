@@ -35,7 +35,7 @@ describe('artifactText', () => {
     const items = [{ name: 'mcp/systemprompt.yaml', reason: 'only a reason, which is long', by: 'owner' }];
     const narrow = (width: number) => artifactText({ type: 'table', columns, items, count: 1 }, { width });
     expect(narrow(42)).toContain('mcp/systemprompt.yaml  only a reas…  owner');
-    expect(narrow(34)).toMatch(/^mcp\/\S+… {2}only\S*.*… {2}owner$/m);
+    expect(narrow(34)).toMatch(/^…\S+\.yaml {2}only\S*.*… {2}owner$/m);
   });
 
   it('cuts cells that are too wide, or, whole, shows record after record with every word', () => {
