@@ -73,8 +73,11 @@ export default class TenantCreate extends BaseCommand<typeof TenantCreate> {
       tenant,
       [output.runnable(start)],
     );
-    const facts = { created: made.created, project_created: made.projectCreated, profile_created: made.profileCreated };
-    return { ...card, data: { ...card.data, ...facts } };
+    const { created, projectCreated, profileCreated, kept } = made;
+    const facts = { created, project_created: projectCreated, profile_created: profileCreated, kept };
+    const end = [...kept, output.runnable('infra services cleanup')].join('\n');
+    const left = kept.length === 0 ? [] : [{ heading: 'Left behind by a maker that was killed', content: end }];
+    return { ...card, sections: [...card.sections, ...left], data: { ...card.data, ...facts } };
   }
 
   async #databaseUrl(): Promise<string | undefined> {

@@ -1,6 +1,4 @@
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { defaultTenant, profileNameForm, tenantOfProfile, tenantsFolder } from '../../infra/config/active-profile.ts';
+import { defaultTenant, profileNameForm, tenantOfProfile } from '../../infra/config/active-profile.ts';
 import { buildTenant, type TenantWish } from '../../infra/config/create-instance.ts';
 import {
   createLocalInstance,
@@ -19,7 +17,7 @@ import {
 } from '../../infra/config/tenants-file.ts';
 import { ConflictError, InternalError, PreconditionError, UsageError } from '../../shared/errors.ts';
 import { makeDatabase, type PlannedDatabase, planDatabase, takeBack } from './database.ts';
-import { removeTenantDraft, tenantDraft } from './drafts.ts';
+import { sweepProjectDrafts, sweepTenantDrafts } from './drafts.ts';
 import { choosePorts, defaultPorts, freePort, reservedPorts } from './ports.ts';
 
 export interface CreateTenantRequest {
@@ -41,6 +39,8 @@ export interface CreatedTenant {
   readonly projectCreated: boolean;
   /** The profile of the same name was made, too. */
   readonly profileCreated: boolean;
+  /** What killed makers left behind and could not be taken away: why, a sentence for each. */
+  readonly kept: readonly string[];
 }
 
 /**
@@ -61,15 +61,15 @@ export async function createTenant(request: CreateTenantRequest): Promise<Create
   const place = project ?? (await createLocalInstance(newInstanceRoot(cwd, env), env));
   const projectCreated = project === undefined;
   return await withTenantsLock(place, async () => {
-    await sweepDrafts(place);
+    const kept = await sweepTenantDrafts(place);
     const tenants = await readTenants(place);
     const existing = tenants.find(({ id }) => id === name);
-    if (existing !== undefined) return { ...(await present(place, existing, request)), projectCreated };
+    if (existing !== undefined) return { ...(await present(place, existing, request)), projectCreated, kept };
     await refuseForeignProfile(place, name);
     const ports = await choosePorts(await reservedPorts(place, tenants), request.portBase);
     const profileCreated = await build(request, tenants, (wish) => buildTenant(place, name, { ...wish, ports }, env));
     await listTenants(place);
-    return { ...(await found(place, name, env)), created: true, projectCreated, profileCreated };
+    return { ...(await found(place, name, env)), created: true, projectCreated, profileCreated, kept };
   });
 }
 
@@ -77,6 +77,7 @@ export async function createTenant(request: CreateTenantRequest): Promise<Create
 async function createProject(request: CreateTenantRequest): Promise<CreatedTenant> {
   const { cwd, env, portBase } = request;
   const root = newInstanceRoot(cwd, env);
+  const kept = await sweepProjectDrafts(root);
   // The ranges of `local` are those that `services/` is written for.
   const ports = portBase === undefined ? undefined : { ...defaultPorts, api: await freePort(portBase) };
   const instance = await build(request, [], async (wish) => {
@@ -87,7 +88,7 @@ async function createProject(request: CreateTenantRequest): Promise<CreatedTenan
     return made;
   });
   const { record } = await found(instance, defaultTenant, env);
-  return { instance, record, created: true, projectCreated: true, profileCreated: true };
+  return { instance, record, created: true, projectCreated: true, profileCreated: true, kept };
 }
 
 /** Makes the database, where it is to be on a server of the user's own, as the last step of making the tenant. */
@@ -120,7 +121,7 @@ async function present(
   place: Instance,
   record: TenantRecord,
   { env, portBase, databaseUrl }: CreateTenantRequest,
-): Promise<Omit<CreatedTenant, 'projectCreated'>> {
+): Promise<Omit<CreatedTenant, 'projectCreated' | 'kept'>> {
   const { id } = record;
   if (await isBeingDeleted(place, id)) {
     throw new PreconditionError(`The tenant \`${id}\` is being deleted, and that is not finished.`, {
@@ -157,11 +158,4 @@ async function refuseForeignProfile(place: Instance, name: string): Promise<void
     data: { profile: name, tenant },
     next: ['cloud tenant list'],
   });
-}
-
-/** What makers left behind that were killed. Under the lock nobody is at it. */
-async function sweepDrafts({ projectDir }: Instance): Promise<void> {
-  const folder = join(projectDir, tenantsFolder);
-  const names = await readdir(folder).catch((): string[] => []); // no folder, no drafts in it
-  for (const name of names) if (tenantDraft.test(name)) await removeTenantDraft(join(folder, name));
 }

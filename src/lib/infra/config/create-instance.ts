@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { AppError, PreconditionError } from '../../shared/errors.ts';
 import { defaultTenant, tenantDir, tenantsFolder } from './active-profile.ts';
 import { syncFolder, writeFileAtomic } from './atomic-file.ts';
@@ -8,9 +9,16 @@ import { firstMasterKey } from './master-key/first.ts';
 import { profileText } from './profile-text.ts';
 import { firstSecrets } from './secrets/names.ts';
 import { openSecretStore } from './secrets.ts';
-import { type TenantDatabase, type TenantPorts, type TenantRecord, tenantRecordFile } from './tenants-file.ts';
+import {
+  recordInDraft,
+  type TenantDatabase,
+  type TenantPorts,
+  type TenantRecord,
+  tenantRecordFile,
+} from './tenants-file.ts';
 
 const FINAL = '.systemprompt';
+const instanceFile = 'instance.json';
 const DRAFT = /^\.systemprompt\.(?:new|deleting)-(\d+)-[0-9a-f-]+$/;
 /** The name under which `database.url` of a tenant is kept among its secrets. */
 export const databaseUrlSecret = 'database.url';
@@ -110,7 +118,7 @@ async function fill(dir: string, wish: TenantWish, env: NodeJS.ProcessEnv): Prom
   const own = wish.databaseUrl === undefined ? [] : [[databaseUrlSecret, wish.databaseUrl] as const];
   await (await openSecretStore({ dir }, env)).setMany(new Map([...firstSecrets(), ...own]));
   const id = wish.id ?? randomUUID();
-  await writeJson(join(dir, 'instance.json'), { id, createdAt: new Date().toISOString() });
+  await writeJson(join(dir, instanceFile), { id, createdAt: new Date().toISOString() });
   await wish.prepare?.(dir);
 }
 
@@ -146,12 +154,30 @@ function writeJson(file: string, value: unknown): Promise<void> {
   return writeFileAtomic(file, `${JSON.stringify(value, undefined, 2)}\n`, 0o600);
 }
 
-/** What creators left behind that were killed: it holds keys that nobody uses. */
+/** What creators left behind that were killed: it holds keys that nobody uses, but for those to a database that is there still. */
 async function removeDrafts(root: string): Promise<void> {
-  for (const name of await readdir(root)) {
+  for (const draft of await abandonedProjects(root))
+    if ((await databaseOfDraft(draft)) === undefined) await rm(draft, { recursive: true, force: true });
+}
+
+/** The folders of projects that were being made or taken away when whoever did it was killed. */
+export async function abandonedProjects(root: string): Promise<string[]> {
+  return (await readdir(root)).flatMap((name) => {
     const pid = DRAFT.exec(name)?.[1];
-    if (pid !== undefined && !runs(Number(pid))) await rm(join(root, name), { recursive: true, force: true });
-  }
+    return pid === undefined || runs(Number(pid)) ? [] : [join(root, name)];
+  });
+}
+
+/**
+ * The database that was, or was about to be, made for what a killed maker left behind; undefined when there can't be one.
+ * @param draft the folder of a tenant or a project beside its place
+ * @throws PreconditionError when its record is damaged
+ */
+export async function databaseOfDraft(draft: string): Promise<TenantDatabase | undefined> {
+  // Who takes something away drops the database first; who makes something writes this file first.
+  if (!basename(draft).includes('.new-') || !existsSync(join(draft, instanceFile))) return undefined;
+  const database = (await recordInDraft(draft))?.database;
+  return database?.created === true ? database : undefined;
 }
 
 function runs(pid: number): boolean {

@@ -15,7 +15,7 @@ import { withFileLock } from './file-lock.ts';
 const port = z.int().min(1).max(65_535);
 const range = z.tuple([port, port]);
 
-export const tenantSchema = z.object({
+const tenantSchema = z.object({
   id: z.string().regex(profileNameForm),
   name: z.string(),
   tenant_type: z.enum(['local', 'cloud']),
@@ -68,6 +68,15 @@ export async function readTenants({ projectDir }: Project): Promise<TenantRecord
 export async function listTenants(project: Project): Promise<void> {
   const tenants = await readTenants(project);
   await writeFileAtomic(listFile(project.projectDir), `${JSON.stringify({ tenants }, undefined, 2)}\n`, 0o600);
+}
+
+/**
+ * The record of a tenant in the folder of it, or of the project with it, that is just being made.
+ * @throws PreconditionError when it is damaged
+ */
+export async function recordInDraft(dir: string): Promise<TenantRecord | undefined> {
+  const own = await readJson(join(dir, tenantRecordFile), tenantSchema);
+  return own ?? (await readJson(listFile(dir), tenantsFileSchema))?.tenants[0];
 }
 
 /** Whether the deletion of a tenant was begun. */

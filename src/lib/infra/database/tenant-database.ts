@@ -40,9 +40,15 @@ export async function dropTenantDatabase(admin: ConnectionConfig, database: stri
     );
     await session.query(`DROP DATABASE IF EXISTS ${id(database)} WITH (FORCE)`);
     const own = databaseRoles.map((role) => loginRole(database, role));
+    // The names of another database (`x_mcp_y` beside `x`) may begin just so: what any other lets in, or belongs to, is not ours.
     const roles = await session.query<{ role: string }>(
-      'SELECT rolname AS role FROM pg_roles WHERE rolname = ANY ($1) OR starts_with(rolname, $2) ORDER BY rolname',
-      [[...own, ...admitted.map(({ role }) => role)], `sp_${database}_mcp_`],
+      `SELECT rolname AS role FROM pg_roles r
+        WHERE (rolname = ANY ($1) OR starts_with(rolname, $2))
+          AND NOT EXISTS (SELECT 1 FROM pg_database d
+                           WHERE d.datname <> $3
+                             AND (d.datdba = r.oid OR r.oid IN (SELECT grantee FROM aclexplode(d.datacl))))
+        ORDER BY rolname`,
+      [[...own, ...admitted.map(({ role }) => role)], `sp_${database}_mcp_`, database],
     );
     for (const { role } of roles) await session.query(`DROP ROLE ${id(role)}`);
   });

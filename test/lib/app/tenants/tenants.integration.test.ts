@@ -4,6 +4,7 @@ import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
+import { interruptedWrites } from '../../../../src/lib/app/cleanup/instance-leftovers.ts';
 import { type CreateTenantRequest, createTenant } from '../../../../src/lib/app/tenants/create.ts';
 import { deleteTenant, planDeletion } from '../../../../src/lib/app/tenants/delete.ts';
 import { tenantOverviews } from '../../../../src/lib/app/tenants/overview.ts';
@@ -244,7 +245,65 @@ describe('a tenant on a server of the user’s own', () => {
   });
 });
 
+describe('what a killed maker left behind', () => {
+  it('stays, and is told of, while its database can’t be dropped: the keys to that are in it', async () => {
+    const { create, root } = await project();
+    const { instance, record } = await create('away', { databaseUrl: serverUrl() });
+    const secrets = await openSecretStore(instance);
+    const url = await secrets.require('database.url');
+    await secrets.setMany(new Map([['database.url', 'postgres://nobody@127.0.0.1:1/gone']]));
+    const draft = join(instance.projectDir, 'tenants/.new-4194303-00000000-0000-4000-8000-000000000000');
+    await rename(instance.dir, draft);
+    const { kept, instance: next } = await create('next');
+    expect(kept).toHaveLength(1);
+    expect(kept[0]).toContain(draft);
+    expect(kept[0]).toContain(record.database?.name);
+    expect(kept[0]).toContain('127.0.0.1:1');
+    expect(existsSync(join(draft, 'secrets.json'))).toBe(true);
+    const [item] = interruptedWrites(next, Date.now() + 120_000).filter(({ what }) => what === draft);
+    await expect(item?.remove()).rejects.toMatchObject({ code: 'PRECONDITION', next: ['infra services cleanup'] });
+
+    // The server is back.
+    await (await openSecretStore({ dir: draft })).setMany(new Map([['database.url', url]]));
+    await item?.remove();
+    expect(existsSync(draft)).toBe(false);
+    expect(await catalog('_away_')).toEqual([]);
+    expect((await create('next')).kept).toEqual([]);
+    expect(await readdir(root)).toEqual(['.systemprompt']);
+  });
+
+  it('of a project takes its database along, and stays while that can’t be done', async () => {
+    const { create, root } = await project();
+    const { instance, record } = await create('local', { databaseUrl: serverUrl() });
+    const name = record.database?.name ?? '';
+    const secrets = await openSecretStore(instance);
+    const url = await secrets.require('database.url');
+    await secrets.setMany(new Map([['database.url', 'postgres://nobody@127.0.0.1:1/gone']]));
+    const draft = join(root, '.systemprompt.new-4194303-00000000-0000-4000-8000-000000000000');
+    await rename(instance.dir, draft);
+    expect((await create('local')).kept.join()).toContain(name);
+    await (await openSecretStore({ dir: draft })).setMany(new Map([['database.url', url]]));
+    await rm(instance.projectDir, { recursive: true });
+    expect((await create('local')).kept).toEqual([]);
+    expect(await catalog(name)).toEqual([]);
+    expect(await readdir(root)).toEqual(['.systemprompt']);
+  });
+});
+
 describe('deleteTenant', () => {
+  it('leaves alone the roles of a database whose name begins as if it were a server of this one', async () => {
+    const { create } = await project();
+    const name = `sp${process.pid}`;
+    const at = (database: string) => ({ databaseUrl: toConnectionUrl({ ...cluster(), database }) });
+    const one = await create('one', at(name));
+    const two = await create('two', at(`${name}_mcp_two`));
+    expect((await deleteTenant(one.instance, 'one', {})).droppedDatabase).toBe(name);
+    const url = await (await openSecretStore(two.instance)).require('database.url');
+    expect(await entersAs(two.instance, url, `${name}_mcp_two`)).toBe('entered');
+    await deleteTenant(two.instance, 'two', {});
+    expect(await catalog(name)).toEqual([]);
+  });
+
   it('marks first: what was interrupted starts nothing any more, and the next deletion finishes it', async () => {
     const { create, root } = await project();
     const { instance } = await create('half');
