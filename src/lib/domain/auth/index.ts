@@ -8,6 +8,15 @@ export {
   type ProtectedResource,
   readBearer,
 } from './bearer.ts';
+export {
+  type BrowserSession,
+  endBrowserSession,
+  findBrowserSession,
+  insertBrowserSession,
+  type NewBrowserSession,
+  replaceBrowserHash,
+  type SignInMethod,
+} from './browser-sessions.ts';
 export { actorOf, type Claims } from './claims.ts';
 export { type IssuedToken, type IssueRequest, TokenIssuer, type TokenUser } from './issuer.ts';
 export { KeyService, type PublicKeySet } from './keys.ts';

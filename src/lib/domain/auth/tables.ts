@@ -22,4 +22,5 @@ export interface UserSessionsRow {
   readonly last_seen_at: Date;
   readonly expires_at: Date;
   readonly revoked_at: Date | null;
+  readonly kind: 'local' | 'browser' | 'oauth' | 'token' | 'service';
 }
