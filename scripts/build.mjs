@@ -13,7 +13,7 @@
 // It is built in a folder aside and moved in file by file, chunks first, then what imports them, the manifest last.
 // Chunks of the build before stay until the next one, for processes that are running from them.
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { lazyHttp } from './lib/lazy-http.mjs';
 import { digestOf, duration, ensureProjectNode, filesUnder, root, since } from './lib/project.mjs';
@@ -26,7 +26,7 @@ const isSource = (file) => /\.(ts|tsx)$/.test(file) && !/\.test\.tsx?$|\.d\.ts$/
 /** Digest of everything that the result depends on. */
 function inputsDigest() {
   return digestOf([
-    ...filesUnder('src', isSource),
+    ...filesUnder('src', (file) => isSource(file) || file.endsWith('.css')),
     ...filesUnder('extensions', (file) => isSource(file) || file.endsWith('.json')),
     'scripts/build.mjs',
     'scripts/lib/lazy-http.mjs',
@@ -69,6 +69,33 @@ function extensionEntries() {
     if (match) entries[`${match[1]}/index`] ??= file;
   }
   return entries;
+}
+
+const pagesFolder = 'src/entry/pages';
+
+/** What browsers load: each named by its content, so that it may be kept for ever; `manifest.json` says which is which. */
+async function compileAssets(esbuild, outdir) {
+  const result = await esbuild.build({
+    absWorkingDir: root,
+    entryPoints: filesUnder(pagesFolder, (file) => isSource(file) || file.endsWith('.css')),
+    outbase: pagesFolder,
+    outdir: join(outdir, 'assets'),
+    entryNames: '[name]-[hash]',
+    bundle: true,
+    minify: true,
+    platform: 'browser',
+    target: ['chrome109', 'firefox115', 'safari16'],
+    format: 'esm',
+    charset: 'utf8',
+    legalComments: 'none',
+    metafile: true,
+    logLevel: 'silent',
+  });
+  const outputs = Object.entries(result.metafile.outputs);
+  const names = outputs.map(([file, { entryPoint }]) => [basename(entryPoint).replace(/\.ts$/, '.js'), basename(file)]);
+  const manifest = join(outdir, 'assets', 'manifest.json');
+  writeFileSync(manifest, JSON.stringify(Object.fromEntries(names)));
+  return [...outputs.map(([file]) => file), relative(root, manifest)];
 }
 
 function esbuildOptions(outdir, sourcemap) {
@@ -117,10 +144,12 @@ async function compile(esbuild, outdir, sourcemap) {
     );
   }
   const results = await Promise.all(runs);
-  return results.flatMap((result) => Object.keys(result.metafile.outputs));
+  const assets = await compileAssets(esbuild, outdir);
+  return [...results.flatMap((result) => Object.keys(result.metafile.outputs)), ...assets];
 }
 
-const isChunk = (file) => file.includes('chunks/');
+/** Named by its content: what else is there leads to it, and it stays for one build more. */
+const isChunk = (file) => file.includes('chunks/') || /^assets\/.+-[A-Z0-9]{8}\./.test(file);
 
 /** Moves the outputs into dist/, in an order in which every file that is there can load what it imports. */
 function publish(stage, outputs, digest) {

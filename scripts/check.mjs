@@ -51,6 +51,7 @@ function generators() {
 const steps = [
   ['build', () => tool('scripts/build.mjs', '--if-changed')],
   ['types', () => tool('node_modules/typescript-7/bin/tsc', '-p', 'tsconfig.json')],
+  ['types of pages', () => tool('node_modules/typescript-7/bin/tsc', '-p', 'tsconfig.pages.json')],
   ['biome', () => tool(bin('biome'), 'check', '--error-on-warnings', '--max-diagnostics=none', '--reporter=concise')],
   ['layers', () => tool(bin('depcruise'), 'src', 'extensions', '--no-progress')],
   ['knip', () => tool(bin('knip'), '--no-progress', '--no-config-hints')],

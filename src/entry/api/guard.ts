@@ -41,7 +41,11 @@ export function createGuard(
     if (!hosts.has(named.toLowerCase()) && !ours(named.toLowerCase())) {
       return { status: 421, error: new UsageError('This host is not served here', { hint: `Use ${externalUrl}.` }) };
     }
+    const ownPage = valuesOf(rawHeaders, 'sec-fetch-site').join() === 'same-origin';
     for (const from of origins) {
+      // What a form of ours says, since our pages tell browsers to name no referrer (Fetch standard, "append a request
+      // Origin header"); no page can make a browser say that it is of the same origin.
+      if (from === 'null' && ownPage) continue;
       if (known.has(from) || (from.startsWith(scheme) && ours(from.slice(scheme.length)))) continue;
       return {
         status: 403,

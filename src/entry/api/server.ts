@@ -7,6 +7,7 @@ import { createGate } from './gate.ts';
 import { createMcpDoor, requestIdOf } from './mcp-door.ts';
 import { measureRoutes } from './measure.ts';
 import { installOpenApi, validateWithZod } from './openapi.ts';
+import { assetRoutes } from './pages/assets.ts';
 import { problemContentType, toAnswer, toProblem } from './problem.ts';
 import { countRequests } from './rate-limit.ts';
 import { discoveryRoutes } from './routes/discovery.ts';
@@ -100,6 +101,7 @@ export async function createApi(deps: ApiDependencies): Promise<FastifyInstance>
   await app.register(serviceRoutes(deps));
   await app.register(metricsRoutes(deps));
   await app.register(mcpRoutes(deps));
+  await app.register(assetRoutes);
   await app.ready();
   return app;
 }
