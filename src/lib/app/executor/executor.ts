@@ -188,9 +188,9 @@ export function refusalOf(
 ): ForbiddenError | undefined {
   const { claims, server } = call;
   if (missingScopes(claims.scopes, required).length > 0) return insufficientScope(claims.scopes, required);
-  const { clientId } = server.oauth;
-  if (clientId === undefined || clientId === claims.client) return undefined;
-  return new ForbiddenError('This server takes the tokens of one client only', { data: { reason: 'client' } });
+  const { clients } = server.oauth;
+  if (clients === undefined || clients.includes(claims.client)) return undefined;
+  return new ForbiddenError('This server does not take the tokens of this client', { data: { reason: 'client' } });
 }
 
 const noScopes: readonly string[] = [];

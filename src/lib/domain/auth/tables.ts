@@ -10,6 +10,7 @@ export interface SigningKeysRow {
   readonly created_at: Date;
   readonly activated_at: Date | null;
   readonly retired_at: Date | null;
+  readonly resource: string | null;
 }
 
 /** A row of `user_sessions`. */

@@ -1,12 +1,13 @@
 import { z } from 'zod';
-import { environmentName, saying, scopeField, serverName, servicePort } from '../../infra/config/fields.ts';
+import { environmentName, saying, serverName, servicePort } from '../../infra/config/fields.ts';
 import { type ServiceLimits, serviceLimitsSchema } from '../../infra/config/limits-schema.ts';
+import { type McpOauth, oauthSchema, scopeEntry, scopeFaults, scopeName, toOauth } from './oauth.ts';
 import { type McpVariable, toVariables, variablesSchema } from './variables.ts';
 
 const tool = z
   .strictObject({
     scopes: z
-      .array(scopeField)
+      .array(scopeEntry)
       .default([])
       .describe('What a caller needs for this tool, beside what the server asks for.'),
     timeout_ms: z
@@ -24,31 +25,6 @@ const tool = z
     ui: z.unknown().optional().describe('Accepted from older files; not used.'),
   })
   .describe('What is asked of the callers of one tool.');
-
-const oauth = z
-  .strictObject({
-    required: z
-      .boolean()
-      .refine((value) => value, {
-        error: 'must be true',
-        params: { hint: 'every caller signs in; there are no anonymous callers' },
-      })
-      .default(true)
-      .describe('Whether callers must sign in. They must.'),
-    scopes: z
-      .array(scopeField)
-      .refine((scopes) => scopes.length > 0, {
-        error: 'must name at least one scope',
-        params: { hint: 'a server that asks for none would be open to every token, write [user] for example' },
-      })
-      .describe('What every caller of the server needs: permission tiers (`admin`, `user`, …) or scopes of your own.'),
-    audience: z
-      .string()
-      .optional()
-      .describe('Accepted from older files; the audience is always the address of the server.'),
-    client_id: z.string().min(1).optional().describe('The only client whose tokens are accepted. Default: any.'),
-  })
-  .describe('Who may call the server.');
 
 /** One server of `mcp_servers`, as it is written. */
 export const mcpServerConfigSchema = z
@@ -79,7 +55,7 @@ export const mcpServerConfigSchema = z
       .boolean()
       .default(false)
       .describe('Whether the server gets a token of the caller (60 s at most), to act for them at this instance.'),
-    oauth,
+    oauth: oauthSchema,
     tools: z.record(z.string().min(1), tool).default({}).describe('What is asked of the callers of single tools.'),
     env: z
       .record(environmentName, z.string().meta({ secretReference: true }))
@@ -100,6 +76,11 @@ export const mcpServerConfigSchema = z
     error: 'is missing',
     path: ['module'],
     when: ({ value }) => typeof value === 'object' && value !== null,
+  })
+  .superRefine((server, context) => {
+    for (const { path, message, hint } of scopeFaults(server)) {
+      context.addIssue({ code: 'custom', path: [...path], message, params: { hint } });
+    }
   });
 
 const ownServerName = serverName.refine((name) => name !== 'registry', {
@@ -145,7 +126,7 @@ export interface McpServerConfig {
   readonly description: string;
   readonly displayInWeb: boolean;
   readonly delegate: boolean;
-  readonly oauth: { readonly required: boolean; readonly scopes: readonly string[]; readonly clientId?: string };
+  readonly oauth: McpOauth;
   readonly tools: ReadonlyMap<string, McpToolConfig>;
   readonly env: Readonly<Record<string, string>>;
   readonly variables: readonly McpVariable[];
@@ -167,7 +148,6 @@ export function toServerConfig(
   moduleAt: ModulePlace,
   placeOf: (path: readonly string[]) => ModulePlace,
 ): McpServerConfig {
-  const { oauth: access } = yaml;
   const places = (['env', 'variables'] as const).flatMap((part) =>
     Object.keys(yaml[part]).map((variable) => [variable, placeOf([part, variable])] as const),
   );
@@ -183,15 +163,14 @@ export function toServerConfig(
     description: yaml.description,
     displayInWeb: yaml.display_in_web,
     delegate: yaml.delegate,
-    oauth: {
-      required: access.required,
-      scopes: access.scopes,
-      ...(access.client_id === undefined ? {} : { clientId: access.client_id }),
-    },
+    oauth: toOauth(
+      yaml.oauth,
+      Object.values(yaml.tools).flatMap(({ scopes }) => scopes),
+    ),
     tools: new Map(
       Object.entries(yaml.tools).map(([toolName, { scopes, timeout_ms: timeoutMs, secret }]) => [
         toolName,
-        { scopes, secret: new Set(secret), ...(timeoutMs === undefined ? {} : { timeoutMs }) },
+        { scopes: scopes.map(scopeName), secret: new Set(secret), ...(timeoutMs === undefined ? {} : { timeoutMs }) },
       ]),
     ),
     env: yaml.env,

@@ -8,6 +8,7 @@ export {
   mcpServersSchema,
   toServerConfig,
 } from './config.ts';
+export { type McpIssuer, type McpOauth, type ScopeDetails, tiersFor } from './oauth.ts';
 export type { McpVariable } from './variables.ts';
 
 /** Path of a server's endpoint at the API, without the origin. */

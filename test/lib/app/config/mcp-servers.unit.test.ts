@@ -89,7 +89,7 @@ describe('the MCP servers of the configuration', () => {
     const [server] = (await loadServices({ servicesDir: services })).mcpServers;
     expect(server).toMatchObject({
       module: 'systemprompt-mcp-marketplace',
-      oauth: { scopes: ['admin'], clientId: 'only' },
+      oauth: { scopes: ['admin'], clients: ['only'] },
     });
   });
 

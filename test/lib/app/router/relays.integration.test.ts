@@ -15,7 +15,7 @@ beforeAll(async () => {
     servers: [
       serverConfig(),
       serverConfig({ name: 'beta', delegate: true }),
-      serverConfig({ name: 'gamma', oauth: { required: true, scopes: ['user'], clientId: 'only' } }),
+      serverConfig({ name: 'gamma', oauth: { required: true, scopes: ['user'], clients: ['only'] } }),
     ],
     limits: { body_bytes: 1_000_000, call_timeout_ms: 700, body_timeout_ms: 300 },
   });
