@@ -7,7 +7,13 @@ import { withSession } from '../../src/lib/infra/database/session.ts';
 const tablesOf: Readonly<Record<string, readonly string[]>> = {
   'src/lib/app/supervisor/tables.ts': ['service_events', 'services', 'supervisor_epoch'],
   'src/lib/app/sync/tables.ts': ['configuration_store', 'configuration_versions'],
-  'src/lib/domain/auth/tables.ts': ['signing_keys', 'user_sessions'],
+  'src/lib/domain/auth/tables.ts': [
+    'access_grants',
+    'identity_events',
+    'personal_access_tokens',
+    'signing_keys',
+    'user_sessions',
+  ],
   'src/lib/domain/governance/tables.ts': ['audit.tool_intents', 'audit.tool_outcomes'],
   'src/lib/domain/users/tables.ts': ['users'],
 };

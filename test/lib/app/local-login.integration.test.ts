@@ -74,6 +74,7 @@ describe('sign-in of the local owner', () => {
     }
     await expect(call('/v1/session/login', { scopes: ['two words'] })).rejects.toThrow(UsageError);
     await expect(call('/v1/session/login', { scope: ['user'] })).rejects.toThrow(UsageError);
+    await test.owner.query("INSERT INTO users (name, display_name, roles) VALUES ('ada', 'Ada', '{admin}')");
     await test.owner.query("UPDATE users SET roles = '{user}' WHERE name = 'owner'");
     await expect(call('/v1/session/login', { scopes: ['admin'] })).rejects.toThrow(ForbiddenError);
     await test.owner.query("UPDATE users SET roles = '{admin}', status = 'suspended' WHERE name = 'owner'");
@@ -98,7 +99,7 @@ describe('sign-in of the local owner', () => {
 
   it('of two at once is one owner', async () => {
     await Promise.all(Array.from({ length: 8 }, () => call('/v1/session/login')));
-    expect(await test.owner.query('SELECT name FROM users')).toEqual([{ name: 'owner' }]);
+    expect(await test.owner.query("SELECT name FROM users WHERE name <> 'ada'")).toEqual([{ name: 'owner' }]);
   });
 
   it('rotates and shows the keys', async () => {

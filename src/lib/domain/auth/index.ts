@@ -18,6 +18,12 @@ export {
   type SignInMethod,
 } from './browser-sessions.ts';
 export { actorOf, type Claims } from './claims.ts';
+export {
+  type IdentityEvent,
+  type IdentityEventType,
+  recordIdentityEvent,
+  recordIdentityEvents,
+} from './events.ts';
 export { type IssuedToken, type IssueRequest, TokenIssuer, type TokenUser } from './issuer.ts';
 export { KeyService, type PublicKeySet } from './keys.ts';
 export { SessionService, type UserSession } from './sessions.ts';

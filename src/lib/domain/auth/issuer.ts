@@ -13,7 +13,7 @@ const delegatedTtlSeconds = 60;
 export interface TokenUser {
   readonly id: UserId;
   readonly name: string;
-  readonly status: 'active' | 'suspended';
+  readonly status: 'active' | 'suspended' | 'deleted';
   readonly roles: readonly Permission[];
 }
 
@@ -57,7 +57,7 @@ export class TokenIssuer {
     const { user, scopes } = request;
     this.#assertTtl(request.ttlSeconds);
     if (user.status !== 'active') {
-      throw new ForbiddenError(`The user ${user.name} is suspended`, { data: { user: user.name } });
+      throw new ForbiddenError(`The user ${user.name} is ${user.status}`, { data: { user: user.name } });
     }
     if (!scopes.every((scope) => scopeSchema.safeParse(scope).success)) {
       throw new UsageError('A scope is printable ASCII without spaces and quotes', { data: { scopes } });

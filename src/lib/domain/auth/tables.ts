@@ -1,5 +1,48 @@
 // Generated from the migrations by scripts/generate-tables.mjs: change a migration, not this file.
 
+/** A row of `access_grants`. */
+export interface AccessGrantsRow {
+  readonly id: string;
+  readonly subject_type: 'user' | 'role' | 'agent' | 'client';
+  readonly subject: string;
+  readonly server: string;
+  readonly scope: string;
+  readonly tool: string | null;
+  readonly created_by: string;
+  readonly created_at: Date;
+  readonly revoked_by: string | null;
+  readonly revoked_at: Date | null;
+}
+
+/** A row of `identity_events`. */
+export interface IdentityEventsRow {
+  readonly id: number;
+  readonly at: Date;
+  readonly type: string;
+  readonly user_id: string | null;
+  readonly actor_id: string | null;
+  readonly client_id: string | null;
+  readonly session_id: string | null;
+  readonly resource: string | null;
+  readonly address: string | null;
+  readonly data: unknown;
+}
+
+/** A row of `personal_access_tokens`. */
+export interface PersonalAccessTokensRow {
+  readonly id: string;
+  readonly user_id: string;
+  readonly session_id: string;
+  readonly name: string;
+  readonly hash: Buffer;
+  readonly audience: string;
+  readonly scopes: string[];
+  readonly created_at: Date;
+  readonly expires_at: Date;
+  readonly last_used_at: Date | null;
+  readonly revoked_at: Date | null;
+}
+
 /** A row of `signing_keys`. */
 export interface SigningKeysRow {
   readonly kid: string;

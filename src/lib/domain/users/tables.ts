@@ -6,8 +6,14 @@ export interface UsersRow {
   readonly name: string;
   readonly email: string | null;
   readonly display_name: string;
-  readonly status: 'active' | 'suspended';
+  readonly status: 'active' | 'suspended' | 'deleted';
   readonly roles: string[];
   readonly created_at: Date;
   readonly updated_at: Date;
+  readonly kind: 'person' | 'service';
+  readonly access_version: number;
+  readonly access_changed_at: Date;
+  readonly email_verified_at: Date | null;
+  readonly status_reason: string | null;
+  readonly status_changed_at: Date | null;
 }

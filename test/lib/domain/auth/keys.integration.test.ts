@@ -187,6 +187,7 @@ describe('ended sign-ins', () => {
 
   it('of a user who is suspended or loses a role: all of them', async () => {
     const { token } = await signIn();
+    await test.owner.query("INSERT INTO users (name, display_name, roles) VALUES ('ada', 'Ada', '{admin}')");
     await test.owner.query("UPDATE users SET roles = '{user}' WHERE id = $1", [owner.id]);
     await until('it is refused', async () => {
       return (await refusalOf(test.identity.verifier.verify(token, audience))) === 'revoked';

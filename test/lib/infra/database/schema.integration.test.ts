@@ -49,6 +49,12 @@ describe('the schema that the migrations make', () => {
         roles: ['admin'],
         created_at: expect.any(Date),
         updated_at: expect.any(Date),
+        kind: 'person',
+        access_version: 1,
+        access_changed_at: expect.any(Date),
+        email_verified_at: null,
+        status_reason: null,
+        status_changed_at: null,
       };
       expect(user).toStrictEqual(expectedUser);
       const [held] = await owner.query<SupervisorEpochRow>(

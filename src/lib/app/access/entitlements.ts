@@ -1,0 +1,93 @@
+import type { Queryable } from '../../infra/database/connection.ts';
+import type { UserId } from '../../shared/ids.ts';
+import { covers, isPermission, type Permission, permissions } from '../../shared/permission.ts';
+
+/** What must be known of a resource server to tell who may have which of its scopes. */
+export interface EntitledResource {
+  readonly name: string;
+  /** All that may be asked for: tiers and named ones. */
+  readonly scopes: readonly { readonly name: string }[];
+  /** Named scopes that everybody has without a grant. */
+  readonly openScopes: readonly string[];
+}
+
+/** For whom: a user, and the client or agent that acts for them. */
+export interface Holder {
+  readonly userId: UserId;
+  readonly clientId?: string | undefined;
+  readonly agent?: string | undefined;
+}
+
+/** The most that a token for one resource may hold. */
+export interface Permitted {
+  /** Whether the user may act at all; without it there are no scopes. */
+  readonly active: boolean;
+  readonly scopes: ReadonlySet<string>;
+  /** Of the user, at the moment of the look-up: stands in the token, and makes it void when something is taken away. */
+  readonly accessVersion: number;
+}
+
+/** Who may have which scopes. Everything that issues a token asks it, at every issue. */
+export interface Entitlements {
+  /** @throws DatabaseUnavailableError: without an answer nothing is issued */
+  permittedScopes(holder: Holder, resource: EntitledResource): Promise<Permitted>;
+}
+
+/** What the database knows of a holder at one resource. */
+interface Standing {
+  readonly roles: readonly Permission[];
+  /** Named scopes by grants that are in force, at this resource. */
+  readonly granted: readonly string[];
+}
+
+/**
+ * The rule: the tiers that the roles imply, the open scopes, and what was granted among the scopes that the resource has.
+ * An admin has all of them. Nothing is ever taken away by a grant.
+ */
+function scopesOf({ roles, granted }: Standing, resource: EntitledResource): ReadonlySet<string> {
+  const named = resource.scopes.map(({ name }) => name).filter((name) => !isPermission(name));
+  const given = new Set([...resource.openScopes, ...granted]);
+  const all = roles.includes('admin');
+  return new Set<string>([
+    ...permissions.filter((tier) => covers(roles, tier)),
+    ...named.filter((name) => all || given.has(name)),
+  ]);
+}
+
+const nobody: Permitted = Object.freeze({ active: false, scopes: new Set<string>(), accessVersion: 0 });
+
+interface StandingRow {
+  readonly status: string;
+  readonly roles: readonly string[];
+  readonly access_version: number;
+  readonly granted: readonly string[];
+}
+
+/** Entitlements by the roles and grants in the database: one statement for each question, so that it is of one moment. */
+export class DatabaseEntitlements implements Entitlements {
+  readonly #database: Queryable;
+
+  constructor(database: Queryable) {
+    this.#database = database;
+  }
+
+  async permittedScopes(holder: Holder, resource: EntitledResource): Promise<Permitted> {
+    const [row] = await this.#database.query<StandingRow>(
+      `SELECT u.status, u.roles, u.access_version, ARRAY(
+         SELECT DISTINCT g.scope FROM access_grants g
+         WHERE g.revoked_at IS NULL AND g.server = $2 AND (
+           (g.subject_type = 'user' AND g.subject = u.id::text) OR
+           (g.subject_type = 'role' AND g.subject = ANY (u.roles)) OR
+           (g.subject_type = 'client' AND g.subject = $3) OR
+           (g.subject_type = 'agent' AND g.subject = $4))) AS granted
+       FROM users u WHERE u.id = $1`,
+      [holder.userId, resource.name, holder.clientId ?? null, holder.agent ?? null],
+      { name: 'permitted_scopes' },
+    );
+    if (row === undefined) return nobody;
+    const accessVersion = row.access_version;
+    if (row.status !== 'active') return { active: false, scopes: nobody.scopes, accessVersion };
+    const scopes = scopesOf({ roles: row.roles.filter(isPermission), granted: row.granted }, resource);
+    return { active: true, scopes, accessVersion };
+  }
+}

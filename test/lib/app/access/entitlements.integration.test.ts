@@ -1,0 +1,155 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DatabaseEntitlements, type EntitledResource } from '../../../../src/lib/app/access/entitlements.ts';
+import { type Database, openDatabase } from '../../../../src/lib/infra/database/connection.ts';
+import { newId, type UserId } from '../../../../src/lib/shared/ids.ts';
+import { createTestDatabase, type TestDatabase } from '../../../helpers/database.ts';
+
+const notes: EntitledResource = {
+  name: 'notes',
+  scopes: ['user', 'tools:read', 'tools:write', 'tools:admin'].map((name) => ({ name })),
+  openScopes: ['tools:read'],
+};
+let test: TestDatabase;
+let app: Database;
+let owner: Database;
+let entitlements: DatabaseEntitlements;
+
+beforeAll(async () => {
+  test = await createTestDatabase();
+  app = openDatabase(test.app, { poolSize: 2 });
+  owner = openDatabase(test.owner, { poolSize: 2 });
+  entitlements = new DatabaseEntitlements(app);
+});
+afterAll(async () => {
+  await Promise.all([app.close(), owner.close()]);
+  await test.drop();
+});
+
+let count = 0;
+async function user(roles: string, kind = 'person'): Promise<UserId> {
+  const [row] = await app.query<{ id: UserId }>(
+    'INSERT INTO users (name, display_name, roles, kind) VALUES ($1, $1, $2, $3) RETURNING id',
+    [`u${++count}`, roles, kind],
+  );
+  if (row === undefined) throw new Error('no user');
+  return row.id;
+}
+
+async function grant(by: UserId, type: string, subject: string, scope: string, server = 'notes'): Promise<string> {
+  const [row] = await app.query<{ id: string }>(
+    'INSERT INTO access_grants (subject_type, subject, server, scope, created_by) VALUES ($1, $2, $3, $4, $5) RETURNING id',
+    [type, subject, server, scope, by],
+  );
+  return row?.id ?? '';
+}
+const revoke = (by: UserId, id: string) =>
+  app.query('UPDATE access_grants SET revoked_at = now(), revoked_by = $2 WHERE id = $1', [id, by]);
+
+const scopes = async (userId: UserId, more: { clientId?: string; agent?: string } = {}) =>
+  [...(await entitlements.permittedScopes({ userId, ...more }, notes)).scopes].sort();
+
+const tiersOfUser = ['a2a', 'anonymous', 'mcp', 'service', 'user'];
+
+describe('entitlements', () => {
+  it('are the tiers of the roles, the open scopes and what was granted; all of a server for an admin', async () => {
+    const [admin, plain, machine] = [await user('{admin}'), await user('{user}'), await user('{service}', 'service')];
+    expect(await scopes(admin)).toEqual(['admin', ...tiersOfUser, 'tools:admin', 'tools:read', 'tools:write'].sort());
+    expect(await scopes(plain)).toEqual([...tiersOfUser, 'tools:read'].sort());
+    expect(await scopes(machine)).toEqual(['a2a', 'anonymous', 'mcp', 'service', 'tools:read']);
+    await grant(admin, 'user', plain, 'tools:write');
+    await grant(admin, 'user', plain, 'tools:write', 'other');
+    await grant(admin, 'user', plain, 'files:read'); // no scope of this server
+    await grant(admin, 'role', 'service', 'tools:admin');
+    expect(await scopes(plain)).toEqual([...tiersOfUser, 'tools:read', 'tools:write'].sort());
+    expect(await scopes(machine)).toContain('tools:admin');
+    await grant(admin, 'client', 'https://client.example/id', 'tools:admin');
+    await grant(admin, 'agent', 'helper', 'tools:admin');
+    expect(await scopes(plain)).not.toContain('tools:admin');
+    expect(await scopes(plain, { clientId: 'https://client.example/id' })).toContain('tools:admin');
+    expect(await scopes(plain, { agent: 'helper' })).toContain('tools:admin');
+  });
+
+  it('of nobody, and of who may not act, are none', async () => {
+    const plain = await user('{user}');
+    expect(await entitlements.permittedScopes({ userId: newId() }, notes)).toMatchObject({ active: false });
+    await app.query("UPDATE users SET status = 'suspended' WHERE id = $1", [plain]);
+    const permitted = await entitlements.permittedScopes({ userId: plain }, notes);
+    expect(permitted).toEqual({ active: false, scopes: new Set(), accessVersion: 2 });
+  });
+
+  it('count what is taken away, and nothing else', async () => {
+    const [admin, plain] = [await user('{admin}'), await user('{user,mcp}')];
+    const version = async (id = plain) => (await entitlements.permittedScopes({ userId: id }, notes)).accessVersion;
+    const [byUser, byRole] = [
+      await grant(admin, 'user', plain, 'tools:admin'),
+      await grant(admin, 'role', 'mcp', 'a:b'),
+    ];
+    const byClient = await grant(admin, 'client', 'cli', 'a:b');
+    await app.query(
+      "INSERT INTO user_sessions (user_id, client, expires_at) VALUES ($1, 'cli', now() + interval '1 hour')",
+      [plain],
+    );
+    await app.query("UPDATE users SET roles = '{user,mcp,a2a}', display_name = 'x' WHERE id = $1", [plain]);
+    expect(await version()).toBe(1);
+    await revoke(admin, byUser);
+    await revoke(admin, byUser);
+    expect(await version()).toBe(2);
+    await revoke(admin, byRole);
+    expect(await version()).toBe(3);
+    await revoke(admin, byClient);
+    expect(await version()).toBe(4);
+    await app.query("UPDATE users SET roles = '{user}' WHERE id = $1", [plain]);
+    expect(await version()).toBe(5);
+    await app.query("UPDATE users SET status = 'suspended' WHERE id = $1", [plain]);
+    await app.query("UPDATE users SET status = 'active' WHERE id = $1", [plain]);
+    expect(await version()).toBe(6);
+    expect(await version(admin)).toBe(1);
+    const falling = app.query('UPDATE users SET access_version = 1 WHERE id = $1', [plain]);
+    await expect(falling).rejects.toThrow(/never falls/);
+  });
+
+  it('are announced when something is taken away', async () => {
+    const plain = await user('{user}');
+    const heard: string[] = [];
+    const stop = await app.listen('auth', (payload) => heard.push(String(payload)));
+    await app.query("UPDATE users SET roles = '{mcp}' WHERE id = $1", [plain]);
+    await expect
+      .poll(() => heard.map((text) => JSON.parse(text) as object))
+      .toContainEqual({
+        type: 'access',
+        user: plain,
+        version: 2,
+      });
+    await stop();
+  });
+
+  it('a grant is never a tier, and its record is not removed by the application', async () => {
+    const admin = await user('{admin}');
+    await expect(grant(admin, 'user', admin, 'admin')).rejects.toThrow(/access_grants_scope_check/);
+    await expect(grant(admin, 'role', 'king', 'a:b')).rejects.toThrow(/violates check/);
+    await expect(grant(admin, 'user', 'ada', 'a:b')).rejects.toThrow(/violates check/);
+    await expect(app.query('DELETE FROM access_grants')).rejects.toThrow(/permission denied/);
+    await expect(app.query("UPDATE access_grants SET scope = 'x:y'")).rejects.toThrow(/permission denied/);
+  });
+});
+
+describe('the last active admin', () => {
+  it('can be neither demoted nor suspended, by two at the same time either', async () => {
+    await app.query("UPDATE users SET status = 'suspended' WHERE NOT 'admin' = ANY (roles)");
+    const admins = await app.query<{ id: UserId }>("SELECT id FROM users WHERE 'admin' = ANY (roles) ORDER BY id");
+    expect(admins.length).toBeGreaterThan(1);
+    const results = await Promise.allSettled(
+      admins.map(({ id }, at) =>
+        app.query(
+          at % 2 === 0
+            ? "UPDATE users SET roles = '{user}' WHERE id = $1"
+            : "UPDATE users SET status = 'suspended' WHERE id = $1",
+          [id],
+        ),
+      ),
+    );
+    const left = await app.query("SELECT FROM users WHERE status = 'active' AND 'admin' = ANY (roles)");
+    expect(left.length).toBe(results.filter(({ status }) => status === 'rejected').length);
+    expect(left.length).toBeGreaterThan(0);
+  });
+});
