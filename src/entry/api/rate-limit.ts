@@ -20,7 +20,7 @@ export function countRequests(app: FastifyInstance, deps: ApiDependencies): void
   app.addHook('onRequest', async (request, reply) => {
     const { rateGroup = 'oauth_public' } = request.routeOptions.config;
     if (rateGroup === 'none') return;
-    const { error, headers } = rateLimiter.count(rateGroup, await callerOf(deps, request, audience));
+    const { error, headers } = await rateLimiter.count(rateGroup, await callerOf(deps, request, audience));
     for (const [name, value] of Object.entries(headers)) reply.raw.setHeader(name, value);
     if (error !== undefined) throw error;
   });
@@ -30,8 +30,8 @@ export function countRequests(app: FastifyInstance, deps: ApiDependencies): void
 async function callerOf(deps: ApiDependencies, request: FastifyRequest, audience: string): Promise<Caller> {
   if (request.headers.authorization !== undefined) {
     try {
-      const { sub, scopes } = await authenticate(deps.verifier, request.raw, audience);
-      return { user: sub, scopes };
+      const { sub, client, scopes } = await authenticate(deps.verifier, request.raw, audience);
+      return { user: sub, client, scopes };
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
     }

@@ -10,7 +10,8 @@ import type { ApiMetrics } from '../infra/telemetry/api-metrics.ts';
 import { PreconditionError } from '../shared/errors.ts';
 import { loadServices } from './config/load-services.ts';
 import { type Identity, openIdentity } from './identity.ts';
-import { RateLimiter } from './rate-limits.ts';
+import { openRateLimiter } from './rate-limit/open.ts';
+import type { RateLimiter } from './rate-limits.ts';
 import { openMcpGateway } from './router/open.ts';
 import { type RegistryServer, registryView } from './router/registry-view.ts';
 import type { McpRouter } from './router/router.ts';
@@ -73,14 +74,6 @@ export async function openApiContext(
   metrics?: ApiMetrics,
 ): Promise<ApiContext> {
   const { instance, profile, secrets, servers } = configuration;
-  const rateLimiter = profile.rate_limits.enabled
-    ? new RateLimiter(
-        profile.rate_limits,
-        profile.server,
-        undefined,
-        metrics && ((group) => metrics.rateLimitRefusal(group)),
-      )
-    : undefined;
   const closers: (() => Promise<void>)[] = [];
   const close = async () => {
     while (closers.length > 0) await closers.pop()?.();
@@ -94,6 +87,9 @@ export async function openApiContext(
     closers.push(() => database.close());
     metrics?.watchPool(() => database.usage);
     database.onError((error) => log.warn({ err: error }, 'A connection to the database was lost'));
+
+    const rateLimiter = openRateLimiter(profile, database, log, metrics);
+    closers.push(async () => rateLimiter?.close());
 
     const identity = await openIdentity({ database, secrets, profile });
     closers.push(() => identity.close());
@@ -111,7 +107,7 @@ export async function openApiContext(
       identityRoot: await secrets.require('identity.root'),
       apiInstance,
       limits: profile.limits,
-      rateLimiter,
+      rateLimiter: rateLimiter?.limiter,
       log,
       metrics,
     });
@@ -120,7 +116,7 @@ export async function openApiContext(
       identity,
       servers,
       router: gateway.router,
-      rateLimiter,
+      rateLimiter: rateLimiter?.limiter,
       serviceEvents,
       registry: (details) => registryView({ servers, externalUrl: profile.server.external_url, directory }, details),
       readiness: {

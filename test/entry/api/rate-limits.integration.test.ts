@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { instanceAudience } from '../../../src/lib/app/identity.ts';
+import { OwnAllowances } from '../../../src/lib/app/rate-limit/quota.ts';
 import { RateLimiter } from '../../../src/lib/app/rate-limits.ts';
 import { rateLimitsSection } from '../../../src/lib/infra/config/profile-rate-limits.ts';
 import { startTestApi, type TestApi } from '../../helpers/api.ts';
@@ -13,8 +14,8 @@ let bearer: string;
 beforeAll(async () => {
   test = await openTestIdentity();
   const settings = { ...rateLimitsSection.parse({}), oauth_public_per_second: 4, mcp_registry_per_second: 4 };
-  const server = { workers: 1, trusted_proxies: [] };
-  const rateLimiter = new RateLimiter({ ...settings, burst_multiplier: 1 }, server, () => clock.now);
+  const server = { trusted_proxies: [] };
+  const rateLimiter = new RateLimiter({ ...settings, burst_multiplier: 1 }, server, new OwnAllowances(() => clock.now));
   api = await startTestApi(test.identity.verifier, { rateLimiter });
   const { users, sessions, issuer } = test.identity;
   const user = await users.ensureOwner();

@@ -1,19 +1,23 @@
 import type { IncomingMessage } from 'node:http';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Caller, RateLimiter } from '../../../src/lib/app/rate-limits.ts';
+import { OwnAllowances } from '../../../src/lib/app/rate-limit/quota.ts';
+import { type Caller, type Counted, RateLimiter } from '../../../src/lib/app/rate-limits.ts';
 import { type RateLimitSettings, rateLimitsSection } from '../../../src/lib/infra/config/profile-rate-limits.ts';
 
-function limiter(
-  settings: Partial<RateLimitSettings> = {},
-  server: { workers?: number; trusted_proxies?: readonly string[] } = {},
-) {
+function limiter(settings: Partial<RateLimitSettings> = {}, server: { trusted_proxies?: readonly string[] } = {}) {
   const clock = { now: 1000 };
   const all = { ...rateLimitsSection.parse({}), ...settings };
-  return { clock, limiter: new RateLimiter(all, { workers: 1, trusted_proxies: [], ...server }, () => clock.now) };
+  return {
+    clock,
+    limiter: new RateLimiter(all, { trusted_proxies: [], ...server }, new OwnAllowances(() => clock.now)),
+  };
 }
 
-const user = (name: string, ...scopes: string[]): Caller => ({ user: name, scopes });
+const user = (name: string, ...scopes: string[]): Caller => ({ user: name, client: 'test', scopes });
+/** In this process's memory the answer comes at once. */
+const count = (rate: RateLimiter, caller: Caller, group: 'mcp' | 'oauth_public' = 'mcp') =>
+  rate.count(group, caller) as Counted;
 function from(address: string | undefined, forwarded?: string): Caller {
   const headers = forwarded === undefined ? {} : { 'x-forwarded-for': forwarded };
   return { request: { headers, socket: { remoteAddress: address } as IncomingMessage['socket'] } };
@@ -22,7 +26,7 @@ function from(address: string | undefined, forwarded?: string): Caller {
 /** How many in a row are taken. */
 function takes(rate: RateLimiter, caller: Caller, group: 'mcp' | 'oauth_public' = 'mcp'): number {
   let taken = 0;
-  while (taken < 100_000 && rate.count(group, caller).error === undefined) taken += 1;
+  while (taken < 100_000 && count(rate, caller, group).error === undefined) taken += 1;
   return taken;
 }
 
@@ -88,27 +92,30 @@ describe('a caller', () => {
     expect(takes(rate, from('10.0.0.1'))).toBe(0);
   });
 
-  it('has the share of one process where there are several', () => {
-    const { limiter: rate } = limiter({ mcp_per_second: 20, burst_multiplier: 3 }, { workers: 4 });
-    expect(takes(rate, user('anna', 'user'))).toBe(15);
+  it('is held by its client too, all users of it together', () => {
+    const { limiter: rate } = limiter({ mcp_per_second: 2, burst_multiplier: 1, client_multiplier: 2 });
+    expect(takes(rate, user('anna', 'user'))).toBe(2);
+    expect(takes(rate, user('bert', 'user'))).toBe(2);
+    expect(takes(rate, user('carl', 'user'))).toBe(0);
+    expect(takes(rate, { user: 'dora', client: 'another', scopes: ['user'] })).toBe(2);
   });
 
   it('is told what is left, and when to come back', () => {
     const { clock, limiter: rate } = limiter({ mcp_per_second: 0.5, burst_multiplier: 4 });
     const anna = user('anna', 'user');
-    expect(rate.count('mcp', anna)).toEqual({
+    expect(count(rate, anna)).toEqual({
       headers: { 'ratelimit-policy': '"mcp";q=2;w=4', ratelimit: '"mcp";r=1;t=2' },
     });
-    rate.count('mcp', anna);
+    count(rate, anna);
     clock.now += 500;
-    const { error, headers } = rate.count('mcp', anna);
+    const { error, headers } = count(rate, anna);
     expect(headers).toEqual({ 'ratelimit-policy': '"mcp";q=2;w=4', ratelimit: '"mcp";r=0;t=4', 'retry-after': '2' });
     expect(error).toMatchObject({
       code: 'RATE_LIMITED',
       data: { group: 'mcp', per_second: 0.5, retry_after_seconds: 2 },
     });
     clock.now += 1500;
-    expect(rate.count('mcp', anna).error).toBeUndefined();
+    expect(count(rate, anna).error).toBeUndefined();
   });
 
   it('gets no more than burst and rate allow, and in once it has waited as it was told', () => {
@@ -123,13 +130,13 @@ describe('a caller', () => {
         let taken = 0;
         for (const wait of waits) {
           clock.now += wait;
-          const { error, headers } = rate.count('mcp', anna);
+          const { error, headers } = count(rate, anna);
           if (error === undefined) taken += 1;
           const bound = Math.max(1, perSecond * burst) + ((clock.now - begin) / 1000) * perSecond;
           expect(taken).toBeLessThanOrEqual(bound + 1e-6);
           if (error === undefined) continue;
           clock.now += Number(headers['retry-after']) * 1000;
-          expect(rate.count('mcp', anna).error).toBeUndefined();
+          expect(count(rate, anna).error).toBeUndefined();
           taken += 1;
         }
       }),

@@ -1,7 +1,7 @@
 // Names written out, so that command lines are parsed without loading schemas; a test compares them with the schema.
 
 export const tierNames = ['anon', 'user', 'service', 'a2a', 'mcp', 'admin'] as const;
-export const endpointNames = ['oauth_public', 'mcp_registry', 'mcp', 'stream'] as const;
+export const endpointNames = ['oauth_public', 'oauth_auth', 'mcp_registry', 'mcp', 'stream'] as const;
 export const presetNames = ['development', 'production', 'high-traffic'] as const;
 
 export type TierName = (typeof tierNames)[number];
@@ -18,6 +18,7 @@ export const presets: Readonly<Record<PresetName, { readonly summary: string; re
     summary: 'One caller with many tools at once, on a machine of its own',
     limits: {
       oauth_public_per_second: 50,
+      oauth_auth_per_second: 20,
       mcp_registry_per_second: 50,
       mcp_per_second: 100,
       stream_per_second: 50,
@@ -29,6 +30,7 @@ export const presets: Readonly<Record<PresetName, { readonly summary: string; re
     summary: 'The defaults',
     limits: {
       oauth_public_per_second: 10,
+      oauth_auth_per_second: 10,
       mcp_registry_per_second: 50,
       mcp_per_second: 200,
       stream_per_second: 100,
@@ -40,6 +42,7 @@ export const presets: Readonly<Record<PresetName, { readonly summary: string; re
     summary: 'Many callers, each held short',
     limits: {
       oauth_public_per_second: 5,
+      oauth_auth_per_second: 2,
       mcp_registry_per_second: 5,
       mcp_per_second: 10,
       stream_per_second: 5,

@@ -104,12 +104,14 @@ class Router implements McpRouter {
     try {
       claims = await authenticate(this.#verifier, req, route.resource.audience);
     } catch (error) {
-      const counted = this.#rateLimiter?.count('mcp', { request: req });
+      const counted = await this.#rateLimiter?.count('mcp', { request: req });
       const all = counted === undefined ? headers : { ...headers, ...counted.headers };
       refuse({ req, res, route, headers: all }, { error: counted?.error ?? toAppError(error) });
       return;
     }
-    const counted = this.#rateLimiter?.count('mcp', { user: claims.sub, scopes: claims.scopes });
+    const { sub: user, client, scopes } = claims;
+    const counting = this.#rateLimiter?.count('mcp', { user, client, scopes });
+    const counted = counting instanceof Promise ? await counting : counting;
     const exchange: Exchange =
       counted === undefined
         ? { req, res, route, claims, headers, arrivedAt }

@@ -19,6 +19,10 @@ export const rateLimitsSection = z
       10,
       'Well-known documents, signing keys, the description of the API, and addresses where nothing is',
     ),
+    oauth_auth_per_second: perSecond(
+      10,
+      'Sign-in and its pages, authorization, tokens, registration of clients, and all else of the authorization server',
+    ),
     mcp_registry_per_second: perSecond(50, 'The list of MCP servers'),
     mcp_per_second: perSecond(200, 'Requests to MCP servers, tool calls and all others'),
     stream_per_second: perSecond(100, 'Streams of events that are opened'),
@@ -28,6 +32,10 @@ export const rateLimitsSection = z
       .max(1000)
       .default(3)
       .describe('How many seconds’ worth of requests a caller who was quiet may send at once.'),
+    client_multiplier: multiplier(
+      20,
+      'one client (`client_id`), all of its users together; each of the users is counted as well',
+    ),
     tier_multipliers: z
       .strictObject({
         admin: multiplier(10, 'callers with the scope `admin`'),
@@ -42,7 +50,7 @@ export const rateLimitsSection = z
   })
   .prefault({})
   .describe(
-    'How much one caller may ask. Counted in the memory of each API process, which has its share of the rate (the rate divided by `server.workers`).',
+    'How much one caller may ask: a user, a client, or an address without a valid token. With several API processes (`server.workers`) they count together, in the database.',
   );
 
 export type RateLimitSettings = z.output<typeof rateLimitsSection>;

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { OwnAllowances } from '../../../../src/lib/app/rate-limit/quota.ts';
 import { RateLimiter } from '../../../../src/lib/app/rate-limits.ts';
 import { rateLimitsSection } from '../../../../src/lib/infra/config/profile-rate-limits.ts';
 import { ApiMetrics } from '../../../../src/lib/infra/telemetry/api-metrics.ts';
@@ -12,14 +13,11 @@ beforeAll(async () => {
   const names = { instanceId: 'run-1', service: 'api', version: '9.9.9' };
   metrics = new ApiMetrics({ ...names, servers: ['alpha', 'beta'], rateGroups: ['mcp', 'stream'] });
   const settings = { ...rateLimitsSection.parse({ enabled: true }), mcp_per_second: 0.01, burst_multiplier: 1000 };
-  const server = { workers: 1, trusted_proxies: [] };
+  const server = { trusted_proxies: [] };
   test = await openTestGateway({
     metrics,
-    rateLimiter: new RateLimiter(
-      settings,
-      server,
-      () => 0,
-      (group) => metrics.rateLimitRefusal(group),
+    rateLimiter: new RateLimiter(settings, server, new OwnAllowances(() => 0), (group) =>
+      metrics.rateLimitRefusal(group),
     ),
     servers: [
       serverConfig({

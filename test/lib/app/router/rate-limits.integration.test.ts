@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { OwnAllowances } from '../../../../src/lib/app/rate-limit/quota.ts';
 import { RateLimiter } from '../../../../src/lib/app/rate-limits.ts';
 import { rateLimitsSection } from '../../../../src/lib/infra/config/profile-rate-limits.ts';
 import { openTestGateway, type TestGateway } from './gateway.ts';
@@ -8,8 +9,8 @@ const settings = { ...rateLimitsSection.parse({}), mcp_per_second: 2, burst_mult
 let test: TestGateway;
 
 beforeAll(async () => {
-  const server = { workers: 1, trusted_proxies: [] };
-  test = await openTestGateway({ rateLimiter: new RateLimiter(settings, server, () => clock.now) });
+  const server = { trusted_proxies: [] };
+  test = await openTestGateway({ rateLimiter: new RateLimiter(settings, server, new OwnAllowances(() => clock.now)) });
 });
 afterAll(() => test.close());
 afterEach(() => {
