@@ -10,6 +10,8 @@ const tablesOf: Readonly<Record<string, readonly string[]>> = {
   'src/lib/domain/auth/tables.ts': [
     'access_grants',
     'identity_events',
+    'oauth_client_secrets',
+    'oauth_clients',
     'personal_access_tokens',
     'signing_keys',
     'user_sessions',

@@ -19,6 +19,16 @@ export {
 } from './browser-sessions.ts';
 export { actorOf, type Claims } from './claims.ts';
 export {
+  type ClientKind,
+  type ClientMetadata,
+  cliClientId,
+  type KnownClient,
+  type OauthClient,
+} from './clients/client.ts';
+export type { NewClient } from './clients/repository.ts';
+export { type ClientChange, ClientService, type LiveSecret } from './clients/service.ts';
+export { ClientStore, kindField } from './clients/store.ts';
+export {
   type IdentityEvent,
   type IdentityEventType,
   recordIdentityEvent,
