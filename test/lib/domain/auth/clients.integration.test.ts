@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ClientService, ClientStore, cliClientId, kindField } from '../../../../src/lib/domain/auth/index.ts';
 import { type Database, openDatabase } from '../../../../src/lib/infra/database/connection.ts';
 import { ConflictError, ForbiddenError, NotFoundError } from '../../../../src/lib/shared/errors.ts';
+import type { UserId } from '../../../../src/lib/shared/ids.ts';
 import { createTestDatabase, type TestDatabase } from '../../../helpers/database.ts';
 import { until } from '../../../helpers/identity.ts';
 
@@ -120,6 +121,22 @@ describe('clients', () => {
     await until('it is gone elsewhere', async () => (await other.find('leaving')) === undefined);
     expect(await ended(second)).toBe(true);
     await expect(service.show('leaving')).rejects.toThrow(NotFoundError);
+  });
+
+  it('that are service accounts have a session, and a new one when it was ended', async () => {
+    const [robot] = await owner.query<{ id: UserId }>(
+      "INSERT INTO users (name, display_name, roles) VALUES ('robot', 'Robot', '{service}') RETURNING id",
+    );
+    const client = { id: 'robot', kind: 'service', name: 'Robot', metadata, userId: robot?.id } as const;
+    await database.transaction((tx) => service.create(tx, client, true));
+    const [first, again] = await Promise.all([store.session('robot'), other.session('robot')]);
+    expect(first).toBeDefined();
+    expect(again).toBe(first);
+    await until('it is known', async () => (await other.client('robot'))?.sessionId === first);
+    await owner.query('UPDATE user_sessions SET revoked_at = now() WHERE id = $1', [first]);
+    const next = await store.session('robot');
+    expect(next).not.toBe(first);
+    expect(await store.session('hashed')).toBeUndefined();
   });
 
   it('have one id each', async () => {

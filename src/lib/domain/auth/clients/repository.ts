@@ -102,6 +102,15 @@ export async function setClientSession(tx: Queryable, id: string, session: Sessi
   await tx.query('UPDATE oauth_clients SET session_id = $2 WHERE id = $1', [id, session]);
 }
 
+/** Whether a session has been neither ended nor outlived. */
+export async function liveSessionOf(connection: Queryable, id: string): Promise<boolean> {
+  const rows = await connection.query(
+    'SELECT FROM user_sessions WHERE id = $1 AND revoked_at IS NULL AND expires_at > now()',
+    [id],
+  );
+  return rows.length > 0;
+}
+
 /** @returns whether it was there */
 export async function deleteClient(connection: Queryable, id: string): Promise<boolean> {
   const rows = await connection.query('DELETE FROM oauth_clients WHERE id = $1 RETURNING id', [id]);

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Database } from '../../../infra/database/connection.ts';
+import type { SessionId, UserId } from '../../../shared/ids.ts';
+import { insertSession } from '../repository.ts';
 import type { ClientKind, ClientMetadata, KnownClient } from './client.ts';
 import {
   countClients,
@@ -8,6 +10,9 @@ import {
   findKnownClient,
   insertClient,
   insertSecret,
+  liveSessionOf,
+  lockClient,
+  setClientSession,
   touchClient,
 } from './repository.ts';
 import { hashSecret, matchesSecret } from './secrets.ts';
@@ -18,6 +23,8 @@ const channel = 'clients';
 const cacheMs = 15_000;
 const cacheEntries = 1000;
 const touchEveryMs = 60_000;
+/** The session of a service account lasts until it is ended; no column of times takes `never`. */
+const serviceSessionSeconds = 10 * 365 * 86_400;
 
 /** The field of a client's metadata in which the provider carries its kind. */
 export const kindField = 'systemprompt_kind';
@@ -106,6 +113,26 @@ export class ClientStore {
   async remove(id: string): Promise<void> {
     await deleteClient(this.#database, id);
     this.#cache.delete(id);
+  }
+
+  /**
+   * The session that the tokens of a service account name, begun anew when the one before was ended: that ends the tokens
+   * of before, while what the account may do now decides about those to come.
+   * @returns undefined when that client is no service account any more
+   */
+  async session(id: string): Promise<SessionId | undefined> {
+    return this.#database.transaction(async (tx) => {
+      const row = await lockClient(tx, id);
+      if (row === undefined || row.user_id === null || row.status !== 'active') return undefined;
+      if (row.session_id !== null && (await liveSessionOf(tx, row.session_id))) return row.session_id as SessionId;
+      const session = await insertSession(tx, {
+        userId: row.user_id as UserId,
+        client: id,
+        ttlSeconds: serviceSessionSeconds,
+      });
+      await setClientSession(tx, id, session.id as SessionId);
+      return session.id as SessionId;
+    });
   }
 
   count(kind: ClientKind): Promise<number> {
