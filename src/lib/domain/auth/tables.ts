@@ -28,6 +28,32 @@ export interface IdentityEventsRow {
   readonly data: unknown;
 }
 
+/** A row of `oauth_client_secrets`. */
+export interface OauthClientSecretsRow {
+  readonly id: string;
+  readonly client_id: string;
+  readonly hash: Buffer;
+  readonly created_at: Date;
+  readonly expires_at: Date | null;
+  readonly revoked_at: Date | null;
+}
+
+/** A row of `oauth_clients`. */
+export interface OauthClientsRow {
+  readonly id: string;
+  readonly kind: 'builtin' | 'registered' | 'dynamic' | 'service';
+  readonly name: string;
+  readonly metadata: unknown;
+  readonly user_id: string | null;
+  readonly session_id: string | null;
+  readonly server: string | null;
+  readonly targets: string[];
+  readonly status: 'active' | 'disabled';
+  readonly created_at: Date;
+  readonly last_used_at: Date | null;
+  readonly registered_from: string | null;
+}
+
 /** A row of `personal_access_tokens`. */
 export interface PersonalAccessTokensRow {
   readonly id: string;
