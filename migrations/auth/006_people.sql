@@ -67,6 +67,8 @@ CREATE TABLE sign_in_steps (
   user_id uuid REFERENCES users (id) ON DELETE CASCADE,
   -- Of what the browser carries that began it; without one any browser may finish it.
   browser bytea CHECK (octet_length(browser) = 32),
+  -- The address that a link was sent to, and the provider that the way leads to.
+  mail text CHECK (length(mail) <= 254),
   provider text,
   return_to text CHECK (length(return_to) <= 2000),
   created_by uuid REFERENCES users (id) ON DELETE SET NULL,

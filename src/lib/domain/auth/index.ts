@@ -8,15 +8,6 @@ export {
   type ProtectedResource,
   readBearer,
 } from './bearer.ts';
-export {
-  type BrowserSession,
-  endBrowserSession,
-  findBrowserSession,
-  insertBrowserSession,
-  type NewBrowserSession,
-  replaceBrowserHash,
-  type SignInMethod,
-} from './browser-sessions.ts';
 export { actorOf, type Claims } from './claims.ts';
 export {
   type ClientKind,

@@ -1,5 +1,5 @@
-import type { Queryable } from '../../infra/database/connection.ts';
-import type { SessionId, UserId } from '../../shared/ids.ts';
+import type { Queryable } from '../../../infra/database/connection.ts';
+import type { SessionId, UserId } from '../../../shared/ids.ts';
 
 /** How somebody proved to be who they are. */
 export type SignInMethod = 'passkey' | 'mail_link' | 'setup_link' | 'federation';
