@@ -96,16 +96,12 @@ export async function usePasskey(
   return rows.length > 0;
 }
 
-export async function renamePasskey(
-  connection: Queryable,
-  userId: UserId,
-  id: string,
-  name: string,
-): Promise<boolean> {
-  const rows = await connection.query(
-    'UPDATE passkeys SET name = $3 WHERE id = $2 AND user_id = $1 RETURNING id',
-    [userId, id, name],
-  );
+export async function renamePasskey(connection: Queryable, userId: UserId, id: string, name: string): Promise<boolean> {
+  const rows = await connection.query('UPDATE passkeys SET name = $3 WHERE id = $2 AND user_id = $1 RETURNING id', [
+    userId,
+    id,
+    name,
+  ]);
   return rows.length > 0;
 }
 
