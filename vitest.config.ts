@@ -17,15 +17,16 @@ interface Level {
 
 const built = './test/helpers/built-global.ts';
 const postgres = './test/helpers/postgres-global.ts';
+const supervisor = './test/helpers/supervisor-global.ts';
 
 const levels: readonly Level[] = [
   { name: 'unit', timeout: 10_000, workers: 2, setup: [] },
-  { name: 'integration', timeout: 30_000, workers: 2, setup: [postgres] },
+  { name: 'integration', timeout: 30_000, workers: 2, setup: [postgres, supervisor] },
   { name: 'e2e', timeout: 120_000, workers: 2, setup: [built, postgres] },
   { name: 'browser', timeout: 120_000, workers: 1, setup: [built] },
   { name: 'conformance', timeout: 120_000, workers: 1, setup: [built] },
   // They wait more than they work.
-  { name: 'fault', timeout: 180_000, workers: 2, setup: [built, postgres] },
+  { name: 'fault', timeout: 180_000, workers: 2, setup: [built, postgres, supervisor] },
 ];
 
 export default defineConfig({

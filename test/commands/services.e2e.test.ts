@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { locateInstance } from '../../src/lib/infra/config/instance.ts';
+import { createLocalInstance, locateInstance } from '../../src/lib/infra/config/instance.ts';
+import { rootInstanceDir } from '../../src/lib/infra/process/postgres-place.ts';
 import { type CliRun, runCli, startCli } from '../helpers/cli.ts';
 import { freePort } from '../helpers/free-port.ts';
 import { footprint, noFootprint } from '../helpers/leaks.ts';
+import { createPreparedInstance } from '../helpers/prepared-cluster.ts';
 import { until } from '../helpers/until.ts';
 
 interface Row {
@@ -29,7 +31,9 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await run('infra', 'services', 'stop', '--now');
-  await rm(root, { recursive: true, force: true });
+  const instance = await locateInstance(root, {});
+  for (const path of instance === undefined ? [root] : [root, instance.runtimeDir, rootInstanceDir(instance.id)])
+    await rm(path, { recursive: true, force: true });
 });
 
 const run = (...argv: string[]): Promise<CliRun> => runCli(argv, { cwd: root, env: { SYSTEMPROMPT_INVOKED_AS: 'sp' } });
@@ -149,6 +153,7 @@ describe('in the background', () => {
   it('stops, starts and restarts by name and by kind, and says what was so already', async () => {
     const early = await run('infra', 'services', 'start', 'mcp');
     expect(early.code, early.stderr).toBe(6);
+    await createPreparedInstance(root);
     expect((await start()).code).toBe(0);
     const stopped = await run('infra', 'services', 'stop', 'mcp');
     expect(stopped, stopped.stderr).toMatchObject({ code: 0, stdout: expect.stringContaining('Stopped mcp:') });
@@ -184,6 +189,7 @@ describe('in the background', () => {
   });
 
   it('shows logs, and follows them until it is interrupted', async () => {
+    await createPreparedInstance(root);
     expect((await start()).code).toBe(0);
     const logs = await run('infra', 'services', 'logs', 'database', '--lines', '5', '--json');
     expect(JSON.parse(logs.stdout).artifact.data.lines.length).toBeGreaterThan(0);
@@ -251,8 +257,7 @@ describe('what keeps it from starting', () => {
   });
 
   it('an unreachable database: exit code 6 after a bounded wait, with the reason', async () => {
-    await start();
-    await run('infra', 'services', 'stop');
+    await createLocalInstance(root);
     const profile = join(root, '.systemprompt', 'profiles', 'local', 'profile.yaml');
     const away = await freePort();
     const text = await readFile(profile, 'utf8');
@@ -269,6 +274,8 @@ describe('what keeps it from starting', () => {
 });
 
 describe('in the foreground', () => {
+  beforeEach(async () => void (await createPreparedInstance(root)));
+
   /** Starts, waits until everything runs, sends the signals, and waits for the end. */
   async function foreground(
     signals: readonly NodeJS.Signals[],

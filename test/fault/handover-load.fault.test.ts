@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SupervisorClient } from '../../src/lib/app/supervisor/client.ts';
 import { markedProcesses } from '../../src/lib/infra/process/marker.ts';
 import { noFootprint } from '../helpers/leaks.ts';
+import { createPreparedInstance } from '../helpers/prepared-cluster.ts';
 import { until } from '../helpers/until.ts';
 import { compareAudit } from '../soak/audit.ts';
 import { HttpLoad } from '../soak/http-load.ts';
@@ -18,7 +19,7 @@ let client: SupervisorClient;
 /** Calls to both servers from the first test to the last. */
 let load: Load;
 beforeAll(async () => {
-  system = await SoakSystem.create({ workers: 2 });
+  system = await SoakSystem.create({ workers: 2, createInstance: createPreparedInstance });
   const { code, stderr } = await system.cli('infra', 'services', 'start');
   if (code !== 0) throw new Error(stderr);
   client = await SupervisorClient.connect(system.instance.controlSocket);

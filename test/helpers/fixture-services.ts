@@ -1,6 +1,7 @@
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { withLimits } from '../../src/lib/app/supervisor/with-limits.ts';
 import type { ServiceLimits } from '../../src/lib/infra/config/limits-schema.ts';
+import { packageRoot } from '../../src/lib/infra/config/package-root.ts';
 import { httpHealth } from '../../src/lib/infra/process/health.ts';
 import type { ServiceKind, ServiceSpec } from '../../src/lib/infra/process/spec.ts';
 
@@ -27,7 +28,7 @@ export interface FixtureService {
 
 /** The spec of a fixture, as the composition root would make one. */
 export function fixtureSpec(service: FixtureService): ServiceSpec {
-  const file = fileURLToPath(new URL(`../fixtures/services/${service.program}.mjs`, import.meta.url));
+  const file = join(packageRoot(), 'test/fixtures/services', `${service.program}.mjs`);
   const spec: ServiceSpec = {
     name: service.name,
     kind: service.kind ?? 'mcp',

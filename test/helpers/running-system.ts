@@ -1,12 +1,13 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createLocalInstance, type Instance } from '../../src/lib/infra/config/instance.ts';
+import type { Instance } from '../../src/lib/infra/config/instance.ts';
 import { markedProcesses } from '../../src/lib/infra/process/marker.ts';
 import { rootInstanceDir } from '../../src/lib/infra/process/postgres-place.ts';
 import { type CliRun, runCli } from './cli.ts';
 import { freePort } from './free-port.ts';
 import { type Footprint, footprint } from './leaks.ts';
+import { createPreparedInstance } from './prepared-cluster.ts';
 
 /** A whole system of a test's own: an instance in a temporary folder, started and driven by the built CLI. */
 export interface RunningSystem extends AsyncDisposable {
@@ -29,7 +30,7 @@ export async function startSystem(
   env: Record<string, string> = {},
 ): Promise<RunningSystem> {
   const root = await mkdtemp(join(tmpdir(), 'systemprompt-system-'));
-  const instance = await createLocalInstance(root, { ...process.env, ...env });
+  const instance = await createPreparedInstance(root, { ...process.env, ...env });
   const apiPort = await freePort();
   const profile = join(instance.dir, 'profiles', 'local', 'profile.yaml');
   const text = await readFile(profile, 'utf8');

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { inject } from 'vitest';
 import { SupervisorClient } from '../../src/lib/app/supervisor/client.ts';
 import { defaultPolicy, type SupervisionPolicy } from '../../src/lib/app/supervisor/policy.ts';
 import type { Installation } from '../../src/lib/app/supervisor/run.ts';
@@ -129,8 +129,7 @@ export class Supervised {
     const file = join(this.folder, `plan-${randomUUID()}.json`);
     this.#planFile = file;
     this.configure(services, this.#issues);
-    const program = fileURLToPath(new URL('../fixtures/supervisor.ts', import.meta.url));
-    const [command = '', ...args] = [...under, process.execPath, program, file];
+    const [command = '', ...args] = [...under, process.execPath, inject('supervisorProgram'), file];
     const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
     child.stderr.setEncoding('utf8').on('data', (text: string) => writeFileSync(this.#logFile, text, { flag: 'a' }));
     this.#running.add(child);

@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { chown, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { ConnectionConfig } from '../../src/lib/infra/database/connection.ts';
 import { withSession } from '../../src/lib/infra/database/session.ts';
 import { ensureAccount } from '../../src/lib/infra/process/postgres-account.ts';
@@ -16,6 +17,8 @@ const START_WAIT_MS = 20_000;
 
 export interface ThrowAwayCluster {
   readonly admin: ConnectionConfig;
+  /** Data directory of a stopped cluster with the same superuser, as `prepare` left it; absent without one. */
+  readonly prepared?: string;
   /** Ends it as a crash would: the postmaster and all its processes, by SIGKILL. */
   crash(): Promise<void>;
   /** Starts it again after a crash, on the same data and port. */
@@ -23,11 +26,15 @@ export interface ThrowAwayCluster {
   stop(): Promise<void>;
 }
 
-/**
- * A cluster of its own for this run, gone afterwards.
- * @param durable commits last as in production; without it nothing waits for the disk
- */
-export async function startThrowAwayCluster({ durable = false } = {}): Promise<ThrowAwayCluster> {
+interface ClusterWish {
+  /** Commits last as in production; without it nothing waits for the disk. */
+  readonly durable?: boolean;
+  /** What a copy of the cluster beside it, made by the same initdb, is to hold. */
+  prepare?(admin: ConnectionConfig): Promise<void>;
+}
+
+/** A cluster of its own for this run, gone afterwards. */
+export async function startThrowAwayCluster({ durable = false, prepare }: ClusterWish = {}): Promise<ThrowAwayCluster> {
   const account = process.getuid?.() === 0 ? await ensureAccount() : undefined;
   const pkg = await locatePostgres();
   const folder = await mkdtemp(join(tmpdir(), 'sp-pg-'));
@@ -51,12 +58,12 @@ export async function startThrowAwayCluster({ durable = false } = {}): Promise<T
       max_connections: '200',
     };
     const admin: ConnectionConfig = { host: folder, port, database: 'postgres', user: 'postgres', password };
-    const start = async (): Promise<ChildProcess> => {
+    const start = async (data = dataDir): Promise<ChildProcess> => {
       server = spawn(
         join(binaries, 'bin', 'postgres'),
-        ['-D', dataDir, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+        ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
         {
-          cwd: dataDir,
+          cwd: data,
           env: { LC_ALL: 'C', PATH: '/usr/bin:/bin' },
           stdio: ['ignore', 'ignore', 'ignore'],
           ...(account === undefined ? {} : { uid: account.uid, gid: account.gid }),
@@ -65,9 +72,17 @@ export async function startThrowAwayCluster({ durable = false } = {}): Promise<T
       await withSession(admin, { waitMs: START_WAIT_MS }, (session) => session.query('SELECT 1'));
       return server;
     };
+    const prepared = join(folder, 'prepared');
+    if (prepare !== undefined) {
+      await copyCluster(dataDir, prepared);
+      await start(prepared);
+      await prepare(admin);
+      await end(server);
+    }
     let running = await start();
     return {
       admin,
+      ...(prepare === undefined ? {} : { prepared }),
       crash: async () => {
         const ended = once(running, 'exit');
         // Each process of the cluster has a session of its own; they are the postmaster's children.
@@ -85,10 +100,15 @@ export async function startThrowAwayCluster({ durable = false } = {}): Promise<T
       },
     };
   } catch (error) {
-    if (server !== undefined) await end(server);
+    await end(server);
     await remove();
     throw error;
   }
+}
+
+/** Copies a stopped cluster with its owner and rights. */
+export async function copyCluster(from: string, to: string): Promise<void> {
+  await promisify(execFile)('cp', ['-Rp', from, to]);
 }
 
 function childrenOf(pid: number | undefined): number[] {
@@ -107,8 +127,8 @@ function kill(pid: number): void {
   }
 }
 
-async function end(server: ChildProcess): Promise<void> {
-  if (server.exitCode !== null || server.signalCode !== null) return;
+async function end(server: ChildProcess | undefined): Promise<void> {
+  if (server === undefined || server.exitCode !== null || server.signalCode !== null) return;
   const ended = once(server, 'exit');
   server.kill('SIGINT');
   await ended;

@@ -42,9 +42,9 @@ export class SoakSystem {
   }
 
   /** Makes the instance and its configuration; nothing runs yet. */
-  static async create({ workers = 1 } = {}): Promise<SoakSystem> {
+  static async create({ workers = 1, createInstance = createLocalInstance } = {}): Promise<SoakSystem> {
     const root = await mkdtemp(join(tmpdir(), 'systemprompt-soak-'));
-    const instance = await createLocalInstance(root);
+    const instance = await createInstance(root);
     const ports = await freeBlock(12);
     const system = new SoakSystem({ ...instance, servicesDir: join(root, 'services') }, ports);
     const profile = join(instance.dir, 'profiles', 'local', 'profile.yaml');

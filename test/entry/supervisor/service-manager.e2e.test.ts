@@ -4,11 +4,11 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { SupervisorClient } from '../../../src/lib/app/supervisor/client.ts';
-import { createLocalInstance } from '../../../src/lib/infra/config/instance.ts';
 import { rootInstanceDir } from '../../../src/lib/infra/process/postgres-place.ts';
 import { cliEnvironment, packageRoot } from '../../helpers/cli.ts';
 import { freePort } from '../../helpers/free-port.ts';
 import { footprint, noFootprint } from '../../helpers/leaks.ts';
+import { createPreparedInstance } from '../../helpers/prepared-cluster.ts';
 import { temporaryFolder } from '../../helpers/temporary-folder.ts';
 import { until } from '../../helpers/until.ts';
 
@@ -22,7 +22,7 @@ it('tells systemd of boot, readiness, signs of life from the path that serves, a
   const messages = join(folder.path, 'messages');
   await Promise.all([mkdir(root), mkdir(programs), writeFile(messages, '')]);
   await writeFile(join(programs, 'systemd-notify'), recorder, { mode: 0o755 });
-  const instance = await createLocalInstance(root);
+  const instance = await createPreparedInstance(root);
   const profile = join(instance.dir, 'profiles', 'local', 'profile.yaml');
   const port = await freePort();
   await writeFile(profile, (await readFile(profile, 'utf8')).replace('port: 8080', `port: ${port}`));
