@@ -142,6 +142,25 @@ describe('a running system follows its files', () => {
     expect(await state()).toBe('current');
   });
 
+  it('goes over to the folder that the profile names, and follows that one', async () => {
+    const profile = join(system.instance.dir, 'profiles/local/profile.yaml');
+    const text = (await readFile(profile, 'utf8')).replace('apply_changes: manual', 'apply_changes: automatic');
+    const folder = join(system.instance.root, 'config/code');
+    const own = (value: string): Promise<void> =>
+      writeFile(join(folder, 'mcp/systemprompt.yaml'), `${good}\n    env: { FOLDER: "${value}" }\n`);
+    const inForce = (value: string): Promise<unknown> =>
+      until(`${value} is in force`, async () => JSON.stringify(await variables()).includes(value), 60_000);
+    await writeFile(profile, `${text}\npaths: { services: config/code }\n`);
+    await until('it misses the folder', async () => (await state()) === 'invalid', 30_000);
+    await mkdir(join(folder, 'mcp'), { recursive: true });
+    await own('one');
+    await inForce('one');
+    await own('two');
+    await inForce('two');
+    const shown = await system.run('admin', 'config', 'show', 'paths', '--origin');
+    expect(shown.stdout).toMatch(/config\/code[\s\S]*profile\.yaml:\d+/);
+  });
+
   it('leaves nothing behind', async () => {
     expect(await system.stop()).toEqual(noFootprint);
   });

@@ -5,7 +5,7 @@ import type { ShownConfiguration } from '../../lib/app/supervisor/configuration.
 import type { BootSteps, Configured, KeptConfiguration } from '../../lib/app/supervisor/configured.ts';
 import type { ControlRoute } from '../../lib/app/supervisor/control.ts';
 import type { McpServerConfig } from '../../lib/domain/mcp/index.ts';
-import { type Instance, servicesDirOf } from '../../lib/infra/config/instance.ts';
+import { type Instance, namedServicesDir, servicesDirOf } from '../../lib/infra/config/instance.ts';
 import { type Profile, profileFile } from '../../lib/infra/config/profile.ts';
 import type { SecretStore } from '../../lib/infra/config/secrets.ts';
 import type { Database } from '../../lib/infra/database/connection.ts';
@@ -17,6 +17,8 @@ export class Composition {
   readonly instance: Instance;
   readonly #profileName: string;
   profile: Profile | undefined;
+  /** Of `paths.services`, as the profile had it when it was last read. */
+  #namedServices: string | undefined;
   servers: readonly McpServerConfig[] = [];
   /** The configuration in force as it can be shown, and when it was read. */
   #inForce: (ShownConfiguration & { readonly loadedAt: string }) | undefined;
@@ -41,8 +43,9 @@ export class Composition {
   async configured(): Promise<Configured> {
     const { keepPort } = await import('../../lib/app/supervisor/kept-port.ts');
     const { keepProfile, readConfiguration, specsFor } = await import('../../lib/app/supervisor/configuration.ts');
-    // The project may have got a `services/` of its own since the start.
-    const servicesDir = servicesDirOf(this.instance.root);
+    // The profile may name another folder than at the start, or the project have got a `services/` of its own.
+    this.#namedServices = await namedServicesDir(this.instance, this.#profileName);
+    const servicesDir = this.#namedServices ?? servicesDirOf(this.instance.root);
     const configuration = await readConfiguration({ ...this.instance, servicesDir }, this.#profileName);
     const { profile, servers, shown } = configuration;
     if (profile.tenant !== this.instance.tenant) {
@@ -89,7 +92,9 @@ export class Composition {
   get files(): string[] {
     const { root, dir } = this.instance;
     const profile = dirname(profileFile(this.instance, this.#profileName));
-    return [...new Set([join(root, 'services'), servicesDirOf(root), profile, join(dir, 'secrets.json')])];
+    const services =
+      this.#namedServices === undefined ? [join(root, 'services'), servicesDirOf(root)] : [this.#namedServices];
+    return [...new Set([...services, profile, join(dir, 'secrets.json')])];
   }
 
   secrets(): Promise<SecretStore> {

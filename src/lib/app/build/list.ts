@@ -1,9 +1,10 @@
 import { relative } from 'node:path';
+import type { ProfileRequest } from '../../infra/config/active-profile.ts';
 import { packageRoot } from '../../infra/config/package-root.ts';
 import { ConfigInvalidError } from '../../shared/errors.ts';
 import { type ArtifactRecord, readArtifactRecord } from './artifact-file.ts';
 import { isCurrent } from './build.ts';
-import { requireProject } from './project.ts';
+import { requireProject, servicesOfProject } from './project.ts';
 import { readWorkspace } from './workspace.ts';
 
 /** An extension of the project, and how far what is built of it is what its sources say. */
@@ -18,12 +19,9 @@ export interface ListedPackage {
 }
 
 /** @throws PreconditionError without a project, ConfigInvalidError for manifests and services/mcp/ that do not hold */
-export async function listPackages(options: {
-  readonly cwd: string;
-  readonly env: NodeJS.ProcessEnv;
-}): Promise<ListedPackage[]> {
+export async function listPackages(options: ProfileRequest): Promise<ListedPackage[]> {
   const root = requireProject(options.cwd, options.env);
-  const { packages, issues } = await readWorkspace(root, packageRoot());
+  const { packages, issues } = await readWorkspace(root, packageRoot(), await servicesOfProject(root, options));
   if (issues.length > 0) throw new ConfigInvalidError(issues);
   return await Promise.all(
     packages.map(async (extension): Promise<ListedPackage> => {

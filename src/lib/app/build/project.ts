@@ -1,5 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { activeProfile, type ProfileRequest } from '../../infra/config/active-profile.ts';
+import { namedServicesDir } from '../../infra/config/instance.ts';
 import { NotFoundError, PreconditionError } from '../../shared/errors.ts';
 import { nearest } from '../../shared/nearest.ts';
 import type { ExtensionPackage } from './workspace.ts';
@@ -24,6 +26,19 @@ export function requireProject(cwd: string, env: NodeJS.ProcessEnv): string {
     hint: 'A project has a package.json, and services/ or extensions/ beside it',
     next: ['build mcp --help'],
   });
+}
+
+/**
+ * The configuration as code of a project: what its active profile names, where it has one.
+ * @param root as {@link requireProject} found it
+ * @throws PreconditionError when a file that selects a profile is damaged
+ */
+export async function servicesOfProject(root: string, request: ProfileRequest): Promise<string> {
+  const project = { root, projectDir: join(root, '.systemprompt') };
+  const named = existsSync(join(root, instanceFile))
+    ? await namedServicesDir(project, activeProfile(project, request).name)
+    : undefined;
+  return named ?? join(root, 'services');
 }
 
 function isFolder(path: string): boolean {

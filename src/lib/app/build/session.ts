@@ -1,14 +1,15 @@
+import type { ProfileRequest } from '../../infra/config/active-profile.ts';
 import { packageRoot } from '../../infra/config/package-root.ts';
 import { ConfigInvalidError, PreconditionError } from '../../shared/errors.ts';
 import { type BuiltExtension, buildExtensions } from './build.ts';
-import { requireProject, selectExtensions } from './project.ts';
+import { requireProject, selectExtensions, servicesOfProject } from './project.ts';
 import { type ExtensionPackage, readWorkspace } from './workspace.ts';
 
 export interface BuildRun {
   readonly force?: boolean;
   readonly signal?: AbortSignal;
-  /** Told which extensions there are before they are built, and by which files of services/. */
-  readonly onExtensions?: (extensions: readonly ExtensionPackage[], files: readonly string[]) => void;
+  /** Told which extensions there are before they are built, and by which files of which configuration folder. */
+  readonly onExtensions?: (extensions: readonly ExtensionPackage[], files: readonly string[], services: string) => void;
 }
 
 /** The builds of one project, one after another. */
@@ -25,11 +26,8 @@ export interface BuildSession {
  * @param names of extensions; all that are enabled when empty
  * @throws PreconditionError without a project, and in the checkout of systemprompt itself
  */
-export async function openBuild(
-  { cwd, env }: { readonly cwd: string; readonly env: NodeJS.ProcessEnv },
-  names: readonly string[],
-): Promise<BuildSession> {
-  const root = requireProject(cwd, env);
+export async function openBuild(request: ProfileRequest, names: readonly string[]): Promise<BuildSession> {
+  const root = requireProject(request.cwd, request.env);
   const own = packageRoot();
   if (root === own) {
     throw new PreconditionError('This is systemprompt itself: its own extensions are built with the core', {
@@ -39,10 +37,11 @@ export async function openBuild(
   return {
     root,
     async run({ force = false, signal, onExtensions } = {}) {
-      const { packages, files, issues } = await readWorkspace(root, own);
+      const services = await servicesOfProject(root, request);
+      const { packages, files, issues } = await readWorkspace(root, own, services);
       if (issues.length > 0) throw new ConfigInvalidError(issues);
       const extensions = selectExtensions(packages, names);
-      onExtensions?.(extensions, files);
+      onExtensions?.(extensions, files, services);
       return await buildExtensions({
         root,
         packageRoot: own,

@@ -5,7 +5,7 @@ import { ConfigInvalidError, type ConfigIssue } from '../../shared/errors.ts';
 import { readArtifactRecord } from './artifact-file.ts';
 import type { BuiltExtension } from './build.ts';
 import { filesUnder } from './inputs.ts';
-import type { BuildSession } from './session.ts';
+import type { BuildRun, BuildSession } from './session.ts';
 import type { ExtensionPackage } from './workspace.ts';
 
 /** One round of a watching build. */
@@ -30,13 +30,13 @@ export async function* watchBuild(
   session: BuildSession,
   signal: AbortSignal,
 ): AsyncGenerator<WatchRound, void, undefined> {
-  let watched: Watched = { extensions: [], files: [] };
+  let watched: Watched = { extensions: [], files: [], services: undefined };
   let first = true;
   while (!signal.aborted) {
     const before = await snapshot(session.root, watched);
     const started = performance.now();
-    const round = await oneRound(session, signal, (extensions, files) => {
-      watched = { extensions, files };
+    const round = await oneRound(session, signal, (extensions, files, services) => {
+      watched = { extensions, files, services };
     });
     if (signal.aborted) return;
     const told = first || round.issues.length > 0 || round.results.some(({ state }) => state !== 'unchanged');
@@ -49,7 +49,7 @@ export async function* watchBuild(
 async function oneRound(
   session: BuildSession,
   signal: AbortSignal,
-  onExtensions: (extensions: readonly ExtensionPackage[], files: readonly string[]) => void,
+  onExtensions: NonNullable<BuildRun['onExtensions']>,
 ): Promise<Omit<WatchRound, 'durationMs'>> {
   try {
     const results = await session.run({ signal, onExtensions });
@@ -65,6 +65,8 @@ async function oneRound(
 interface Watched {
   readonly extensions: readonly ExtensionPackage[];
   readonly files: readonly string[];
+  /** The folder of configuration as code. */
+  readonly services: string | undefined;
 }
 
 type Snapshot = ReadonlyMap<string, string>;
@@ -90,11 +92,11 @@ function same(a: Snapshot, b: Snapshot): boolean {
   return a.size === b.size && [...a].every(([file, state]) => b.get(file) === state);
 }
 
-async function snapshot(root: string, { extensions, files: read }: Watched): Promise<Snapshot> {
+async function snapshot(root: string, { extensions, files: read, services }: Watched): Promise<Snapshot> {
   const compiled = extensions.flatMap(({ output }) => readArtifactRecord(output)?.inputs ?? []);
   const files = new Set([
     ...(await filesUnder(join(root, 'extensions'))),
-    ...(await filesUnder(join(root, 'services'))),
+    ...(await filesUnder(services ?? join(root, 'services'))),
     ...read,
     ...extensions.map(({ entry }) => entry),
     ...[...compiled, 'package.json', 'tsconfig.json'].map((file) => join(root, file)),

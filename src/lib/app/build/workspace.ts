@@ -41,8 +41,13 @@ const entryNames = ['index.ts', 'src/index.ts', 'index.mts', 'index.js', 'src/in
  * services/mcp/ names beside them. What the package brings along is not among them.
  * @param root the project's folder
  * @param packageRoot the folder of the installed systemprompt
+ * @param servicesDir its configuration as code
  */
-export async function readWorkspace(root: string, packageRoot: string): Promise<Workspace> {
+export async function readWorkspace(
+  root: string,
+  packageRoot: string,
+  servicesDir: string = join(root, 'services'),
+): Promise<Workspace> {
   const issues: ConfigIssue[] = [];
   const packages: Writable<ExtensionPackage>[] = [];
   for (const file of await manifestFiles(join(root, 'extensions'))) {
@@ -50,7 +55,7 @@ export async function readWorkspace(root: string, packageRoot: string): Promise<
     if ('issues' in found) issues.push(...found.issues);
     else packages.push(found);
   }
-  const { servers, disabled, files, issues: broken } = await configuredServers(join(root, 'services'));
+  const { servers, disabled, files, issues: broken } = await configuredServers(servicesDir);
   issues.push(...broken);
   for (const extension of packages) if (disabled.includes(extension.name)) extension.enabled = false;
   for (const server of servers) {

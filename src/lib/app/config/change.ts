@@ -3,7 +3,7 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parse } from 'yaml';
-import type { Instance } from '../../infra/config/instance.ts';
+import { type Instance, resolveServicesDir, servicesDirOf } from '../../infra/config/instance.ts';
 import { loadProfile } from '../../infra/config/profile.ts';
 import type { ProfileFile } from '../../infra/config/profile-schema.ts';
 import { secretReference } from '../../infra/config/secret-reference.ts';
@@ -138,7 +138,9 @@ async function findingsWith(
     if (issues.length > 0) return issues;
     // Ranges of ports are in the profile, the ports in services/: what is wrong there already is another matter.
     const before = await settle(loadServices(instance));
-    const services = await settle(loadServices(instance, { profile: (edited as ParsedYaml<ProfileFile>).value }));
+    const { value } = edited as ParsedYaml<ProfileFile>;
+    const servicesDir = resolveServicesDir(instance.root, value.paths.services) ?? servicesDirOf(instance.root);
+    const services = await settle(loadServices({ servicesDir }, { profile: value }));
     return 'issues' in services && !('issues' in before) ? services.issues : [];
   }
   const profile = await settle(loadProfile(instance, profileName, env));

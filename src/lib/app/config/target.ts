@@ -1,6 +1,7 @@
 import { join, relative } from 'node:path';
 import type { z } from 'zod';
-import type { Instance } from '../../infra/config/instance.ts';
+import { type Instance, packageServicesDir } from '../../infra/config/instance.ts';
+import { packageRoot } from '../../infra/config/package-root.ts';
 import { profileFile } from '../../infra/config/profile.ts';
 import { profileFileSchema } from '../../infra/config/profile-schema.ts';
 import { knownNames } from '../../infra/config/schema-names.ts';
@@ -34,7 +35,7 @@ export async function changeTarget(instance: Instance, profileName: string, path
   const known: readonly string[] = [...sections, 'settings'];
   if (!known.includes(section)) throw unknownSection(section, known);
   const { servicesDir, root } = instance;
-  if (servicesDir !== join(root, 'services')) {
+  if (servicesDir === packageServicesDir() && root !== packageRoot()) {
     throw new PreconditionError('The project has no services/ of its own, and those of the package are not changed.', {
       hint: `Make the folder ${join(root, 'services')} first; what is in it holds instead.`,
     });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { writeFileAtomic } from '../../infra/config/atomic-file.ts';
 import { withFileLock } from '../../infra/config/file-lock.ts';
-import type { Instance } from '../../infra/config/instance.ts';
+import { type Instance, packageServicesDir } from '../../infra/config/instance.ts';
 import type { Database, Queryable } from '../../infra/database/connection.ts';
 import { ConfigInvalidError, ConflictError } from '../../shared/errors.ts';
 import { loadServices } from '../config/load-services.ts';
@@ -24,8 +24,8 @@ export interface SyncRequest {
 }
 
 /** The project's own, also where it has none yet: the package's is nobody's to change. */
-function servicesDirOf({ root }: Pick<Instance, 'root'>): string {
-  return join(root, 'services');
+function ownServicesDir({ root, servicesDir }: Pick<Instance, 'root' | 'servicesDir'>): string {
+  return servicesDir === packageServicesDir() ? join(root, 'services') : servicesDir;
 }
 
 /** A step, and for what both sides have changed how they differ. */
@@ -87,13 +87,13 @@ function contested(steps: readonly SyncStep[]): boolean {
 /** @throws PreconditionError when a file that is to be written or deleted would be one outside of `services/` */
 async function refuseDetours(instance: Instance, steps: readonly SyncStep[]): Promise<void> {
   for (const { path, kind, on } of steps) {
-    if (on === 'files' || kind === 'merge') await refuseDetour(servicesDirOf(instance), path);
+    if (on === 'files' || kind === 'merge') await refuseDetour(ownServicesDir(instance), path);
   }
 }
 
 async function prepare(instance: Instance, tx: Queryable, store: string, request: SyncRequest): Promise<Work> {
   const { kind, direction, strategy } = request;
-  const files = await readFilesOf(servicesDirOf(instance), kind);
+  const files = await readFilesOf(ownServicesDir(instance), kind);
   const database = await currentBodies(tx, kind);
   const bases = await readBases(instance.dir, store);
   const mine = [...bases.keys()].filter((path) => isOfKind(path, kind));
@@ -137,7 +137,7 @@ async function requireValid(instance: Instance, work: Work): Promise<void> {
   const draft = await mkdtemp(join(tmpdir(), 'systemprompt-sync-'));
   try {
     // With everything that is not of the kind as it is now: a server and its agent are checked against each other.
-    const all = new Map([...(await readFilesOf(servicesDirOf(instance), 'all')), ...outcome(work)]);
+    const all = new Map([...(await readFilesOf(ownServicesDir(instance), 'all')), ...outcome(work)]);
     for (const { path, kind, on } of work.steps) {
       if (on === 'files' && kind === 'delete') all.delete(path);
     }
@@ -152,8 +152,8 @@ async function requireValid(instance: Instance, work: Work): Promise<void> {
       throw new ConfigInvalidError(
         error.issues.map((issue) => ({
           ...issue,
-          file: join(servicesDirOf(instance), at(issue.file)),
-          message: issue.message.replaceAll(draft, servicesDirOf(instance)),
+          file: join(ownServicesDir(instance), at(issue.file)),
+          message: issue.message.replaceAll(draft, ownServicesDir(instance)),
         })),
         { hint: 'Nothing was changed on either side.' },
       );
@@ -178,8 +178,8 @@ async function record(tx: Queryable, step: SyncedStep, work: Work, by: string): 
 async function carryOut(instance: Instance, { path, kind, on }: SyncedStep, work: Work): Promise<void> {
   const body = kind === 'merge' ? work.merged.get(path) : on === 'files' ? work.database.get(path) : undefined;
   if (kind !== 'merge' && on !== 'files') return;
-  await refuseDetour(servicesDirOf(instance), path);
-  const file = join(servicesDirOf(instance), path);
+  await refuseDetour(ownServicesDir(instance), path);
+  const file = join(ownServicesDir(instance), path);
   const now = await readFile(file).then(bodyOf, () => undefined);
   if (now?.digest !== work.files.get(path)?.digest) {
     throw new ConflictError(`${file} was changed while it was synced.`, {

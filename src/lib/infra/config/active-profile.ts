@@ -148,17 +148,25 @@ export function scanTenant(text: string, file: string): string {
  * @throws ConfigInvalidError as {@link scanTenant} does
  */
 export function tenantOfProfile(projectDir: string, profile: string): string {
-  if (!profileNameForm.test(profile)) return defaultTenant;
+  const { file, text } = profileTextOf(projectDir, profile) ?? {};
+  if (file === undefined || text === undefined) return defaultTenant;
+  return scanTenant(text, isBelow(process.cwd(), file) ? relative(process.cwd(), file) : file);
+}
+
+/** The file of a profile and its text; undefined when it can't be read: whoever reads the profile itself says why. */
+export function profileTextOf(
+  projectDir: string,
+  profile: string,
+): { readonly file: string; readonly text: string } | undefined {
+  if (!profileNameForm.test(profile)) return undefined;
   const file = join(projectDir, 'profiles', profile, 'profile.yaml');
-  let text: string;
   try {
     const stats = statSync(file);
-    if (!stats.isFile() || stats.size > profileBytesMax) return defaultTenant;
-    text = readFileSync(file, 'utf8');
+    if (!stats.isFile() || stats.size > profileBytesMax) return undefined;
+    return { file, text: readFileSync(file, 'utf8') };
   } catch {
-    return defaultTenant; // whoever reads the profile itself says what is wrong with it
+    return undefined;
   }
-  return scanTenant(text, isBelow(process.cwd(), file) ? relative(process.cwd(), file) : file);
 }
 
 /** Under `.systemprompt/`: the state of each tenant but `local`, a folder each. */

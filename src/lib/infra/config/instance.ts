@@ -6,6 +6,7 @@ import {
   defaultTenant,
   deletionMark,
   type ProjectPlace,
+  profileTextOf,
   tenantDir,
   tenantOfProfile,
 } from './active-profile.ts';
@@ -18,6 +19,7 @@ import { resolveRuntimeDir } from './runtime-dir.ts';
 
 const INSTANCE_FOLDER = '.systemprompt';
 const INSTANCE_FILE = 'instance.json';
+const defaultServices = 'services';
 /** As tenants-file.ts has it, which loads zod. */
 const TENANT_RECORD = 'tenant.json';
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -34,7 +36,7 @@ export interface Instance {
   readonly projectDir: string;
   /** The tenant's own state: keys, secrets, run files, logs, data. That of the tenant `local` is `.systemprompt/` itself. */
   readonly dir: string;
-  /** Configuration as code: the project's `services/`, or the package's own when the project has none. */
+  /** Configuration as code: `paths.services` of the profile, else the project's `services/`, else the package's own. */
   readonly servicesDir: string;
   readonly runDir: string;
   readonly logsDir: string;
@@ -66,7 +68,8 @@ export async function locateInstance(
   const active = activeProfile(project, { cwd, env, profile });
   const tenant = tenantOfProfile(project.projectDir, active.name);
   const found = await tenantInstance(project, tenant, env);
-  if (found !== undefined) return found;
+  const servicesDir = await namedServicesDir(project, active.name);
+  if (found !== undefined) return servicesDir === undefined ? found : { ...found, servicesDir };
   throw new PreconditionError(`The profile \`${active.name}\` names the tenant \`${tenant}\`, which there is not.`, {
     hint: 'Create it, or name another in the profile.',
     data: { profile: active.name, tenant },
@@ -230,8 +233,40 @@ function readState(place: StatePlace, env: NodeJS.ProcessEnv): Instance | undefi
 
 /** The project's `services/`, or the package's own while the project has none. */
 export function servicesDirOf(root: string): string {
-  const own = join(root, 'services');
-  return statOrNothing(own)?.isDirectory() === true ? own : join(packageRoot(), 'services');
+  const own = join(root, defaultServices);
+  return statOrNothing(own)?.isDirectory() === true ? own : packageServicesDir();
+}
+
+/** The `services/` that come with the package, which nobody changes. */
+export function packageServicesDir(): string {
+  return join(packageRoot(), defaultServices);
+}
+
+/** Where `paths.services` of a profile leads; undefined when it says nothing else than the default. */
+export function resolveServicesDir(root: string, written: string): string | undefined {
+  const path = resolve(root, written);
+  return path === join(root, defaultServices) ? undefined : path;
+}
+
+/** `paths` in a profile, and not in a comment: only then the file is worth a parser, which takes longer than many a command. */
+const mentionsPaths = /^[^#\n]*\bpaths\b/m;
+
+/**
+ * The folder that a profile names by `paths.services`; undefined when it names none, and when the profile does not hold, of which
+ * whoever loads it says what is wrong.
+ */
+export async function namedServicesDir(
+  { root, projectDir }: ProjectPlace,
+  profile: string,
+): Promise<string | undefined> {
+  const { file, text } = profileTextOf(projectDir, profile) ?? {};
+  if (file === undefined || text === undefined || !mentionsPaths.test(text)) return undefined;
+  const [{ parseYamlText }, { profileFileSchema }] = await Promise.all([
+    import('./yaml.ts'),
+    import('./profile-schema.ts'),
+  ]);
+  const parsed = parseYamlText(text, file, profileFileSchema);
+  return 'issues' in parsed ? undefined : resolveServicesDir(root, parsed.value.paths.services);
 }
 
 function statOrNothing(path: string): Stats | undefined {

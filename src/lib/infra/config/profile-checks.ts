@@ -1,5 +1,8 @@
-import { resolve } from 'node:path';
+import { statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import type { ConfigIssue } from '../../shared/errors.ts';
+import { isWithin } from '../../shared/paths.ts';
+import { resolveServicesDir } from './instance.ts';
 import type { ProfileFile } from './profile-schema.ts';
 import { readTlsFiles } from './tls-files.ts';
 import type { ParsedYaml } from './yaml.ts';
@@ -21,6 +24,7 @@ export async function profileIssues(parsed: Parsed, place: ProfilePlace): Promis
     ...betweenFields(parsed, place.name),
     ...tenantIssues(parsed, place.tenant),
     ...(await tlsIssues(parsed, place.folder)),
+    ...servicesIssues(parsed, place.folder),
   ];
 }
 
@@ -31,6 +35,20 @@ async function tlsIssues({ value, issue }: Parsed, folder: string): Promise<Conf
   const read = await readTlsFiles({ certificate: resolve(folder, certificate), key: resolve(folder, key) });
   if (!('faults' in read)) return [];
   return read.faults.map(({ field, message, hint }) => issue(['server', 'https', field], message, hint));
+}
+
+/** The folder has to be there, and apart from what is private or would have the whole project read. */
+function servicesIssues({ value, issue }: Parsed, folder: string): ConfigIssue[] {
+  const projectDir = resolve(folder, '../..');
+  const named = resolveServicesDir(dirname(projectDir), value.paths.services);
+  if (named === undefined) return [];
+  const at = ['paths', 'services'];
+  if (isWithin(projectDir, named) || isWithin(named, projectDir)) {
+    const hint = 'name a folder of its own, such as config/services';
+    return [issue(at, '`paths.services` is, holds or lies in the private state of the project', hint)];
+  }
+  if (statSync(named, { throwIfNoEntry: false })?.isDirectory() === true) return [];
+  return [issue(at, `there is no folder ${named}`, 'make it, or name another')];
 }
 
 function betweenFields({ value: file, issue }: Parsed, name: string): ConfigIssue[] {

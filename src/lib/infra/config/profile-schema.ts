@@ -87,6 +87,22 @@ const ownServices = z
   .prefault({})
   .describe('The processes of the system itself; those of MCP servers are in `services/mcp`.');
 
+const paths = z
+  .strictObject({
+    services: z
+      .string()
+      .trim()
+      .min(1)
+      .max(1000)
+      .refine((value) => !value.includes('\0'), 'must be a path')
+      .default('services')
+      .describe(
+        'The folder of configuration as code. A path that is not absolute begins at the project’s folder. While there is no `services`, the folder that comes with the package holds; any other must be there.',
+      ),
+  })
+  .prefault({})
+  .describe('Where things lie that a profile decides on.');
+
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 
 const ENVIRONMENTS = ['development', 'test', 'staging', 'production'] as const;
@@ -170,6 +186,7 @@ export const profileFileSchema = z
     limits,
     rate_limits: rateLimitsSection,
     services: ownServices,
+    paths,
     runtime,
     logging,
     telemetry: telemetrySection,

@@ -128,6 +128,7 @@ function complete(file: ProfileFile, name: string, folder: string, portOverride:
     limits: file.limits,
     rate_limits: { ...file.rate_limits, enabled: file.rate_limits.enabled ?? counted },
     services: file.services,
+    paths: file.paths,
     runtime: { ...file.runtime, environment },
     logging: file.logging,
     telemetry: file.telemetry,

@@ -1,9 +1,10 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { artifactParts, readArtifactRecord } from '../../../../src/lib/app/build/artifact-file.ts';
-import { requireProject, selectExtensions } from '../../../../src/lib/app/build/project.ts';
+import { requireProject, selectExtensions, servicesOfProject } from '../../../../src/lib/app/build/project.ts';
 import { readWorkspace } from '../../../../src/lib/app/build/workspace.ts';
+import { createLocalInstance } from '../../../../src/lib/infra/config/instance.ts';
 import { packageRoot } from '../../../helpers/cli.ts';
 import { type ExtensionProject, extensionProject, helloManifest } from '../../../helpers/extension-project.ts';
 
@@ -31,6 +32,18 @@ it.each([
   expect(issues[0]).toMatchObject({ line, column, message: expect.stringContaining(message) });
   expect(issues[0]?.file).toContain('manifest.yaml');
   expect(packages.every(({ manifestFile }) => manifestFile === undefined)).toBe(true);
+});
+
+it('the configuration is where the active profile says', async () => {
+  const services = () => servicesOfProject(project.root, { cwd: project.root, env: {} });
+  expect(await services()).toBe(join(project.root, 'services'));
+  const { projectDir } = await createLocalInstance(project.root, {});
+  expect(await services()).toBe(join(project.root, 'services'));
+  writeFileSync(join(projectDir, 'profiles/local/profile.yaml'), 'paths: { services: code }\n');
+  project.write('code/mcp/wrong.yaml', 'mcp_server: {}\n');
+  expect(await services()).toBe(join(project.root, 'code'));
+  const { issues } = await readWorkspace(project.root, packageRoot, await services());
+  expect(issues.map(({ message }) => message)).toContainEqual(expect.stringContaining('mcp_server'));
 });
 
 it('two extensions can not have one name', async () => {

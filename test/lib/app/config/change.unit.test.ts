@@ -2,6 +2,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type ConfigChange, changeConfiguration } from '../../../../src/lib/app/config/change.ts';
+import { loadEffective } from '../../../../src/lib/app/config/effective.ts';
+import { configPlaces } from '../../../../src/lib/app/config/paths.ts';
+import { requireInstance } from '../../../../src/lib/infra/config/instance.ts';
 import { parseDottedPath } from '../../../../src/lib/infra/config/yaml-path.ts';
 import { type ConfigProject, configProject, profilePath, serverYaml } from '../../../helpers/config-project.ts';
 
@@ -39,6 +42,28 @@ describe('changeConfiguration', () => {
     expect(await text(project, 'services/mcp/crm.yaml')).toBe(`${serverYaml('crm', 5005)}    enabled: false\n`);
     // No copy that it was checked from is left.
     expect((await readdir(project.instance.projectDir)).filter((name) => name.startsWith('.check'))).toEqual([]);
+  });
+
+  it('checks services/ of the folder that the profile would name, and writes into the one that it names', async () => {
+    await using project = await opened({
+      'config/code/mcp/crm.yaml': serverYaml('crm', 7001),
+      'config/good/mcp/crm.yaml': serverYaml('crm', 5006),
+    });
+    await expect(change(project, [set('paths.services', 'config/none')])).rejects.toThrow('there is no folder');
+    await expect(change(project, [set('paths.services', 'config/code')])).rejects.toThrow('7001');
+    const { effect } = await change(project, [set('paths.services', 'config/good')]);
+    expect(effect).toBe('reconcile');
+    const instance = await requireInstance(project.path, {});
+    await change({ ...project, instance }, [set('mcp_servers.crm.enabled', 'false')]);
+    expect(await text(project, 'config/good/mcp/crm.yaml')).toContain('enabled: false');
+    expect(await text(project, 'services/mcp/crm.yaml')).not.toContain('enabled');
+    const places = await configPlaces(instance, 'local');
+    expect(places.find(({ name }) => name === 'services')).toMatchObject({
+      path: join(project.path, 'config/good'),
+      fault: undefined,
+    });
+    const { sourceOf } = await loadEffective(instance, 'local', {});
+    expect(sourceOf(['paths', 'services'])).toMatchObject({ kind: 'file', line: 5 });
   });
 
   it.each([

@@ -15,7 +15,7 @@ class Checkout {
   readonly instance: Instance;
 
   constructor(root: string) {
-    this.instance = { root, dir: join(root, '.systemprompt') } as Instance;
+    this.instance = { root, dir: join(root, '.systemprompt'), servicesDir: join(root, 'services') } as Instance;
   }
 
   async write(path: string, text: string): Promise<void> {

@@ -158,6 +158,29 @@ describe('locateInstance', () => {
     expect((await requireInstance(folder.path, {})).servicesDir).toBe(join(folder.path, 'services'));
   });
 
+  it('uses the services that the active profile names, and leaves a profile that does not hold to whoever loads it', async () => {
+    await using folder = await temporaryFolder();
+    const { projectDir } = await createLocalInstance(folder.path, {});
+    const profile = join(projectDir, 'profiles/local/profile.yaml');
+    const servicesDir = async () => (await requireInstance(folder.path, {})).servicesDir;
+    for (const [text, expected] of [
+      ['paths: { services: config/code }', join(folder.path, 'config/code')],
+      ['"paths":\n  services: ../code', join(folder.path, '../code')],
+      ['paths:\n  services: /etc/code', '/etc/code'],
+      ['# paths: { services: code }', join(packageRoot(), 'services')],
+      ['paths: { services: ./services/ }', join(packageRoot(), 'services')],
+      ['paths: { service: code }', join(packageRoot(), 'services')],
+    ] as const) {
+      await writeFile(profile, `${text}\n`);
+      expect(await servicesDir(), text).toBe(expected);
+    }
+    await mkdir(join(projectDir, 'profiles/other'));
+    await writeFile(join(projectDir, 'profiles/other/profile.yaml'), 'paths: { services: other }\n');
+    await writeFile(profile, '{}\n');
+    expect((await requireInstance(folder.path, {}, 'other')).servicesDir).toBe(join(folder.path, 'other'));
+    expect(await servicesDir()).toBe(join(packageRoot(), 'services'));
+  });
+
   it('refuses a folder that is open to others and says how to close it', async () => {
     await using folder = await temporaryFolder();
     const { dir } = await createLocalInstance(folder.path, {});

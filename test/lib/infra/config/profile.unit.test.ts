@@ -70,6 +70,7 @@ describe('loadProfile', () => {
         non_interactive: false,
       },
       services: { api: { limits: {} }, database: { limits: {} } },
+      paths: { services: 'services' },
     });
   });
 
@@ -168,6 +169,26 @@ describe('loadProfile', () => {
       "1:7 `name` differs from the profile's folder `local`",
       '5:11 `ports.agents` overlaps `ports.mcp`',
     ]);
+  });
+
+  it('takes a folder of services that is there, and nothing around or within the private state', async () => {
+    await using folder = await temporaryFolder();
+    const instance = await createLocalInstance(folder.path, {});
+    await mkdir(join(folder.path, 'config/code'), { recursive: true });
+    const messageOf = async (services: string): Promise<string | undefined> => {
+      await writeFile(profileFile(instance, 'local'), `paths: { services: "${services}" }\n`);
+      const error = await loadProfile(instance, 'local', {}).then(
+        () => undefined,
+        (reason: ConfigInvalidError) => reason,
+      );
+      return error?.issues.map(({ line, column, message }) => `${line}:${column} ${message}`).join();
+    };
+    const state = '1:20 `paths.services` is, holds or lies in the private state of the project';
+    expect(await messageOf('config/code')).toBeUndefined();
+    expect(await messageOf('services')).toBeUndefined();
+    expect(await messageOf('config/coed')).toBe(`1:20 there is no folder ${join(folder.path, 'config/coed')}`);
+    for (const place of ['.', '/', '.systemprompt', '.systemprompt/data']) expect(await messageOf(place)).toBe(state);
+    expect(await messageOf(' ')).toMatch(/^1:20 /);
   });
 
   it('tells which profiles there are when there is none of that name', async () => {
