@@ -54,6 +54,21 @@ export interface OauthClientsRow {
   readonly registered_from: string | null;
 }
 
+/** A row of `oauth_payloads`. */
+export interface OauthPayloadsRow {
+  readonly model: string;
+  readonly id_hash: Buffer;
+  readonly grant_hash: Buffer | null;
+  readonly uid_hash: Buffer | null;
+  readonly user_code_hash: Buffer | null;
+  readonly user_id: string | null;
+  readonly client: string | null;
+  readonly sealed: Buffer;
+  readonly created_at: Date;
+  readonly expires_at: Date;
+  readonly consumed_at: Date | null;
+}
+
 /** A row of `personal_access_tokens`. */
 export interface PersonalAccessTokensRow {
   readonly id: string;
@@ -67,6 +82,15 @@ export interface PersonalAccessTokensRow {
   readonly expires_at: Date;
   readonly last_used_at: Date | null;
   readonly revoked_at: Date | null;
+}
+
+/** A row of `refresh_windows`. */
+export interface RefreshWindowsRow {
+  readonly token_hash: Buffer;
+  readonly request_hash: Buffer;
+  readonly grant_hash: Buffer;
+  readonly sealed: Buffer;
+  readonly expires_at: Date;
 }
 
 /** A row of `signing_keys`. */
@@ -93,4 +117,5 @@ export interface UserSessionsRow {
   readonly expires_at: Date;
   readonly revoked_at: Date | null;
   readonly kind: 'local' | 'browser' | 'oauth' | 'token' | 'service';
+  readonly grant_hash: Buffer | null;
 }
