@@ -63,7 +63,7 @@ async function variables(): Promise<unknown> {
     const { services } = (await client.request('GET', '/v1/configuration')) as {
       services: { mcp_servers: { systemprompt: { env: unknown } } };
     };
-    return services.mcp_servers.systemprompt.env;
+    return services.mcp_servers.systemprompt?.env;
   } finally {
     client.close();
   }
@@ -149,7 +149,7 @@ describe('a running system follows its files', () => {
     const own = (value: string): Promise<void> =>
       writeFile(join(folder, 'mcp/systemprompt.yaml'), `${good}\n    env: { FOLDER: "${value}" }\n`);
     const inForce = (value: string): Promise<unknown> =>
-      until(`${value} is in force`, async () => JSON.stringify(await variables()).includes(value), 60_000);
+      until(`${value} is in force`, async () => JSON.stringify(await variables())?.includes(value) === true, 60_000);
     await writeFile(profile, `${text}\npaths: { services: config/code }\n`);
     await until('it misses the folder', async () => (await state()) === 'invalid', 30_000);
     await mkdir(join(folder, 'mcp'), { recursive: true });
