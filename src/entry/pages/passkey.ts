@@ -44,8 +44,7 @@ async function ask(form: HTMLFormElement, path: string | undefined, more: object
   );
 }
 
-async function run(form: HTMLFormElement, autofill: boolean): Promise<void> {
-  const { options } = await ask(form, form.dataset['options']);
+async function sign(form: HTMLFormElement, options: unknown, autofill: boolean): Promise<void> {
   const response =
     form.dataset['passkey'] === 'register'
       ? await startRegistration({ optionsJSON: options as OptionsOf<typeof startRegistration> })
@@ -55,6 +54,11 @@ async function run(form: HTMLFormElement, autofill: boolean): Promise<void> {
         });
   const { location: next } = await ask(form, form.dataset['verify'], { response });
   location.assign(next ?? '/auth/account');
+}
+
+async function run(form: HTMLFormElement): Promise<void> {
+  const { options } = await ask(form, form.dataset['options']);
+  await sign(form, options, false);
 }
 
 /** What the browser's own error means for whoever sits before it. */
@@ -85,18 +89,23 @@ function prepare(form: HTMLFormElement): void {
     say(form, '');
     setBusy(form, true);
     WebAuthnAbortService.cancelCeremony();
-    run(form, false).catch((error: unknown) => {
+    run(form).catch((error: unknown) => {
       setBusy(form, false);
       say(form, explain(error));
     });
   });
 }
 
-/** Passkeys offered where a name is filled in (conditional mediation); nobody asked, so nobody is told when it fails. */
+/**
+ * Passkeys offered where a name is filled in (conditional mediation). Nobody asked for it, so nobody is told when it can't
+ * be done; only what becomes of a passkey that was picked.
+ */
 async function offer(form: HTMLFormElement): Promise<void> {
   if (form.dataset['autofill'] !== 'yes' || !(await browserSupportsWebAuthnAutofill())) return;
+  const options = await ask(form, form.dataset['options']).catch(() => undefined);
+  if (options === undefined) return;
   try {
-    await run(form, true);
+    await sign(form, options.options, true);
   } catch (error) {
     if (error instanceof Refused) say(form, error.message);
   }

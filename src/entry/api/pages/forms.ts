@@ -1,6 +1,7 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { cookieHeader, cookieName, readCookie } from '../../../lib/infra/http/cookies.ts';
+import type { Cookie } from '../../../lib/app/people/cookies.ts';
+import { randomValue } from '../../../lib/app/people/cookies.ts';
 import { type Html, html } from '../../../lib/infra/http/html.ts';
 import { ForbiddenError, UsageError } from '../../../lib/shared/errors.ts';
 
@@ -8,32 +9,31 @@ import { ForbiddenError, UsageError } from '../../../lib/shared/errors.ts';
 const csrfField = 'csrf';
 const csrfHeader = 'x-csrf-token';
 
-const secretForm = /^[A-Za-z0-9_-]{43}$/;
-
 /** The fields of a form that was sent, each once. */
 export type FormFields = Readonly<Record<string, string | readonly string[]>>;
 
 /**
- * Tokens against requests that another site's page has a browser send. The browser keeps a secret in a cookie, the form
- * a MAC of who is signed in under that secret: who sets the cookie (on loopback, any program on another port can) still
- * lacks the session's id.
+ * Tokens against requests that another site's page has a browser send. The form carries a MAC of who is signed in, made
+ * with a secret that the browser keeps in a cookie: who sets that cookie (on loopback, any program on another port can)
+ * still lacks the session's id.
  */
 export class CsrfTokens {
-  readonly #cookie: string;
+  readonly #cookie: Cookie;
+  /** Secrets that were given out in the answer that is being made. */
+  readonly #given = new WeakMap<FastifyRequest, string>();
 
-  /** @param issuer decides how the cookie is named */
-  constructor(issuer: string) {
-    this.#cookie = cookieName('sp_form', issuer);
+  /** @param cookie what the browser is known by */
+  constructor(cookie: Cookie) {
+    this.#cookie = cookie;
   }
 
   /** The token for a page's forms. @param sessionId the browser session of who is signed in, if anybody is */
   issue(request: FastifyRequest, reply: FastifyReply, sessionId?: string): string {
-    let secret = this.#secret(request);
+    let secret = this.#cookie.read(request) ?? this.#given.get(request);
     if (secret === undefined) {
-      secret = randomBytes(32).toString('base64url');
-      appendCookie(reply, cookieHeader(this.#cookie, secret));
-      // A page that asks twice gets one cookie.
-      request.headers.cookie = [request.headers.cookie, `${this.#cookie}=${secret}`].filter(Boolean).join('; ');
+      secret = randomValue();
+      this.#given.set(request, secret);
+      this.#cookie.write(reply.raw, secret);
     }
     return tokenOf(secret, sessionId);
   }
@@ -42,7 +42,7 @@ export class CsrfTokens {
   check(request: FastifyRequest, sessionId?: string): void {
     const site = request.headers['sec-fetch-site'];
     const sent = request.headers[csrfHeader] ?? (request.body as FormFields | undefined)?.[csrfField];
-    const secret = this.#secret(request);
+    const secret = this.#cookie.read(request);
     const ours = site === undefined || site === 'same-origin';
     if (ours && secret !== undefined && typeof sent === 'string' && same(sent, tokenOf(secret, sessionId))) return;
     throw new ForbiddenError('This form was opened too long ago, or in another sign-in', {
@@ -50,21 +50,11 @@ export class CsrfTokens {
       data: { reason: 'csrf' },
     });
   }
-
-  #secret(request: FastifyRequest): string | undefined {
-    const value = readCookie(request, this.#cookie);
-    return value !== undefined && secretForm.test(value) ? value : undefined;
-  }
 }
 
 /** The hidden field that every form of ours carries. */
 export function csrfInput(token: string): Html {
   return html`<input type="hidden" name="${csrfField}" value="${token}">`;
-}
-
-/** Sets a cookie beside those that are set already. */
-function appendCookie(reply: FastifyReply, cookie: string): void {
-  reply.header('set-cookie', cookie);
 }
 
 /** Lets the routes of this plugin take forms; the body is `FormFields`. */

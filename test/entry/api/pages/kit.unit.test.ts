@@ -4,9 +4,10 @@ import { createGuard } from '../../../../src/entry/api/guard.ts';
 import { acceptForms, CsrfTokens, csrfInput, fieldOf } from '../../../../src/entry/api/pages/forms.ts';
 import { formActionSource, page, renderPage } from '../../../../src/entry/api/pages/layout.ts';
 import { toAnswer } from '../../../../src/entry/api/problem.ts';
+import { cookiesFor } from '../../../../src/lib/app/people/cookies.ts';
 import { html } from '../../../../src/lib/infra/http/html.ts';
 
-const csrf = new CsrfTokens('http://localhost:8080');
+const csrf = new CsrfTokens(cookiesFor('http://localhost:8080', 60).browser);
 let app: FastifyInstance;
 
 beforeAll(async () => {

@@ -1,0 +1,177 @@
+import { type Html, type HtmlValue, html } from '../../../lib/infra/http/html.ts';
+import { csrfInput } from './forms.ts';
+import type { Page } from './layout.ts';
+import { given, keyIcon, note, when } from './parts.ts';
+import { registerPasskey } from './sign-in.ts';
+
+export interface PasskeyView {
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: Date;
+  readonly lastUsedAt?: Date | undefined;
+  /** Kept by an account of its provider and so on several devices, or by one device alone. */
+  readonly synced: boolean;
+}
+
+export interface SessionView {
+  readonly id: string;
+  /** What the browser or program calls itself. */
+  readonly client: string;
+  readonly createdAt: Date;
+  readonly lastSeenAt: Date;
+  /** The very session that looks at the page. */
+  readonly current: boolean;
+}
+
+export interface ConnectedView {
+  readonly id: string;
+  readonly name: string;
+  readonly clientId: string;
+  readonly scopes: readonly string[];
+  readonly createdAt: Date;
+  readonly lastSeenAt: Date;
+}
+
+export interface TokenView {
+  readonly id: string;
+  readonly name: string;
+  readonly audience: string;
+  readonly scopes: readonly string[];
+  readonly createdAt: Date;
+  readonly expiresAt: Date;
+  readonly lastUsedAt?: Date | undefined;
+}
+
+export interface AccountView {
+  readonly csrf: string;
+  readonly user: { readonly name: string; readonly displayName: string; readonly email?: string | undefined };
+  readonly passkeys: readonly PasskeyView[];
+  readonly sessions: readonly SessionView[];
+  readonly connected: readonly ConnectedView[];
+  readonly tokens: readonly TokenView[];
+  /** Whether the sign-in is fresh enough for what is sensitive: passkeys. */
+  readonly recent: boolean;
+  /** What was just done. */
+  readonly done?: string | undefined;
+  readonly error?: string | undefined;
+}
+
+/** Everything that acts in the user's name, each with the button that ends it. */
+export function accountPage(view: AccountView): Page {
+  const { csrf, user } = view;
+  return {
+    title: 'Your account',
+    wide: true,
+    scripts: ['passkey.js'],
+    body: html`<div class="account-head"><div><h1>Your account</h1>
+<p class="soft">${given(user.displayName)} · <code>${given(user.name)}</code>${user.email !== undefined && html` · <bdi>${user.email}</bdi>`}</p></div>
+<form method="post" action="/auth/sign-out">${csrfInput(csrf)}<button type="submit" class="slight quiet">Sign out</button></form></div>
+${view.done !== undefined && html`<div class="note good" role="status">${view.done}</div>`}
+${view.error !== undefined && note('error', view.error)}
+${panel(
+  'passkeys',
+  'Passkeys',
+  'They sign you in without a password. Keep two, on different devices.',
+  view.passkeys.map((passkey) => passkeyItem(passkey, csrf)),
+  'You have no passkey yet.',
+  addPasskey(view),
+)}
+${panel(
+  'connected',
+  'Connected applications',
+  'They act in your name, as far as you allowed it.',
+  view.connected.map((app) => connectedItem(app, csrf)),
+  'No application acts in your name.',
+)}
+${panel(
+  'sessions',
+  'Sign-ins',
+  'Browsers and programs in which you are signed in.',
+  view.sessions.map((session) => sessionItem(session, csrf)),
+  'There is no other sign-in.',
+)}
+${panel(
+  'tokens',
+  'Access tokens',
+  'For programs that can not sign in by themselves.',
+  view.tokens.map((token) => tokenItem(token, csrf)),
+  html`You have none. <code>systemprompt admin tokens create</code> makes one.`,
+)}`,
+  };
+}
+
+function panel(id: string, heading: string, about: string, items: readonly Html[], none: HtmlValue, more?: Html): Html {
+  return html`<section class="panel" aria-labelledby="${id}">
+<h2 id="${id}">${heading}</h2>
+<p class="small soft">${about}</p>
+${items.length > 0 ? html`<ul class="things">${items}</ul>` : html`<p class="none">${none}</p>`}
+${more}
+</section>`;
+}
+
+interface Thing {
+  readonly kind: 'passkeys' | 'sessions' | 'connected' | 'tokens';
+  readonly id: string;
+  readonly name: string;
+  readonly verb: string;
+  readonly badge?: Html | undefined;
+  readonly lines: readonly Html[];
+  readonly csrf: string;
+}
+
+function thing({ kind, id, name, verb, badge, lines, csrf }: Thing): Html {
+  return html`<li><div class="thing"><b>${given(name)}</b> ${badge}${lines.map((line) => html`<span class="line">${line}</span>`)}</div>
+<form method="post" action="/auth/account/${kind}/${id}/end">${csrfInput(csrf)}<button type="submit" class="slight remove" aria-label="${verb} ${name}">${verb}</button></form></li>`;
+}
+
+function passkeyItem({ id, name, createdAt, lastUsedAt, synced }: PasskeyView, csrf: string): Html {
+  const used = lastUsedAt === undefined ? 'never used' : html`used ${when(lastUsedAt)}`;
+  const badge = html`<span class="tag">${synced ? 'synced' : 'this device only'}</span>`;
+  return thing({
+    kind: 'passkeys',
+    id,
+    name,
+    verb: 'Remove',
+    badge,
+    csrf,
+    lines: [html`made ${when(createdAt)}, ${used}`],
+  });
+}
+
+function sessionItem({ id, client, createdAt, lastSeenAt, current }: SessionView, csrf: string): Html {
+  const badge = current ? html`<span class="tag good">this one</span>` : undefined;
+  const line = html`since ${when(createdAt)}, seen ${when(lastSeenAt)}`;
+  return thing({ kind: 'sessions', id, name: client, verb: 'End', badge, csrf, lines: [line] });
+}
+
+function connectedItem({ id, name, clientId, scopes, createdAt, lastSeenAt }: ConnectedView, csrf: string): Html {
+  const lines = [
+    html`<code>${given(clientId, 70)}</code>`,
+    scopeLine(scopes),
+    html`allowed ${when(createdAt)}, active ${when(lastSeenAt)}`,
+  ];
+  return thing({ kind: 'connected', id, name, verb: 'Disconnect', csrf, lines });
+}
+
+function tokenItem({ id, name, audience, scopes, expiresAt, lastUsedAt }: TokenView, csrf: string): Html {
+  const used = lastUsedAt === undefined ? 'never used' : html`used ${when(lastUsedAt)}`;
+  const lines = [html`<code>${audience}</code>`, scopeLine(scopes), html`expires ${when(expiresAt)}, ${used}`];
+  return thing({ kind: 'tokens', id, name, verb: 'Revoke', csrf, lines });
+}
+
+function scopeLine(scopes: readonly string[]): Html {
+  return html`may: ${scopes.map((scope, at) => html`${at > 0 && ', '}<code>${scope}</code>`)}`;
+}
+
+function addPasskey({ csrf, recent }: AccountView): Html {
+  if (!recent) {
+    return html`<p class="small more">To add a passkey, <a href="/auth/sign-in?return_to=/auth/account&amp;fresh=1">sign in once more</a>: your last sign-in was a while ago.</p>`;
+  }
+  const [options, verify] = registerPasskey;
+  return html`<form class="add" data-passkey="register" data-options="${options}" data-verify="${verify}" data-needs-passkey hidden>
+${csrfInput(csrf)}<input type="hidden" name="return_to" value="/auth/account">
+<div class="note error" role="alert" data-message hidden></div>
+<div class="field"><label for="name">Name of the new passkey</label><input id="name" name="name" type="text" maxlength="100" placeholder="My phone" autocomplete="off" required></div>
+<button type="submit" class="quiet">${keyIcon}Add a passkey</button>
+</form>`;
+}
