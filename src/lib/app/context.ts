@@ -17,6 +17,7 @@ import { type RegistryServer, registryView } from './router/registry-view.ts';
 import type { McpRouter } from './router/router.ts';
 import { ServiceDirectory } from './supervisor/directory.ts';
 import { ServiceEventFeed } from './supervisor/event-feed.ts';
+import { openTrustedProxies } from './trusted-proxies.ts';
 
 const connectTimeoutMs = 5000;
 
@@ -108,6 +109,7 @@ export async function openApiContext(
       apiInstance,
       limits: profile.limits,
       rateLimiter: rateLimiter?.limiter,
+      proxies: await openTrustedProxies(configuration, database, identity),
       log,
       metrics,
     });

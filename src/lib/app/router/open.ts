@@ -9,7 +9,7 @@ import { Executor, type ExecutorOptions } from '../executor/executor.ts';
 import { type Identity, instanceAudience } from '../identity.ts';
 import type { RateLimiter } from '../rate-limits.ts';
 import { Delegation } from './delegation.ts';
-import { createMcpRouter, type McpRouter } from './router.ts';
+import { createMcpRouter, type McpRouter, type McpRouterDeps } from './router.ts';
 import type { Directory } from './upstreams.ts';
 
 export interface McpGatewayOptions {
@@ -26,6 +26,8 @@ export interface McpGatewayOptions {
   readonly limits: { readonly body_bytes: number; readonly call_timeout_ms: number; readonly body_timeout_ms?: number };
   /** Counts the requests of each caller; absent when they are not counted. */
   readonly rateLimiter?: RateLimiter | undefined;
+  /** Proxies whose signed word on the caller is taken. */
+  readonly proxies?: McpRouterDeps['proxies'];
   readonly log: Logger;
   /** Hears what is measured. */
   readonly metrics?: Pick<ApiMetrics, 'toolCall' | 'auditCommit'> | undefined;
@@ -67,6 +69,7 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
     delegation: new Delegation(identity.issuer, instanceAudience(identity.addresses.externalUrl)),
     log,
     rateLimiter: options.rateLimiter,
+    proxies: options.proxies,
     limits: {
       bodyBytes: limits.body_bytes,
       callTimeoutMs: limits.call_timeout_ms,

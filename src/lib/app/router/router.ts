@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { authenticate, type Claims, type TokenVerifier } from '../../domain/auth/index.ts';
+import { isSignedBody, refuseProxied, type TokenVerifier } from '../../domain/auth/index.ts';
 import type { McpServerConfig } from '../../domain/mcp/index.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
 import { toAppError } from '../../shared/errors.ts';
 import type { Executor } from '../executor/executor.ts';
 import { mcpAudience, resourceMetadataUrl, signInServer, unknownServer } from '../identity.ts';
 import type { RateLimiter } from '../rate-limits.ts';
+import { identify, type Sender, type TrustedProxies } from '../trusted-proxies.ts';
 import { readBody } from './body.ts';
 import { Calls, malformedAnswer } from './calls.ts';
 import type { Delegation } from './delegation.ts';
@@ -22,6 +23,8 @@ export interface McpRouterDeps {
   /** The address under which clients reach the API, without a slash at its end. */
   readonly externalUrl: string;
   readonly verifier: Pick<TokenVerifier, 'verify'>;
+  /** Proxies whose signed word on the caller is taken; none unless told. */
+  readonly proxies?: Pick<TrustedProxies, 'identify'> | undefined;
   readonly directory: Directory;
   readonly executor: Executor;
   /** 32 bytes; the identity of callers is signed with keys derived from it. */
@@ -66,6 +69,7 @@ const noHeaders: Readonly<Record<string, string>> = {};
 
 class Router implements McpRouter {
   readonly #verifier: McpRouterDeps['verifier'];
+  readonly #proxies: McpRouterDeps['proxies'];
   readonly #bodyLimits: { readonly bytes: number; readonly timeoutMs: number };
   readonly #routes = new Map<string, Route>();
   readonly #upstreams: Upstreams;
@@ -76,6 +80,7 @@ class Router implements McpRouter {
   constructor(deps: McpRouterDeps) {
     const { limits, executor, log } = deps;
     this.#verifier = deps.verifier;
+    this.#proxies = deps.proxies;
     this.#rateLimiter = deps.rateLimiter;
     this.#bodyLimits = { bytes: limits.bodyBytes, timeoutMs: limits.bodyTimeoutMs ?? 30_000 };
     const upstreams = new Upstreams(deps.directory, deps.identityRoot);
@@ -100,15 +105,16 @@ class Router implements McpRouter {
     const arrivedAt = performance.now();
     const route = this.#routes.get(serverName);
     if (route === undefined) throw unknownServer(serverName);
-    let claims: Claims;
+    let sender: Sender;
     try {
-      claims = await authenticate(this.#verifier, req, route.resource.audience);
+      sender = await identify(this.#verifier, this.#proxies, req, route.resource.audience);
     } catch (error) {
       const counted = await this.#rateLimiter?.count('mcp', { request: req });
       const all = counted === undefined ? headers : { ...headers, ...counted.headers };
       refuse({ req, res, route, headers: all }, { error: counted?.error ?? toAppError(error) });
       return;
     }
+    const { claims } = sender;
     const { sub: user, client, scopes } = claims;
     const counting = this.#rateLimiter?.count('mcp', { user, client, scopes });
     const counted = counting instanceof Promise ? await counting : counting;
@@ -116,7 +122,7 @@ class Router implements McpRouter {
       counted === undefined
         ? { req, res, route, claims, headers, arrivedAt }
         : { req, res, route, claims, headers: { ...headers, ...counted.headers }, tooMany: counted.error, arrivedAt };
-    if (req.method === 'POST') await this.#post(exchange);
+    if (req.method === 'POST') await this.#post(exchange, sender);
     else if (exchange.tooMany !== undefined) refuse(exchange, { error: exchange.tooMany });
     else if (req.method === 'GET' || req.method === 'DELETE') await this.#relays.handle(exchange, null, null);
     else refuse(exchange, methodNotAllowed);
@@ -128,7 +134,7 @@ class Router implements McpRouter {
     await this.#upstreams.close();
   }
 
-  async #post(exchange: Exchange): Promise<void> {
+  async #post(exchange: Exchange, sender: Sender): Promise<void> {
     const { req } = exchange;
     const unacceptable = checkPostHeaders(req);
     if (unacceptable !== undefined) {
@@ -145,8 +151,8 @@ class Router implements McpRouter {
       if (error.code === 'CANCELLED') return refuse(exchange, refusal);
       return this.#calls.unread(exchange, refusal);
     }
-    const parsed = parseMessage(body);
-    const message = mismatch(req, parsed) ?? parsed;
+    if (sender.proxied && !isSignedBody(body, sender.bodyDigest)) return refuse(exchange, { error: refuseProxied() });
+    const message = messageOf(req, body);
     const { tooMany } = exchange;
     if (tooMany !== undefined) {
       if (message.kind === 'call') return this.#calls.refused(exchange, message, tooMany);
@@ -165,6 +171,11 @@ class Router implements McpRouter {
         return this.#relays.handle(exchange, body, message.kind === 'request' ? message.id : null);
     }
   }
+}
+
+function messageOf(req: IncomingMessage, body: Buffer): Message {
+  const parsed = parseMessage(body);
+  return mismatch(req, parsed) ?? parsed;
 }
 
 function mismatch(req: IncomingMessage, message: Message): Malformed | undefined {

@@ -32,7 +32,8 @@ export type RefusalReason =
   | 'not_yet_valid'
   | 'expired'
   | 'lifetime'
-  | 'revoked';
+  | 'revoked'
+  | 'proxy';
 
 /** Said to the caller, who may be anyone: enough to act on, nothing about keys or other users. */
 const explanations: Record<RefusalReason, string> = {
@@ -48,6 +49,7 @@ const explanations: Record<RefusalReason, string> = {
   expired: 'The access token has expired',
   lifetime: 'The access token lives longer than is allowed here',
   revoked: 'The sign-in of this access token has ended',
+  proxy: 'What the proxy says of the caller is not signed as it must be',
 };
 
 /** The error for a token that is not accepted. */

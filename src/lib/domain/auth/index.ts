@@ -2,6 +2,7 @@ import type { Extension } from '../../shared/extension.ts';
 
 export {
   authenticate,
+  type BearerRequest,
   type Challenge,
   challengeFor,
   insufficientScope,
@@ -27,6 +28,8 @@ export {
 } from './events.ts';
 export { type IssuedToken, type IssueRequest, TokenIssuer, type TokenUser } from './issuer.ts';
 export { KeyService, type PublicKeySet } from './keys.ts';
+export { proxySession, takeNonce } from './proxy-repository.ts';
+export { isProxied, isSignedBody, type ProxyKey, refuseProxied, verifyProxied } from './proxy-signature.ts';
 export { SessionService, type UserSession } from './sessions.ts';
 export { TokenVerifier } from './verifier.ts';
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { profileNameForm } from './active-profile.ts';
 import { serviceLimitsSchema } from './limits-schema.ts';
 import { httpOrigin, plainNameMessage, portRange } from './profile-fields.ts';
+import { proxiesField } from './profile-proxies.ts';
 import { rateLimitsSection } from './profile-rate-limits.ts';
 import { serverSection } from './profile-server.ts';
 import { telemetrySection } from './profile-telemetry.ts';
@@ -49,6 +50,7 @@ const security = z
       .describe(
         'Further addresses of the instance, beside `server.external_url`: requests may name them as their host, and tokens that are bound to them are accepted.',
       ),
+    proxies: proxiesField,
   })
   .prefault({})
   .describe('Tokens.');

@@ -93,6 +93,7 @@ export async function openTestGateway(
     limits?: Partial<McpGatewayOptions['limits']>;
     rateLimiter?: RateLimiter;
     metrics?: McpGatewayOptions['metrics'];
+    proxies?: (test: TestIdentity, servers: readonly McpServerConfig[]) => Promise<McpGatewayOptions['proxies']>;
   } = {},
 ) {
   const test: TestIdentity = await openTestIdentity();
@@ -122,6 +123,7 @@ export async function openTestGateway(
     apiInstance,
     limits: { body_bytes: 10 * 1024 * 1024, call_timeout_ms: 5_000, ...options.limits },
     rateLimiter: options.rateLimiter,
+    proxies: await options.proxies?.(test, servers),
     metrics: options.metrics,
     log: createLogger({ service: 'api', level: 'trace', destination: logFile }),
   });
