@@ -34,7 +34,7 @@ export interface Sender {
 }
 
 /** Reads the keys of the configured proxies. @throws PreconditionError for one that is too short */
-export async function proxyKeys(
+async function proxyKeys(
   proxies: readonly ProxySettings[],
   secrets: Pick<SecretStore, 'require'>,
 ): Promise<ReadonlyMap<string, ProxyKey>> {

@@ -7,7 +7,7 @@ import { refuse } from './claims.ts';
 // components, so that there is nothing to negotiate and nothing that a sender could leave out.
 
 /** The headers in which a proxy says who calls. */
-export const proxyHeaders = ['x-proxy-verified', 'x-user-id', 'x-user-permissions'] as const;
+const proxyHeaders = ['x-proxy-verified', 'x-user-id', 'x-user-permissions'] as const;
 
 /** The label of the signature in `Signature-Input` and `Signature`. */
 const label = 'proxy';

@@ -116,6 +116,6 @@ export interface UserSessionsRow {
   readonly last_seen_at: Date;
   readonly expires_at: Date;
   readonly revoked_at: Date | null;
-  readonly kind: 'local' | 'browser' | 'oauth' | 'token' | 'service';
+  readonly kind: 'local' | 'browser' | 'oauth' | 'token' | 'service' | 'proxy';
   readonly grant_hash: Buffer | null;
 }
