@@ -4,6 +4,8 @@ import type { CliCommand, CliManifest } from 'systemprompt/mcp';
 /** What the words of a call ask for. `words` are the command's own, without its name. */
 export type Request =
   | { readonly kind: 'help'; readonly subject: readonly string[] }
+  /** A page that is about no command. */
+  | { readonly kind: 'help-topic'; readonly name: string }
   | { readonly kind: 'command'; readonly command: CliCommand; readonly words: readonly string[] };
 
 /** Set by the tool itself; given by the caller they change nothing. */
@@ -21,6 +23,9 @@ export function resolveRequest(given: readonly string[], manifest: CliManifest):
   const flags = end === -1 ? given : given.slice(0, end);
   refuseProfile(flags);
   const kept = flags.filter((word) => !imposed.includes(word));
+  const [first, page = ''] = kept;
+  if (first === 'help' && manifest.helpTopics.some(({ name }) => name === page))
+    return { kind: 'help-topic', name: page };
   const asksHelp = kept[0] === 'help' || kept.some((word) => helpFlags.includes(word));
   const [name, rest] = takeName(kept[0] === 'help' ? kept.slice(1) : kept, manifest);
   const command = manifest.commands.find((known) => known.name === name.join(' '));

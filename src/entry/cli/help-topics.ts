@@ -1,8 +1,8 @@
+import { helpTopics } from '../../lib/shared/help-topics.ts';
 import { wrap } from '../../lib/shared/text/width.ts';
 import { agentMarks, type CallerMark, pipelineMarks } from './caller.ts';
 import { environment } from './environment.ts';
 import { exitCodeMeanings } from './exit.ts';
-import { helpTopics } from './root-help.ts';
 
 /** A part of a page: a paragraph, lines to be kept as they are, or a table whose columns have headers. */
 type Block =

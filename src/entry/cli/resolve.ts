@@ -1,5 +1,5 @@
+import { helpTopics } from '../../lib/shared/help-topics.ts';
 import { nearest } from '../../lib/shared/nearest.ts';
-import { helpTopics } from './root-help.ts';
 
 /** What a command line asks for. Ids are colon separated, as in the manifest; `argv` is what the command's parser gets. */
 export type Resolution =

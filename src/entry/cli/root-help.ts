@@ -1,3 +1,4 @@
+import { helpTopics } from '../../lib/shared/help-topics.ts';
 import { wrap } from '../../lib/shared/text/width.ts';
 
 /** What the root help shows of a command or a topic. */
@@ -31,14 +32,6 @@ const flags: readonly HelpEntry[] = [
   { name: '--debug', summary: 'Show where an error came from' },
   { name: '--help', summary: 'Show help for a topic or a command' },
   { name: '--version', summary: 'Show the version' },
-];
-
-/** Pages of help that are not about a command; help-topics.ts writes them. */
-export const helpTopics: readonly HelpEntry[] = [
-  { name: 'environment', summary: 'Variables that the command line reads' },
-  { name: 'exit-codes', summary: 'What the exit codes mean' },
-  { name: 'formatting', summary: 'How results are printed, as text and as JSON' },
-  { name: 'agents', summary: 'The contract with agents and pipelines' },
 ];
 
 /**

@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { z } from 'zod';
 import type { CliArgument, CliCommand, CliFlag, CliManifest } from '../shared/cli-port.ts';
 import { InternalError } from '../shared/errors.ts';
+import { helpTopics } from '../shared/help-topics.ts';
 import { type Permission, permissions } from '../shared/permission.ts';
 
 const value = z.union([z.string(), z.number(), z.boolean()]);
@@ -88,6 +89,7 @@ export class CliManifestFile {
         .filter(({ hidden }) => hidden !== true)
         .map(toCommand)
         .sort((a, b) => (a.name < b.name ? -1 : 1)),
+      helpTopics,
       topics: Object.fromEntries(Object.entries(topics).map(([id, topic]) => [spoken(id), topic.description])),
     };
   }

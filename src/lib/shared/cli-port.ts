@@ -42,6 +42,8 @@ export interface CliManifest {
   readonly commands: readonly CliCommand[];
   /** What the words before a command's last one stand for, by name: `infra services`. */
   readonly topics: Readonly<Record<string, string>>;
+  /** Pages of help that are not about a command: `help <name>`. */
+  readonly helpTopics: readonly { readonly name: string; readonly summary: string }[];
 }
 
 /** What a command that failed says of itself: the `error` of the CLI's JSON envelope. */

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CliLoop, type CliRun, openCliLoop } from '../../helpers/cli.ts';
@@ -93,6 +93,35 @@ describe('admin config', () => {
     expect((await config('rate-limits tier anon')).stdout).toMatch(/oauth_public +1 +2/);
     await config('rate-limits reset --yes');
     expect(await readFile(join(project.path, profilePath), 'utf8')).toBe(before);
+  });
+
+  it('gives rate limits away as a file, and takes them over whole or not at all', async () => {
+    const before = await readFile(join(project.path, profilePath), 'utf8');
+    const file = join(project.path, 'limits.yaml');
+    await config('rate-limits set --endpoint mcp --rate 20 --burst 4');
+    await config('rate-limits set --enable');
+    const exported = await config('rate-limits export');
+    expect(exported.stdout).toMatch(/^rate_limits:\n/);
+    expect(exported.stdout).not.toContain('enabled');
+    await writeFile(file, exported.stdout);
+    await config('rate-limits reset --yes');
+    expect(await readFile(join(project.path, profilePath), 'utf8')).toBe(before);
+
+    expect((await config(`rate-limits import ${file}`)).code).toBe(5);
+    expect((await config(`rate-limits import ${file} --yes`)).code).toBe(0);
+    expect((await config('rate-limits export')).stdout).toBe(exported.stdout);
+    // Only what is no default is written, and what the file does not say is left as it is.
+    expect(await data(`rate-limits import ${file} --dry-run`)).toMatchObject({ changed: false });
+    const now = await readFile(join(project.path, profilePath), 'utf8');
+    expect(now).toContain('mcp_per_second: 20');
+    expect(now).not.toContain('stream_per_second');
+    await writeFile(file, 'rate_limits:\n  burst_multiplier: 3\n  mcp_per_second: 0\n  mcp_per_secnd: 1\n');
+    const refused = await config(`rate-limits import ${file} --yes`);
+    expect(refused.code).toBe(6);
+    expect(refused.stderr).toMatch(/limits\.yaml:3:19 .*0\.01[\s\S]*limits\.yaml:4:3 .*did you mean `mcp_per_second`/s);
+    expect(await readFile(join(project.path, profilePath), 'utf8')).toBe(now);
+    expect((await config('rate-limits import nowhere.yaml --yes')).code).toBe(6);
+    await config('rate-limits reset --yes');
   });
 
   it('keeps the list of sites', async () => {

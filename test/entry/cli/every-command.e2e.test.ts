@@ -236,6 +236,15 @@ describe('the program', () => {
     );
   });
 
+  it('changes configuration on the machine itself alone: it names the programs that are run, and who may call them', () => {
+    // `schema` writes for editors.
+    const writing = commands.filter(
+      ({ id, declaration }) => /^(admin:config:(?!schema)|cloud:profile:)/.test(id) && declaration?.effect !== 'read',
+    );
+    expect(writing.length).toBeGreaterThan(10);
+    expect(writing.filter(({ declaration }) => declaration?.localOnly !== true).map(({ id }) => id)).toEqual([]);
+  });
+
   it('has the commands that are on record', async () => {
     const tree = commandTree(commands);
     // After a wanted change: UPDATE_GOLDEN=1 npx vitest run test/entry/cli/every-command

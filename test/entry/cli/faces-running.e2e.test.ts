@@ -47,6 +47,7 @@ beforeAll(async () => {
     oauth: { scopes: [user] }
 `,
     );
+    await writeFile(join(root, 'limits.yaml'), 'rate_limits: { stream_per_second: 50 }\n');
     await writeFile(join(root, 'more.env'), 'REGION=eu\nMAIL_PASSWORD=correct-horse\n');
     const profile = join(projectDir, 'profiles/local/profile.yaml');
     await writeFile(profile, `${await readFile(profile, 'utf8')}\nruntime: { apply_changes: manual }\n`);

@@ -111,6 +111,8 @@ export const story: readonly Step[] = [
   step('admin config rate-limits preset show', 'production --profile staging'),
   step('admin config rate-limits preset apply', 'production --yes --profile staging'),
   step('admin config rate-limits set', '--endpoint mcp --rate 20 --burst 40 --profile staging'),
+  step('admin config rate-limits export', '--profile staging'),
+  step('admin config rate-limits import', 'limits.yaml --yes --profile staging'),
   step('admin config rate-limits reset', '--yes --profile staging'),
   step('admin config set', 'settings.mcp_port_range [5000,5998] --dry-run'),
   step('admin config set', 'settings.mcp_port_range [5000,5998]'),

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { helpTopicText } from '../../../src/entry/cli/help-topics.ts';
 import { resolveCommand } from '../../../src/entry/cli/resolve.ts';
-import { helpTopics } from '../../../src/entry/cli/root-help.ts';
+import { helpTopics } from '../../../src/lib/shared/help-topics.ts';
 
 it.each(helpTopics)('$name is a page of 80 columns that begins with what it is', ({ name, summary }) => {
   const lines = helpTopicText(name, (text) => text).split('\n');

@@ -48,6 +48,9 @@ function topics(commands: readonly CliCommand[], manifest: CliManifest): ListArt
     return { id: topic, title: topic, summary: members[0]?.name === topic ? about : `${about} (${names})`.trim() };
   });
   items.sort((a, b) => (a.id < b.id ? -1 : 1));
+  for (const { name, summary } of manifest.helpTopics) {
+    items.push({ id: `help ${name}`, title: `help ${name}`, summary: `${summary} (a page; run it as it is)` });
+  }
   return { type: 'list', title: 'Topics; give one as topic to see its commands', items, count: items.length };
 }
 

@@ -50,7 +50,7 @@ const input = z
 
 const description = `Administers this systemprompt instance: runs one command of its CLI in the caller's name and returns the result.
 The tool 'commands' tells which commands there are and what they take; start there. Examples: "infra services status",
-"admin audit list --limit 20", "plugins mcp list". A destructive command needs the admin permission and confirm: true.`;
+"admin audit list --limit 20", "plugins mcp list", "help agents". A destructive command needs the admin permission and confirm: true.`;
 
 /** A command that failed, as the CLI worded it. */
 class CommandFailedError extends AppError {
@@ -93,6 +93,9 @@ async function run(given: z.infer<typeof input>, context: ToolContext): Promise<
   const options = { signal: context.signal, timeoutMs: given.timeout_ms ?? defaultTimeoutMs };
   if (request.kind === 'help') {
     return { artifact: await result(cli, [...request.subject, '--help', '--json'], options), permission: 'anonymous' };
+  }
+  if (request.kind === 'help-topic') {
+    return { artifact: await result(cli, ['help', request.name, '--json'], options), permission: 'anonymous' };
   }
   const { command, words } = request;
   const confirm = given.confirm === true;

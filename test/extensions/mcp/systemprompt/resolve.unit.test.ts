@@ -16,6 +16,7 @@ const manifest: CliManifest = {
   version: '1',
   commands: [list, command('admin audit show'), command('doctor'), command('infra services status')],
   topics: {},
+  helpTopics: [{ name: 'agents', summary: 'The contract' }],
 };
 
 describe('resolveRequest', () => {
@@ -26,6 +27,11 @@ describe('resolveRequest', () => {
     [['--json', 'doctor', '--non-interactive', 'x'], 'doctor', ['x']],
   ])('%j', (words, name, rest) => {
     expect(resolveRequest(words, manifest)).toMatchObject({ kind: 'command', command: { name }, words: rest });
+  });
+
+  it('help: a page that is about no command', () => {
+    expect(resolveRequest(['help', 'agents', '--json'], manifest)).toEqual({ kind: 'help-topic', name: 'agents' });
+    expect(() => resolveRequest(['help', 'agnts'], manifest)).toThrow("There is no command 'agnts'");
   });
 
   it.each([[[]], [['admin']], [['admin', 'audit', '--help']], [['help', 'doctor']], [['doctor', '-h']]])(
@@ -71,7 +77,7 @@ describe('resolveRequest', () => {
         } catch {
           return;
         }
-        if (request.kind === 'help') return;
+        if (request.kind !== 'command') return;
         const line = [...request.command.name.split(' '), '--json', '--non-interactive', ...request.words];
         expect(resolveCommand(line, ids)).toMatchObject({
           kind: 'command',

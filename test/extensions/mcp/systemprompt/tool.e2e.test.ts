@@ -113,6 +113,9 @@ describe('the tool systemprompt', () => {
       content: 'help for demo deep destroy',
     });
     expect((await tool.ask({ args: [] })).structuredContent).toMatchObject({ content: 'help for all' });
+    expect((await tool.ask({ args: ['help', 'agents'] })).structuredContent).toMatchObject({
+      content: 'the page agents',
+    });
   });
 });
 
@@ -189,6 +192,7 @@ describe('the tool commands', () => {
         { id: 'demo', summary: expect.stringContaining('Commands for tests (echo, ') },
         { id: 'demo deep', summary: 'A topic within (destroy, write)' },
         { id: 'plugins mcp', summary: 'MCP servers and their tools (call)' },
+        ...['environment', 'exit-codes', 'formatting', 'agents'].map((name) => ({ id: `help ${name}` })),
       ],
     });
     expect(JSON.stringify(answer)).not.toContain('hidden');

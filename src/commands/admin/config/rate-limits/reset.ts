@@ -12,7 +12,12 @@ export default class ResetRateLimits extends BaseCommand<typeof ResetRateLimits>
     '<%= config.bin %> admin config rate-limits reset --dry-run',
     '<%= config.bin %> admin config rate-limits reset --endpoint mcp --yes',
   ];
-  static override declaration: CommandDeclaration = { effect: 'write', permission: 'admin', needs: 'profile' };
+  static override declaration: CommandDeclaration = {
+    effect: 'write',
+    permission: 'admin',
+    needs: 'profile',
+    localOnly: true,
+  };
   static override flags = {
     endpoint: string({ options: endpointNames, summary: 'Only this group of endpoints' }),
     tier: string({ options: tierNames, summary: 'Only this kind of caller' }),

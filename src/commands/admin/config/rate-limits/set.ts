@@ -13,7 +13,12 @@ export default class SetRateLimits extends BaseCommand<typeof SetRateLimits> {
     '<%= config.bin %> admin config rate-limits set --tier anon --multiplier 0.2 --dry-run',
     '<%= config.bin %> admin config rate-limits set --enable',
   ];
-  static override declaration: CommandDeclaration = { effect: 'write', permission: 'admin', needs: 'profile' };
+  static override declaration: CommandDeclaration = {
+    effect: 'write',
+    permission: 'admin',
+    needs: 'profile',
+    localOnly: true,
+  };
   static override flags = {
     endpoint: string({ options: endpointNames, dependsOn: ['rate'], summary: 'Group of endpoints, with --rate' }),
     rate: string({ dependsOn: ['endpoint'], helpValue: '<number>', summary: 'Requests per second of one caller' }),

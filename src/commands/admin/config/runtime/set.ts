@@ -11,7 +11,12 @@ export default class SetRuntime extends BaseCommand<typeof SetRuntime> {
     '<%= config.bin %> admin config runtime set --log-level debug',
     '<%= config.bin %> admin config runtime set --environment production --dry-run',
   ];
-  static override declaration: CommandDeclaration = { effect: 'write', permission: 'admin', needs: 'profile' };
+  static override declaration: CommandDeclaration = {
+    effect: 'write',
+    permission: 'admin',
+    needs: 'profile',
+    localOnly: true,
+  };
   static override flags = {
     environment: string({ helpValue: '<name>', summary: 'What this is run for (development, production)' }),
     'log-level': string({ helpValue: '<level>', summary: 'The least severe log line that is written' }),

@@ -13,7 +13,12 @@ export default class ApplyPreset extends BaseCommand<typeof ApplyPreset> {
     '<%= config.bin %> admin config rate-limits preset apply development --dry-run',
     '<%= config.bin %> admin config rate-limits preset apply high-traffic --yes',
   ];
-  static override declaration: CommandDeclaration = { effect: 'write', permission: 'admin', needs: 'profile' };
+  static override declaration: CommandDeclaration = {
+    effect: 'write',
+    permission: 'admin',
+    needs: 'profile',
+    localOnly: true,
+  };
   static override args = {
     name: argument({ required: true, ignoreStdin: true, options: presetNames, description: 'Name of the preset' }),
   };

@@ -9,7 +9,12 @@ import type { CommandDeclaration } from '../../../../../lib/shared/command.ts';
 export default class AddCors extends BaseCommand<typeof AddCors> {
   static override summary = 'Let the pages of a site call the API';
   static override examples = ['<%= config.bin %> admin config server cors add http://localhost:5173'];
-  static override declaration: CommandDeclaration = { effect: 'write', permission: 'admin', needs: 'profile' };
+  static override declaration: CommandDeclaration = {
+    effect: 'write',
+    permission: 'admin',
+    needs: 'profile',
+    localOnly: true,
+  };
   static override args = {
     origin: argument({
       required: true,

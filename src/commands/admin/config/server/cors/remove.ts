@@ -10,7 +10,12 @@ import { NotFoundError } from '../../../../../lib/shared/errors.ts';
 export default class RemoveCors extends BaseCommand<typeof RemoveCors> {
   static override summary = 'Take that right from a site';
   static override examples = ['<%= config.bin %> admin config server cors remove http://localhost:5173'];
-  static override declaration: CommandDeclaration = { effect: 'write', permission: 'admin', needs: 'profile' };
+  static override declaration: CommandDeclaration = {
+    effect: 'write',
+    permission: 'admin',
+    needs: 'profile',
+    localOnly: true,
+  };
   static override args = {
     origin: argument({
       required: true,
