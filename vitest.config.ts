@@ -26,7 +26,7 @@ const levels: readonly Level[] = [
   { name: 'browser', timeout: 120_000, workers: 1, setup: [built] },
   { name: 'conformance', timeout: 120_000, workers: 1, setup: [built] },
   // They wait more than they work.
-  { name: 'fault', timeout: 180_000, workers: 2, setup: [built, postgres, supervisor] },
+  { name: 'fault', timeout: 180_000, workers: 3, setup: [built, postgres, supervisor] },
 ];
 
 export default defineConfig({

@@ -25,14 +25,22 @@ export interface TestDatabase {
 /** The folder of the core's migrations. */
 export const migrationsRoot = join(packageRoot(), 'migrations');
 
+interface TestDatabaseWish {
+  readonly migrated?: boolean;
+  /** Made by the migrations themselves, where they are the subject; otherwise it is a copy of one that was. */
+  readonly fresh?: boolean;
+  readonly cluster?: ConnectionConfig;
+  readonly name?: string;
+}
+
 /** A database of its own on the run's cluster (or another), provisioned, and migrated with the core's extensions unless told not to. */
-export async function createTestDatabase(
-  options: { readonly migrated?: boolean; readonly cluster?: ConnectionConfig } = {},
-): Promise<TestDatabase> {
+export async function createTestDatabase(options: TestDatabaseWish = {}): Promise<TestDatabase> {
   const cluster = options.cluster ?? inject('postgres');
-  const name = `t_${randomBytes(6).toString('hex')}`;
+  const name = options.name ?? `t_${randomBytes(6).toString('hex')}`;
   const password = randomBytes(12).toString('base64url');
   const passwords = { owner: password, app: password, audit: password, reader: password };
+  const copied = options.migrated !== false && options.fresh !== true && options.cluster === undefined;
+  if (copied) await copyTemplate(cluster, name);
   await provision(cluster, { database: name, passwords });
   const as = (role: (typeof databaseRoles)[number]): ConnectionConfig => ({
     ...cluster,
@@ -41,7 +49,8 @@ export async function createTestDatabase(
     password,
   });
   const owner = as('owner');
-  if (options.migrated !== false) await migrate(owner, coreExtensions, migrationsRoot);
+  if (copied) await handOver(cluster, name);
+  else if (options.migrated !== false) await migrate(owner, coreExtensions, migrationsRoot);
   return {
     name,
     owner,
@@ -51,6 +60,38 @@ export async function createTestDatabase(
     admin: { ...cluster, database: name },
     drop: () => drop(cluster, name),
   };
+}
+
+/** Name of the database of the run's cluster that the others are copied from, provisioned and migrated. */
+const templateDatabase = 't_template';
+
+/** Makes the database that {@link createTestDatabase} copies, once a run. */
+export async function createTemplate(cluster: ConnectionConfig): Promise<void> {
+  await createTestDatabase({ cluster, name: templateDatabase });
+  // Nobody may be in a database that is copied, and autovacuum would be.
+  await withSession(cluster, {}, (session) =>
+    session.query(`ALTER DATABASE ${quoteIdentifier(templateDatabase)} WITH ALLOW_CONNECTIONS false`),
+  );
+}
+
+async function copyTemplate(cluster: ConnectionConfig, name: string): Promise<void> {
+  await withSession(cluster, {}, (session) =>
+    session.query(`CREATE DATABASE ${quoteIdentifier(name)} TEMPLATE ${quoteIdentifier(templateDatabase)}`),
+  );
+}
+
+/** What the owner of the template has in its copy becomes what the copy's own owner would have made by migrating. */
+async function handOver(cluster: ConnectionConfig, name: string): Promise<void> {
+  const [from, to] = [templateDatabase, name].map((database) => quoteIdentifier(loginRole(database, 'owner')));
+  await withSession({ ...cluster, database: name }, {}, (session) =>
+    session.query(`BEGIN;
+      REASSIGN OWNED BY ${from} TO ${to};
+      REVOKE ALL ON SCHEMA public FROM ${from};
+      ALTER DEFAULT PRIVILEGES FOR ROLE ${from} GRANT EXECUTE ON FUNCTIONS TO PUBLIC;
+      ALTER DEFAULT PRIVILEGES FOR ROLE ${to} REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+      UPDATE configuration_store SET id = DEFAULT; -- by which it is told from others
+      COMMIT;`),
+  );
 }
 
 async function drop(cluster: ConnectionConfig, name: string): Promise<void> {

@@ -6,6 +6,7 @@ import type { ConnectionConfig } from '../../src/lib/infra/database/connection.t
 import { migrate } from '../../src/lib/infra/database/migrate.ts';
 import { provision } from '../../src/lib/infra/database/provision.ts';
 import { embeddedDatabase, loginRole } from '../../src/lib/infra/database/roles.ts';
+import { createTemplate } from './database.ts';
 import { startThrowAwayCluster, type ThrowAwayCluster } from './throw-away-cluster.ts';
 
 /** A stopped cluster as a first start leaves it: the instance's database provisioned and migrated, and no row of anybody. */
@@ -31,7 +32,7 @@ const run = globalThis as { systempromptTestCluster?: Shared };
 
 /** One cluster for all files of a run; each test makes databases of its own on it. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  run.systempromptTestCluster ??= { users: 0, cluster: startThrowAwayCluster({ prepare: firstStart }) };
+  run.systempromptTestCluster ??= { users: 0, cluster: startCluster() };
   const shared = run.systempromptTestCluster;
   shared.users += 1;
   const cluster = await shared.cluster;
@@ -44,6 +45,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
     shared.users -= 1;
     if (shared.users === 0) await cluster.stop();
   };
+}
+
+async function startCluster(): Promise<ThrowAwayCluster> {
+  const cluster = await startThrowAwayCluster({ prepare: firstStart });
+  await createTemplate(cluster.admin);
+  return cluster;
 }
 
 /** What the first start of a system does to its cluster; the passwords of the roles are replaced by each that starts on a copy. */

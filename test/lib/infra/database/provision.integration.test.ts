@@ -16,7 +16,7 @@ describe('roles of a migrated database', () => {
   let database: TestDatabase;
   let other: TestDatabase;
   beforeAll(async () => {
-    database = await createTestDatabase();
+    database = await createTestDatabase({ fresh: true });
     other = await createTestDatabase({ migrated: false });
   });
   afterAll(async () => {
