@@ -19,10 +19,20 @@ export interface SecretUse {
 /** Every place of services/ and the profile that asks for a secret by name. */
 export function secretUses(
   servers: readonly McpServerConfig[],
-  profile: Pick<Profile, 'name' | 'database'>,
+  profile: Pick<Profile, 'name' | 'database' | 'mail' | 'security'>,
 ): SecretUse[] {
-  const url = profile.database.url === undefined ? undefined : secretReference(profile.database.url);
-  const own = url === undefined ? [] : [{ name: url, by: `profile ${profile.name} (database.url)` }];
+  const fields: [field: string, value: string | undefined][] = [
+    ['database.url', profile.database.url],
+    ['mail.smtp.url', profile.mail.smtp?.url],
+    ...profile.security.federation.map(({ id, client_secret: secret }): [string, string | undefined] => [
+      `security.federation ${id}`,
+      secret,
+    ]),
+  ];
+  const own = fields.flatMap(([field, value]) => {
+    const name = value === undefined ? undefined : secretReference(value);
+    return name === undefined ? [] : [{ name, by: `profile ${profile.name} (${field})` }];
+  });
   return [...own, ...servers.flatMap(usesOfServer)];
 }
 

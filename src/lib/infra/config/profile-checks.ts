@@ -71,7 +71,7 @@ function betweenFields({ value: file, issue }: Parsed, name: string): ConfigIssu
   if (mcp[0] <= agents[1] && agents[0] <= mcp[1]) {
     issues.push(issue(['ports', 'agents'], '`ports.agents` overlaps `ports.mcp`', 'give each a range of its own'));
   }
-  return [...issues, ...metricsPortIssues(file, issue)];
+  return [...issues, ...metricsPortIssues(file, issue), ...federationIssues(file, issue)];
 }
 
 function metricsPortIssues(file: ProfileFile, issue: Parsed['issue']): ConfigIssue[] {
@@ -92,6 +92,26 @@ function metricsPortIssues(file: ProfileFile, issue: Parsed['issue']): ConfigIss
     const hint = `choose one outside of ${first} to ${last}`;
     issues.push(issue(at, `\`telemetry.metrics_port\` lies in \`ports.${name}\``, hint));
   }
+  return issues;
+}
+
+function federationIssues({ security }: ProfileFile, issue: Parsed['issue']): ConfigIssue[] {
+  const issues: ConfigIssue[] = [];
+  const { federation } = security;
+  federation.forEach(({ id, create_users: creates, domains }, index) => {
+    const at = ['security', 'federation', index];
+    if (federation.findIndex((other) => other.id === id) !== index) {
+      issues.push(issue([...at, 'id'], `There is another provider \`${id}\``, 'give each an id of its own'));
+    }
+    if (creates === 'domains' && domains.length === 0) {
+      const hint = 'name the domains whose addresses make somebody a user';
+      issues.push(issue([...at, 'create_users'], '`domains` is missing, which `create_users: domains` needs', hint));
+    }
+    if (creates !== 'domains' && domains.length > 0) {
+      const hint = 'write `create_users: domains`, or leave it out';
+      issues.push(issue([...at, 'domains'], '`domains` is of no use without `create_users: domains`', hint));
+    }
+  });
   return issues;
 }
 

@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { profileNameForm } from './active-profile.ts';
 import { serviceLimitsSchema } from './limits-schema.ts';
+import { federationField } from './profile-federation.ts';
 import { httpOrigin, plainNameMessage, portRange } from './profile-fields.ts';
 import { proxiesField } from './profile-proxies.ts';
+import { mailSection } from './profile-mail.ts';
 import { rateLimitsSection } from './profile-rate-limits.ts';
 import { serverSection } from './profile-server.ts';
 import { telemetrySection } from './profile-telemetry.ts';
@@ -51,6 +53,7 @@ const security = z
         'Further addresses of the instance, beside `server.external_url`: requests may name them as their host, and tokens that are bound to them are accepted.',
       ),
     proxies: proxiesField,
+    federation: federationField,
   })
   .prefault({})
   .describe('Tokens.');
@@ -184,6 +187,7 @@ export const profileFileSchema = z
     server: serverSection,
     database,
     security,
+    mail: mailSection,
     ports,
     limits,
     rate_limits: rateLimitsSection,

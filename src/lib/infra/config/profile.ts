@@ -124,6 +124,7 @@ function complete(file: ProfileFile, name: string, folder: string, portOverride:
     },
     database: url === undefined ? {} : { url },
     security: { ...file.security, issuer: file.security.issuer ?? externalUrl },
+    mail: file.mail,
     ports: file.ports,
     limits: file.limits,
     rate_limits: { ...file.rate_limits, enabled: file.rate_limits.enabled ?? counted },

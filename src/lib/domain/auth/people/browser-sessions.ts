@@ -71,7 +71,8 @@ export async function insertBrowserSession(
   const [row] = await connection.query<Row>(
     `WITH begun AS (
        INSERT INTO user_sessions (user_id, kind, client, user_agent, expires_at)
-       SELECT id, 'browser', $2, $3, now() + make_interval(secs => $4) FROM users WHERE id = $1 AND status = 'active'
+       SELECT id, 'browser', $2, $3, now() + make_interval(secs => $4) FROM users
+       WHERE id = $1 AND status = 'active' AND kind = 'person'
        RETURNING id, user_id
      ), kept AS (
        INSERT INTO browser_sessions (session_id, user_id, hash, methods, passkey_id, federated_id)

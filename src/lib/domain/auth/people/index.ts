@@ -9,6 +9,13 @@ export {
   type SignInMethod,
 } from './browser-sessions.ts';
 export {
+  deleteFederated,
+  type FederatedIdentity,
+  federatedOf,
+  insertFederated,
+  useFederated,
+} from './federated.ts';
+export {
   deletePasskey,
   findPasskey,
   insertPasskey,
@@ -18,4 +25,5 @@ export {
   renamePasskey,
   usePasskey,
 } from './passkeys.ts';
-export { insertStep, type Step, type StepPurpose, takeStep, voidSteps } from './steps.ts';
+export { insertStep, type Step, type StepPurpose, stepUser, takeStep, voidSteps } from './steps.ts';
+export { confirmMail, findPersonByMail, hasSignedIn, insertPerson } from './users.ts';

@@ -95,3 +95,12 @@ export async function voidSteps(
     [userId, purposes],
   );
 }
+
+/** Whose step it is, while it is open; nothing is taken. */
+export async function stepUser(connection: Queryable, hash: Buffer): Promise<UserId | undefined> {
+  const [row] = await connection.query<{ user_id: string | null }>(
+    'SELECT user_id FROM sign_in_steps WHERE hash = $1 AND consumed_at IS NULL AND expires_at > now()',
+    [hash],
+  );
+  return row?.user_id === null ? undefined : (row?.user_id as UserId | undefined);
+}
