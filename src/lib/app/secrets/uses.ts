@@ -28,6 +28,7 @@ export function secretUses(
       `security.federation ${id}`,
       secret,
     ]),
+    ...profile.security.proxies.map(({ id, key }): [string, string] => [`security.proxies ${id}`, key]),
   ];
   const own = fields.flatMap(([field, value]) => {
     const name = value === undefined ? undefined : secretReference(value);

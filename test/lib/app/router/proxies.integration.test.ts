@@ -23,6 +23,7 @@ beforeAll(async () => {
         issuer: externalUrl,
         access_token_ttl_seconds: maxTtlSeconds,
         audiences: [],
+        federation: [],
         proxies: [{ id: 'edge', key: '${secret:proxy.edge}', max_age_seconds: 30 }],
       };
       return openTrustedProxies({ profile: { security }, servers, secrets }, database, identity);
