@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AccountView, accountPage } from '../../src/entry/api/pages/account.ts';
 import { assetRoutes } from '../../src/entry/api/pages/assets.ts';
 import { type ConsentView, consentPage } from '../../src/entry/api/pages/consent.ts';
-import { deviceCodePage, deviceConfirmPage, deviceDonePage, signOutPage } from '../../src/entry/api/pages/device.ts';
+import { deviceCodePage, deviceConfirmPage, deviceDonePage } from '../../src/entry/api/pages/device.ts';
 import { oauthErrorPage, plainErrorPage } from '../../src/entry/api/pages/error.ts';
 import { type Page, page } from '../../src/entry/api/pages/layout.ts';
 import {
@@ -92,7 +92,7 @@ function withoutRefresh({ refresh: _address, ...rest }: Page): Page {
   return rest;
 }
 
-const device = { action: '/auth/device', hidden: { xsrf: 'x', user_code: 'WDJB-MJHT' } };
+const device = { action: '/auth/device', xsrf: 'x' };
 const pages: Readonly<Record<string, Page>> = {
   'sign-in': signInPage({
     csrf,
@@ -163,9 +163,9 @@ const pages: Readonly<Record<string, Page>> = {
     userCode: 'WDJB-MJHT',
     client: { id: 'systemprompt-cli', name: 'systemprompt CLI' },
     address: '192.0.2.10',
+    userAgent: 'systemprompt/0.1.0 (linux; x64)',
   }),
   'device-done': deviceDonePage({ clientName: 'systemprompt CLI' }),
-  'sign-out': signOutPage('<form id="op.logoutForm" method="post" action="/auth/end"></form>'),
   account: accountPage(account),
   'account-empty': accountPage({
     ...account,

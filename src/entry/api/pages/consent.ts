@@ -46,7 +46,7 @@ const personal: Readonly<Record<string, string>> = {
 };
 
 /** The name of the field that holds what was ticked for the resource of that number. */
-const scopeField = (index: number): string => `scope.${index}`;
+export const scopeField = (index: number): string => `scope.${index}`;
 
 /** Asks whether a client may act for the user, and how far. */
 export function consentPage(view: ConsentView): Page {

@@ -1,24 +1,24 @@
-import { type Html, html, trustedHtml } from '../../../lib/infra/http/html.ts';
+import { html } from '../../../lib/infra/http/html.ts';
 import type { Page } from './layout.ts';
 import { doneIcon, facts, given, note } from './parts.ts';
 
 /** Why the code is asked for again. */
-export type DeviceProblem = 'missing' | 'unknown' | 'expired' | 'used' | 'refused' | 'failed';
+export type DeviceProblem = 'missing' | 'unknown' | 'expired' | 'used' | 'aborted' | 'failed';
 
 const problems: Record<DeviceProblem, string> = {
   missing: 'Enter the code that your device shows.',
   unknown: 'There is no such code. Compare it with the one on your device.',
   expired: 'This code has expired. Let your device make another one.',
   used: 'This code was used already. Let your device make another one.',
-  refused: 'You refused it. The device was told, and can close this.',
+  aborted: 'You refused it. The device was told, and can close this.',
   failed: 'This did not work. Let your device make another code.',
 };
 
 export interface DeviceCodeView {
   /** Where the form leads. */
   readonly action: string;
-  /** Its hidden fields, `xsrf` among them. */
-  readonly hidden: Readonly<Record<string, string>>;
+  /** What it must bring along. */
+  readonly xsrf: string;
   /** What was entered, or came with the address. */
   readonly userCode?: string | undefined;
   readonly problem?: DeviceProblem | undefined;
@@ -27,14 +27,14 @@ export interface DeviceCodeView {
 /** Asks for the code that a device shows (RFC 8628 section 3.3). */
 export function deviceCodePage(view: DeviceCodeView): Page {
   const problem = view.problem === undefined ? undefined : problems[view.problem];
-  const over = view.problem === 'refused';
+  const over = view.problem === 'aborted';
   return {
     title: problem === undefined || over ? 'Connect a device' : 'Error: Connect a device',
     body: html`<h1>Connect a device</h1>
 <p class="lead">Enter the code that your device or program shows, if it is you who began there.</p>
 ${problem !== undefined && html`<div class="note ${over ? 'plain' : 'error'}" role="alert" id="problem">${problem}</div>`}
 <form method="post" action="${view.action}" class="stack">
-${hiddenFields(view.hidden)}
+<input type="hidden" name="xsrf" value="${view.xsrf}">
 <div>
 <label for="user_code">Code</label>
 <input id="user_code" name="user_code" type="text" class="code-field" required maxlength="20" autocomplete="off" autocapitalize="characters" spellcheck="false" autofocus aria-describedby="code-help${problem !== undefined && ' problem'}"${problem !== undefined && !over && html` aria-invalid="true"`} value="${view.userCode ?? ''}">
@@ -48,8 +48,9 @@ ${hiddenFields(view.hidden)}
 export interface DeviceConfirmView extends DeviceCodeView {
   readonly userCode: string;
   readonly client: { readonly id: string; readonly name: string };
-  /** Where the device asked from, where that is known. */
+  /** Where the device asked from, and what it calls itself, where that is known. */
   readonly address?: string | undefined;
+  readonly userAgent?: string | undefined;
 }
 
 /** Shows what asks and the code to compare, before anything is allowed (RFC 8628 section 5.4). */
@@ -62,14 +63,17 @@ export function deviceConfirmPage(view: DeviceConfirmView): Page {
 ${facts([
   ['Application', given(view.client.name)],
   ['Known as', html`<code>${given(view.client.id, 60)}</code>`],
-  ...(view.address === undefined ? [] : [['Asked from', html`<code>${view.address}</code>`] as const]),
+  ...(view.address === undefined ? [] : [['Asked from', html`<code>${given(view.address, 60)}</code>`] as const]),
+  ...(view.userAgent === undefined ? [] : [['Calls itself', given(view.userAgent, 60)] as const]),
 ])}
 ${note(
   'caution',
   html`<strong>Did somebody send you this code?</strong> Then refuse: it is their device, and they would act in your name.`,
 )}
 <form method="post" action="${view.action}">
-${hiddenFields(view.hidden)}
+<input type="hidden" name="xsrf" value="${view.xsrf}">
+<input type="hidden" name="user_code" value="${view.userCode}">
+<input type="hidden" name="confirm" value="yes">
 <div class="row">
 <button type="submit" name="abort" value="yes" class="quiet">Refuse</button>
 <button type="submit">It is my device</button>
@@ -85,23 +89,5 @@ export function deviceDonePage(view: { readonly clientName: string }): Page {
     body: html`${doneIcon}<h1>Your device is connected</h1>
 <p class="lead">${given(view.clientName)} goes on by itself in a few seconds. You can close this window.</p>
 <p class="small soft">To disconnect it, go to <a href="/auth/account">your account</a>.</p>`,
-  };
-}
-
-function hiddenFields(fields: Readonly<Record<string, string>>): Html {
-  return html`${Object.entries(fields).map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`)}`;
-}
-
-/** Asks before a client's page signs the browser out (OpenID Connect RP-Initiated Logout section 2). */
-export function signOutPage(form: string): Page {
-  return {
-    title: 'Sign out',
-    body: html`<h1>Sign out?</h1>
-<p class="lead">An application asks to sign you out of this browser.</p>
-${trustedHtml(form)}
-<div class="row">
-<button type="submit" form="op.logoutForm" class="quiet">Stay signed in</button>
-<button type="submit" form="op.logoutForm" name="logout" value="yes">Sign out</button>
-</div>`,
   };
 }

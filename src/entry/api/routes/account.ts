@@ -1,0 +1,89 @@
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
+import type { BrowserSession } from '../../../lib/app/people/browser-sessions.ts';
+import { isRecent } from '../../../lib/app/people/browser-sessions.ts';
+import { NotFoundError } from '../../../lib/shared/errors.ts';
+import { type AccountView, accountPage } from '../pages/account.ts';
+import { page } from '../pages/layout.ts';
+import { goTo, type PageSessions, servePages, Visitors } from '../pages/session.ts';
+import { signedOutPage } from '../pages/sign-in.ts';
+
+/** Kinds of what acts in a user's name, as they stand in addresses, and what is said when one was ended. */
+const ended = {
+  passkeys: 'The passkey is removed. Sign-ins that were begun with it are over.',
+  sessions: 'The sign-in is over.',
+  connected: 'The application is disconnected. It can do nothing in your name any more.',
+  tokens: 'The token is revoked.',
+} as const;
+
+const added = { passkey: 'The passkey is added.' } as const;
+
+export type AccountKind = keyof typeof ended;
+
+/** What the account page stands on. */
+export interface AccountPort {
+  overview(
+    session: BrowserSession,
+  ): Promise<Pick<AccountView, 'user' | 'passkeys' | 'sessions' | 'connected' | 'tokens'>>;
+  /** @throws NotFoundError when the user has nothing of that kind and id; UnauthenticatedError for a stale sign-in */
+  end(session: BrowserSession, kind: AccountKind, id: string, address: string | undefined): Promise<void>;
+}
+
+/** How old a sign-in may be for what is sensitive. */
+const recentMinutes = 10;
+const idForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Everything that acts in the name of who is signed in, each with the way to end it, and signing out. */
+export function accountRoutes(
+  deps: PageSessions & {
+    readonly account: AccountPort;
+    readonly addressOf: (request: FastifyRequest['raw']) => string | undefined;
+  },
+): FastifyPluginAsync {
+  const { account, browser, addressOf } = deps;
+  const visitors = new Visitors(deps);
+  const options = { schema: { hide: true } };
+
+  return async (app) => {
+    servePages(app);
+
+    app.get<{ Querystring: { done?: string; added?: string } }>('/auth/account', options, async (request, reply) => {
+      const session = await visitors.require(request);
+      const csrf = visitors.token(request, reply, session);
+      const done = textOf(ended, request.query.done) ?? textOf(added, request.query.added);
+      const recent = isRecent(session, recentMinutes);
+      return page(reply, accountPage({ ...(await account.overview(session)), csrf, recent, done }));
+    });
+
+    app.post<{ Params: { kind: string; id: string } }>(
+      '/auth/account/:kind/:id/end',
+      options,
+      async (request, reply) => {
+        const session = await visitors.sender(request);
+        const { kind, id } = request.params;
+        if (!isKind(kind) || !idForm.test(id)) throw new NotFoundError('You have nothing like that');
+        if (kind === 'sessions' && id === session.sessionId) {
+          await browser.end(request, reply.raw);
+          return goTo(reply, '/auth/signed-out');
+        }
+        await account.end(session, kind, id, addressOf(request.raw));
+        return goTo(reply, `/auth/account?done=${kind}`);
+      },
+    );
+
+    app.post('/auth/sign-out', options, async (request, reply) => {
+      await visitors.sender(request);
+      await browser.end(request, reply.raw);
+      return goTo(reply, '/auth/signed-out');
+    });
+
+    app.get('/auth/signed-out', options, async (_request, reply) => page(reply, signedOutPage()));
+  };
+}
+
+function isKind(kind: string): kind is AccountKind {
+  return Object.hasOwn(ended, kind);
+}
+
+function textOf(texts: Readonly<Record<string, string>>, name: unknown): string | undefined {
+  return typeof name === 'string' && Object.hasOwn(texts, name) ? texts[name] : undefined;
+}
