@@ -2,7 +2,9 @@
 export {
   type Artifact,
   artifactSchema,
+  type ChartArtifact,
   type CopyPasteTextArtifact,
+  chartArtifact,
   columnTypes,
   copyPasteTextArtifact,
   type ListArtifact,

@@ -11,7 +11,7 @@ const cursorBytes = 64;
 
 /**
  * The part of an artifact that begins at `position` and takes at most `limitBytes` as JSON. Tables and lists are cut
- * between items, text between characters; what can't be cut so (cards, single items over the limit, text with large
+ * between items, text between characters; what can't be cut so (cards, charts, single items over the limit, text with large
  * facts beside it) comes as the text of its JSON, in parts. No part is empty, and all together are the whole.
  */
 export function cutPage(artifact: Artifact, position: number, limitBytes: number): Cut {
@@ -19,7 +19,11 @@ export function cutPage(artifact: Artifact, position: number, limitBytes: number
   if (artifact.type === 'table' || artifact.type === 'list') {
     if (artifact.items.every((item) => bytesOf({ ...artifact, items: [item] }) <= limit))
       return cutItems(artifact, position, limit);
-  } else if (artifact.type !== 'presentation_card' && bytesOf({ ...artifact, content: '' }) <= limit / 2) {
+  } else if (
+    artifact.type !== 'presentation_card' &&
+    artifact.type !== 'chart' &&
+    bytesOf({ ...artifact, content: '' }) <= limit / 2
+  ) {
     return cutText(artifact, position, limit);
   }
   const title = `${artifact.title ?? artifact.type} (JSON, in parts)`;

@@ -130,6 +130,7 @@ function artifactTable(): Table {
       ['copy_paste_text', 'to be copied as it is: a token, a snippet', 'content, language, data, next_cursor'],
       ['table', 'rows', 'columns, items, count, next_cursor, empty, notes'],
       ['list', 'things with a name and a sentence', 'items, count, next_cursor, empty'],
+      ['chart', 'numbers along a line', 'chart_type, labels, label_type, series, data, empty, notes'],
       ['presentation_card', 'one thing in sections', 'subtitle, sections, data'],
     ],
   };

@@ -1,7 +1,9 @@
-import type { Artifact, ListArtifact, PresentationCardArtifact, TableArtifact } from './artifact.ts';
+import type { Artifact, ChartArtifact, ListArtifact, PresentationCardArtifact, TableArtifact } from './artifact.ts';
+import { formatCell } from './text/cells.ts';
 import { noPaint, type Paint } from './text/paint.ts';
+import { sparkline } from './text/sparkline.ts';
 import { renderTable } from './text/table.ts';
-import { harmless, wrap } from './text/width.ts';
+import { displayWidth, harmless, pad, wrap } from './text/width.ts';
 
 export interface ArtifactTextOptions {
   /** Columns to fill. */
@@ -29,6 +31,8 @@ export function artifactText(artifact: Artifact, options: ArtifactTextOptions): 
       return list(artifact, layout);
     case 'presentation_card':
       return card(artifact, layout);
+    case 'chart':
+      return chart(artifact, layout);
   }
 }
 
@@ -77,6 +81,38 @@ function card(artifact: PresentationCardArtifact, { width, paint }: Layout): str
     [paint.bold(harmless(section.heading)), ...indent(wrap(harmless(section.content), width - 2))].join('\n'),
   );
   return [head.join('\n'), ...sections].join('\n\n');
+}
+
+/** Each series as a line of bars of its own height, with its sum and its largest value; below, where the line begins and ends. */
+function chart({ title, series, labels, label_type: type, empty, notes = [] }: ChartArtifact, layout: Layout): string {
+  const { width, paint } = layout;
+  const below = notes.flatMap((note) => wrap(harmless(note), width));
+  if (labels.length === 0) return joined(title, [empty ?? 'No values found.', ...below].join('\n'), paint);
+  const names = series.map(({ name }) => harmless(name));
+  const facts = series.map(({ values }) => {
+    const sum = values.reduce((all, value) => all + value, 0);
+    return `${sum}, ${Math.max(...values, 0)} at most`;
+  });
+  const [nameWidth, factWidth] = [names, facts].map((texts) => Math.max(0, ...texts.map(displayWidth)));
+  const room = Math.max(1, width - (nameWidth ?? 0) - (factWidth ?? 0) - 4);
+  const step = Math.ceil(labels.length / room);
+  const lines = series.map(({ values }, index) => {
+    const bars = sparkline(merged(values, step), Math.ceil(labels.length / step));
+    return `${pad(names[index] ?? '', nameWidth ?? 0)}  ${bars}  ${facts[index]}`;
+  });
+  const ends = [labels[0], labels.at(-1)].map((label) => formatCell(harmless(label ?? ''), type));
+  const axis = paint.dim([...new Set(ends)].join(' … '));
+  return joined(title, [...lines, axis, ...(below.length === 0 ? [] : ['', ...below])].join('\n'), paint);
+}
+
+/** Sums of so many values in a row. */
+function merged(values: readonly number[], step: number): number[] {
+  const sums = new Array<number>(Math.ceil(values.length / step)).fill(0);
+  for (const [index, value] of values.entries()) {
+    const at = Math.floor(index / step);
+    sums[at] = (sums[at] ?? 0) + value;
+  }
+  return sums;
 }
 
 function indent(lines: readonly string[]): string[] {

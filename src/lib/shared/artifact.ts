@@ -76,12 +76,30 @@ export const presentationCardArtifact = z.object({
   data: z.record(z.string(), z.unknown()).optional(),
 });
 
+/** Numbers along a line, each series beside the others: how much of something there was over time. */
+export const chartArtifact = z.object({
+  type: z.literal('chart'),
+  title: z.string().optional(),
+  chart_type: z.enum(['bar']),
+  /** What each value stands at, from left to right; `date` is ISO 8601 in UTC, where its span begins. */
+  labels: z.array(z.string()),
+  label_type: z.enum(['string', 'date']),
+  /** As many values as there are labels. */
+  series: z.array(z.object({ name: z.string(), values: z.array(z.number()) })),
+  data: z.record(z.string(), z.unknown()).optional(),
+  /** What to say when there is nothing. */
+  empty: z.string().optional(),
+  /** Sentences shown below. */
+  notes: z.array(z.string()).optional(),
+});
+
 export const artifactSchema = z.discriminatedUnion('type', [
   textArtifact,
   copyPasteTextArtifact,
   tableArtifact,
   listArtifact,
   presentationCardArtifact,
+  chartArtifact,
 ]);
 
 export type Artifact = z.infer<typeof artifactSchema>;
@@ -89,4 +107,5 @@ export type TableArtifact = z.infer<typeof tableArtifact>;
 export type ListArtifact = z.infer<typeof listArtifact>;
 export type TextArtifact = z.infer<typeof textArtifact>;
 export type CopyPasteTextArtifact = z.infer<typeof copyPasteTextArtifact>;
+export type ChartArtifact = z.infer<typeof chartArtifact>;
 export type PresentationCardArtifact = z.infer<typeof presentationCardArtifact>;

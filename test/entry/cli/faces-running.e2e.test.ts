@@ -9,7 +9,7 @@ import { extensionProject } from '../../helpers/extension-project.ts';
 import { type RunningSystem, startSystem } from '../../helpers/running-system.ts';
 import { type Steady, shapeOf, steadied } from '../../helpers/steady.ts';
 import { until } from '../../helpers/until.ts';
-import { type Step, story } from './faces-story.ts';
+import { pictures, type Step, story } from './faces-story.ts';
 
 /*
  * What commands print about a system that runs, after a story that is always the same: test/golden/faces-running. Each
@@ -71,6 +71,10 @@ beforeAll(async () => {
     return items.every(({ checks }) => (checks ?? 0) > 0);
   });
   for (const step of story) await told(step);
+  for (const { command, line, artifact } of pictures) {
+    const texts = faces.map((face) => `── ${line}  (${face.name})\n${drawn(artifact, line, face)}`);
+    records.set(command, [...(records.get(command) ?? []), ...texts]);
+  }
 });
 afterAll(async () => {
   await loop?.[Symbol.asyncDispose]();
@@ -157,7 +161,7 @@ async function told({ command, line, code = 0, in: folder = '.', unordered, shap
   if (error !== undefined) part('error', steady.text(JSON.stringify(error, null, 2)));
 }
 
-const commands = [...new Set(story.map(({ command }) => command))];
+const commands = [...new Set([...story, ...pictures].map(({ command }) => command))];
 
 it.each(commands)('%s looks as it is on record', async (command) => {
   const text = `${records.get(command)?.join('\n\n')}\n`;

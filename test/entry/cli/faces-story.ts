@@ -1,3 +1,8 @@
+import { bootServiceCard } from '../../../src/entry/cli/views/boot-service.ts';
+import { leftoversCard } from '../../../src/entry/cli/views/cleanup.ts';
+import type { CleanupItem } from '../../../src/lib/app/cleanup/item.ts';
+import type { Artifact } from '../../../src/lib/shared/artifact.ts';
+
 /** One line of the story of a system: what is run, and as which command it is on record. */
 export interface Step {
   readonly command: string;
@@ -157,4 +162,61 @@ export const story: readonly Step[] = [
 
   step('infra services stop'),
   step('infra db reset', '--yes'),
+];
+
+const unit = {
+  manager: 'systemd',
+  scope: 'user',
+  name: 'systemprompt-01930000',
+  path: '/home/ann/.config/systemd/user/systemprompt-01930000.service',
+} as const;
+const leftover = (kind: CleanupItem['kind'], what: string, bytes: number, reason: string): CleanupItem => ({
+  kind,
+  what,
+  bytes,
+  reason,
+  remove: () => Promise.resolve(),
+});
+
+/** Results of commands that are about the machine, as it could be: drawn, and never run. */
+export const pictures: readonly { readonly command: string; readonly line: string; readonly artifact: Artifact }[] = [
+  {
+    command: 'infra services cleanup',
+    line: 'infra services cleanup --dry-run',
+    artifact: leftoversCard(
+      'To be removed',
+      [
+        leftover('process', '4711 mcp:demo', 0, 'no supervisor has it on record'),
+        leftover('socket', '/run/systemprompt/control.sock', 0, 'nothing listens on it'),
+        leftover(
+          'log',
+          '/home/ann/project/.systemprompt/logs/mcp:gone/1.log',
+          20_480,
+          'mcp:gone is no longer configured',
+        ),
+      ],
+      ['/var/lib/systemprompt/instances/000000000000: its project may be on a disk that is away'],
+    ),
+  },
+  { command: 'infra services cleanup', line: 'infra services cleanup', artifact: leftoversCard('Removed', [], []) },
+  {
+    command: 'infra services install',
+    line: 'infra services install --user --yes',
+    artifact: bootServiceCard(
+      'Installed',
+      unit,
+      [{ command: `systemctl --user enable --now ${unit.name}.service`, state: 'done', output: '' }],
+      ['It starts when ann signs in; sudo loginctl enable-linger ann has it start with the machine'],
+    ),
+  },
+  {
+    command: 'infra services uninstall',
+    line: 'infra services uninstall --yes',
+    artifact: bootServiceCard(
+      'Uninstalled',
+      unit,
+      [{ command: `systemctl --user disable ${unit.name}.service`, state: 'due', output: '' }],
+      [],
+    ),
+  },
 ];

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createLocalInstance, type Instance } from '../../../src/lib/infra/config/instance.ts';
 import { type CliLoop, type CliRun, openCliLoop, packageRoot } from '../../helpers/cli.ts';
 import { manifestCommands } from '../../helpers/command-tree.ts';
-import { story } from './faces-story.ts';
+import { pictures, story } from './faces-story.ts';
 
 /*
  * What commands print, as it looks at a terminal of 80 and of 120 columns, without colours, and as JSON, is on record in
@@ -35,10 +35,14 @@ const lines: Readonly<Record<string, readonly string[]>> = {
   'cloud secrets list': ['cloud secrets list'],
   'cloud tenant list': ['cloud tenant list'],
   'cloud tenant show': ['cloud tenant show local'],
+  'build core': ['build core'],
   commands: ['commands settings', 'commands nope'],
+  completion: ['completion nushell'],
+  'infra db shell': ['infra db shell'],
+  'infra logs stream': ['infra logs stream --service apj'],
   'infra logs audit': [`infra logs audit ${execution}`, 'infra logs audit nope'],
   'infra logs search': ['infra logs search took', "infra logs search --regex '(a)\\1'"],
-  'infra logs summary': ['infra logs summary', 'infra logs summary --messages'],
+  'infra logs summary': ['infra logs summary', 'infra logs summary --messages', 'infra logs summary --over-time'],
   'infra logs view': ['infra logs view --limit 3', 'infra logs view --cursor nope'],
   'infra services events': ['infra services events'],
   'infra services logs': ['infra services logs', 'infra services logs apj'],
@@ -160,7 +164,7 @@ it('knows of every command why its faces are not on record', async () => {
       .filter((row) => row.includes(': '))
       .map((row) => [row.slice(0, row.indexOf(': ')), row.slice(row.indexOf(': ') + 2)] as const),
   );
-  const told = new Set(story.map(({ command }) => command));
+  const told = new Set([...story, ...pictures].map(({ command }) => command));
   const missing = names.filter((name) => !Object.hasOwn(lines, name) && !told.has(name)).sort();
   const rows = missing.map((name) => `${name}: ${reasons.get(name) ?? 'not yet'}\n`).join('');
   if (renew) await writeFile(missingFile, rows);

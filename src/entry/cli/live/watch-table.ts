@@ -1,7 +1,7 @@
 import type { ServiceStatus } from '../../../lib/app/supervisor/status.ts';
 import { formatBytes, formatDuration } from '../../../lib/shared/text/cells.ts';
+import { perSpan, sparkline } from '../../../lib/shared/text/sparkline.ts';
 import { pad, truncate } from '../../../lib/shared/text/width.ts';
-import { perSpan, sparkline } from './sparkline.ts';
 
 interface Column {
   readonly label: string;

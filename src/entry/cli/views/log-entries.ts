@@ -1,8 +1,9 @@
 import type { LogEntry } from '../../../lib/app/logs/entries.ts';
 import type { EntryPage } from '../../../lib/app/logs/index.ts';
+import type { LevelsOverTime } from '../../../lib/app/logs/over-time.ts';
 import type { LogSummary, MessageCount } from '../../../lib/app/logs/summary.ts';
 import { logLevels } from '../../../lib/app/supervisor/log-lines.ts';
-import type { TableArtifact, TextArtifact } from '../../../lib/shared/artifact.ts';
+import type { ChartArtifact, TableArtifact, TextArtifact } from '../../../lib/shared/artifact.ts';
 import { harmless } from '../../../lib/shared/text/width.ts';
 import { cursorOf } from '../log-places.ts';
 
@@ -71,6 +72,41 @@ export function summaryTable(
 }
 
 const tooMany = 'There are too many different messages: the rare ones are not counted';
+
+/** How much was logged over time, by level, the worst first. */
+export function overTimeChart(
+  { spanMs, spans, levels, undated }: LevelsOverTime,
+  missing: string | undefined,
+): ChartArtifact {
+  const known = [...[...logLevels].reverse(), 'none'].filter((level) => levels[level] !== undefined);
+  const notes = [
+    ...(undated === 0 ? [] : [`Without a time, and not counted: ${undated}`]),
+    ...(missing === undefined ? [] : [missing]),
+  ];
+  return {
+    type: 'chart',
+    title: spans.length === 0 ? 'Lines by level' : `Lines by level, a bar for ${formatSpan(spanMs)}`,
+    chart_type: 'bar',
+    labels: [...spans],
+    label_type: 'date',
+    series: known.map((name) => ({ name, values: [...(levels[name] ?? [])] })),
+    data: { span_ms: spanMs },
+    empty: 'Nothing was logged that is like this.',
+    ...(notes.length === 0 ? {} : { notes }),
+  };
+}
+
+function formatSpan(ms: number): string {
+  const [size, unit] = (
+    [
+      [86_400_000, 'd'],
+      [3_600_000, 'h'],
+      [60_000, 'min'],
+      [1_000, 's'],
+    ] as const
+  ).find(([one]) => ms >= one) ?? [1, 'ms'];
+  return `${ms / size} ${unit}`;
+}
 
 /** The most frequent messages. */
 export function messagesTable(

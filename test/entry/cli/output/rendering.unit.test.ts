@@ -33,6 +33,19 @@ const services: TableArtifact = {
   next_cursor: 'abc',
 };
 
+const chart: Artifact = {
+  type: 'chart',
+  title: 'Lines by level, a bar for 1 min',
+  chart_type: 'bar',
+  labels: ['2026-01-31T12:00:00.000Z', '2026-01-31T12:01:00.000Z', '2026-01-31T12:02:00.000Z'],
+  label_type: 'date',
+  series: [
+    { name: 'error', values: [0, 0, 3] },
+    { name: 'info', values: [7, 14, 0] },
+  ],
+  notes: ['Events and calls are missing'],
+};
+
 const card: Artifact = {
   type: 'presentation_card',
   title: 'systemprompt is running',
@@ -108,6 +121,27 @@ describe('golden', () => {
       Copy
           claude mcp add --transport http systemprompt http://localhost:8080/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx --header "A: b""
     `);
+  });
+
+  it('a chart: each series has a height of its own; where it is narrow neighbours share a bar', () => {
+    expect(artifactText(chart, { width: 80 })).toMatchInlineSnapshot(`
+      "Lines by level, a bar for 1 min
+      error  ▁▁█  3, 3 at most
+      info   ▅█▁  21, 14 at most
+      2026-01-31 12:00:00Z … 2026-01-31 12:02:00Z
+
+      Events and calls are missing"
+    `);
+    const many: Artifact = {
+      ...chart,
+      series: [{ name: 'info', values: Array.from({ length: 100 }, () => 1) }],
+      labels: Array.from({ length: 100 }, () => 'x'),
+      label_type: 'string',
+    };
+    const [, line = ''] = artifactText(many, { width: 60 }).split('\n');
+    expect(displayWidth(line)).toBeLessThanOrEqual(60);
+    expect(line).toContain('100, 1 at most');
+    expect(artifactText({ ...chart, labels: [], series: [] }, { width: 80 })).toContain('No values found.');
   });
 
   it('a list', () => {

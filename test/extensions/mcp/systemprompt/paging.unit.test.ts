@@ -25,6 +25,13 @@ const artifacts: fc.Arbitrary<Artifact> = fc.oneof(
   fc
     .array(fc.record({ title: text, summary: text }), { maxLength: 60 })
     .map((items) => ({ type: 'list' as const, items, count: items.length })),
+  fc.array(fc.double({ noNaN: true, noDefaultInfinity: true }), { maxLength: 400 }).map((values) => ({
+    type: 'chart' as const,
+    chart_type: 'bar' as const,
+    labels: values.map((_, index) => `span ${index}`),
+    label_type: 'string' as const,
+    series: [{ name: 'info', values }],
+  })),
   fc
     .array(fc.record({ heading: text, content: text }), { maxLength: 10 })
     .map((sections) => ({ type: 'presentation_card' as const, title: 'Card', sections })),

@@ -1,5 +1,7 @@
+import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { LogEntry } from '../../../../src/lib/app/logs/entries.ts';
+import { countOverTime } from '../../../../src/lib/app/logs/over-time.ts';
 import { searchPattern } from '../../../../src/lib/app/logs/pattern.ts';
 import { summarise } from '../../../../src/lib/app/logs/summary.ts';
 import { UsageError } from '../../../../src/lib/shared/errors.ts';
@@ -60,6 +62,46 @@ it('counts by service and level, and takes messages that differ in numbers for o
     { message: 'took … ms', count: 2, last: '2026-01-31T13:00:00.000Z' },
     { message: 'call … failed', count: 1 },
   ]);
+});
+
+it('counts over time in spans that grow with the time between the first and the last', async () => {
+  const at = (time: string, level = 'info') => entry('x', { at: time, level: level as never });
+  const few = await countOverTime(
+    all([
+      at('2026-01-31T12:00:02.500Z'),
+      at('2026-01-31T12:00:00.000Z', 'error'),
+      at('', 'warn'),
+      at('2026-01-31T12:00:02.000Z'),
+    ]),
+  );
+  expect(few).toEqual({
+    spanMs: 1_000,
+    spans: ['2026-01-31T12:00:00.000Z', '2026-01-31T12:00:01.000Z', '2026-01-31T12:00:02.000Z'],
+    levels: { info: [0, 0, 2], error: [1, 0, 0] },
+    undated: 1,
+  });
+  expect(await countOverTime(all([]))).toMatchObject({ spans: [], levels: {}, undated: 0 });
+
+  // Whatever the times are: none is lost, none is counted in the span of another, and there are never too many spans.
+  const moments = fc.array(fc.tuple(fc.integer({ min: 0, max: 1e12 }), fc.constantFrom('info', 'error')), {
+    minLength: 1,
+  });
+  await fc.assert(
+    fc.asyncProperty(moments, fc.integer({ min: 1, max: 1e9 }), async (given, scale) => {
+      const times = given.map(([time, level]) => [Math.floor(time / scale), level] as const);
+      const counted = await countOverTime(all(times.map(([time, level]) => at(new Date(time).toISOString(), level))));
+      const { spanMs, spans, levels } = counted;
+      expect(spans.length).toBeLessThanOrEqual(60);
+      for (const name of ['info', 'error']) {
+        const expected = spans.map((begin) => {
+          const from = Date.parse(begin);
+          return times.filter(([time, level]) => level === name && time >= from && time < from + spanMs).length;
+        });
+        if (levels[name] !== undefined) expect(levels[name]).toEqual(expected);
+        else expect(times.some(([, level]) => level === name)).toBe(false);
+      }
+    }),
+  );
 });
 
 it('holds no more messages than it has to, and says so', async () => {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { keysIn } from '../../../../src/entry/cli/live/keys.ts';
-import { perSpan, sparkline } from '../../../../src/entry/cli/live/sparkline.ts';
+import { perSpan, sparkline } from '../../../../src/lib/shared/text/sparkline.ts';
 
 it.each([
   [[], 3, '   '],
