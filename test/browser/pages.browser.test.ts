@@ -58,6 +58,10 @@ const account: AccountView = {
     { id: 'p1', name: 'MacBook', createdAt: ago(60 * 24 * 40), lastUsedAt: ago(4), synced: true },
     { id: 'p2', name: 'Security key', createdAt: ago(60 * 24 * 39), synced: false },
   ],
+  federated: [
+    { id: 'f1', name: 'Company account: ada@example.com', createdAt: ago(60 * 24 * 20), lastUsedAt: ago(600) },
+  ],
+  linkable: [{ id: 'github', name: 'GitHub' }],
   sessions: [
     { id: 's1', client: 'Firefox on Linux', createdAt: ago(4), lastSeenAt: ago(0), current: true },
     { id: 's2', client: 'systemprompt CLI', createdAt: ago(60 * 30), lastSeenAt: ago(70), current: false },
@@ -170,6 +174,8 @@ const pages: Readonly<Record<string, Page>> = {
   'account-empty': accountPage({
     ...account,
     passkeys: [],
+    federated: [],
+    linkable: [],
     sessions: [],
     connected: [],
     tokens: [],

@@ -13,6 +13,13 @@ export interface PasskeyView {
   readonly synced: boolean;
 }
 
+export interface FederatedView {
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: Date;
+  readonly lastUsedAt?: Date | undefined;
+}
+
 export interface SessionView {
   readonly id: string;
   /** What the browser or program calls itself. */
@@ -46,6 +53,9 @@ export interface AccountView {
   readonly csrf: string;
   readonly user: { readonly name: string; readonly displayName: string; readonly email?: string | undefined };
   readonly passkeys: readonly PasskeyView[];
+  readonly federated: readonly FederatedView[];
+  /** Other providers that the account can be linked with. */
+  readonly linkable: readonly { readonly id: string; readonly name: string }[];
   readonly sessions: readonly SessionView[];
   readonly connected: readonly ConnectedView[];
   readonly tokens: readonly TokenView[];
@@ -76,6 +86,17 @@ ${panel(
   'You have no passkey yet.',
   addPasskey(view),
 )}
+${
+  view.federated.length + view.linkable.length > 0 &&
+  panel(
+    'federated',
+    'Accounts elsewhere',
+    'Other providers by which you sign in here.',
+    view.federated.map((identity) => federatedItem(identity, csrf)),
+    'You are linked with none.',
+    linkButtons(view),
+  )
+}
 ${panel(
   'connected',
   'Connected applications',
@@ -110,7 +131,7 @@ ${more}
 }
 
 interface Thing {
-  readonly kind: 'passkeys' | 'sessions' | 'connected' | 'tokens';
+  readonly kind: 'passkeys' | 'federated' | 'sessions' | 'connected' | 'tokens';
   readonly id: string;
   readonly name: string;
   readonly verb: string;
@@ -136,6 +157,19 @@ function passkeyItem({ id, name, createdAt, lastUsedAt, synced }: PasskeyView, c
     csrf,
     lines: [html`made ${when(createdAt)}, ${used}`],
   });
+}
+
+function federatedItem({ id, name, createdAt, lastUsedAt }: FederatedView, csrf: string): Html {
+  const used = lastUsedAt === undefined ? 'never used' : html`used ${when(lastUsedAt)}`;
+  const lines = [html`linked ${when(createdAt)}, ${used}`];
+  return thing({ kind: 'federated', id, name, verb: 'Unlink', csrf, lines });
+}
+
+function linkButtons({ linkable }: AccountView): Html {
+  return html`${
+    linkable.length > 0 &&
+    html`<p class="links">${linkable.map(({ id, name }) => html`<a class="button slight quiet" rel="nofollow" href="/auth/federation/${encodeURIComponent(id)}/start?link=1">Link ${given(name, 40)}</a>`)}</p>`
+  }`;
 }
 
 function sessionItem({ id, client, createdAt, lastSeenAt, current }: SessionView, csrf: string): Html {

@@ -10,20 +10,21 @@ import { signedOutPage } from '../pages/sign-in.ts';
 /** Kinds of what acts in a user's name, as they stand in addresses, and what is said when one was ended. */
 const ended = {
   passkeys: 'The passkey is removed. Sign-ins that were begun with it are over.',
+  federated: 'The account there is unlinked. Sign-ins that were begun with it are over.',
   sessions: 'The sign-in is over.',
   connected: 'The application is disconnected. It can do nothing in your name any more.',
   tokens: 'The token is revoked.',
 } as const;
 
-const added = { passkey: 'The passkey is added.' } as const;
+const added = { passkey: 'The passkey is added.', linked: 'The account is linked: you can sign in with it.' } as const;
 
-export type AccountKind = keyof typeof ended;
+type AccountKind = keyof typeof ended;
 
 /** What the account page stands on. */
-export interface AccountPort {
+interface AccountPort {
   overview(
     session: BrowserSession,
-  ): Promise<Pick<AccountView, 'user' | 'passkeys' | 'sessions' | 'connected' | 'tokens'>>;
+  ): Promise<Pick<AccountView, 'user' | 'passkeys' | 'federated' | 'linkable' | 'sessions' | 'connected' | 'tokens'>>;
   /** @throws NotFoundError when the user has nothing of that kind and id; UnauthenticatedError for a stale sign-in */
   end(session: BrowserSession, kind: AccountKind, id: string, address: string | undefined): Promise<void>;
 }

@@ -86,6 +86,8 @@ beforeEach(async () => {
     overview: async () => ({
       user: { name: 'ann', displayName: 'Ann' },
       passkeys: [],
+      federated: [],
+      linkable: [{ id: 'corp', name: 'Corp' }],
       sessions: [
         { id: sessionId, client: 'Firefox', createdAt: new Date(), lastSeenAt: new Date(), current: true },
         { id: otherId, client: '<b>CLI</b>', createdAt: new Date(), lastSeenAt: new Date(), current: false },

@@ -1,0 +1,176 @@
+import type { FederatedIdentity } from '../../domain/auth/people/index.ts';
+import type { Actor } from '../../shared/actor.ts';
+import { NotFoundError } from '../../shared/errors.ts';
+import type { SessionId, UserId } from '../../shared/ids.ts';
+import type { BrowserSession } from './browser-sessions.ts';
+import type { Passkey, Passkeys } from './passkeys.ts';
+import { browserName } from './user-agent.ts';
+
+/** Kinds of what acts in a user's name. */
+export type AccountKind = 'passkeys' | 'federated' | 'sessions' | 'connected' | 'tokens';
+
+/** A sign-in as it is listed. */
+export interface ListedSession {
+  readonly id: SessionId;
+  readonly kind: 'local' | 'browser' | 'oauth' | 'token' | 'service';
+  readonly client: string;
+  readonly userAgent?: string;
+  readonly createdAt: Date;
+  readonly lastSeenAt: Date;
+}
+
+/** A personal access token as it is listed. */
+export interface ListedToken {
+  readonly id: string;
+  readonly name: string;
+  readonly audience: string;
+  readonly scopes: readonly string[];
+  readonly createdAt: Date;
+  readonly expiresAt: Date;
+  readonly lastUsedAt?: Date;
+}
+
+/** What a client was allowed in one sign-in. */
+export interface Consented {
+  readonly sessionId: SessionId;
+  readonly scopes: readonly string[];
+}
+
+export interface AccountDependencies {
+  readonly users: {
+    get(
+      id: UserId,
+    ): Promise<{ readonly name: string; readonly displayName: string; readonly email?: string | undefined }>;
+  };
+  readonly passkeys: Pick<Passkeys, 'list' | 'remove'>;
+  readonly federation: {
+    readonly providers: readonly { readonly id: string; readonly name: string }[];
+    list(userId: UserId): Promise<readonly FederatedIdentity[]>;
+    unlink(session: BrowserSession, id: string, address?: string): Promise<void>;
+  };
+  readonly sessions: {
+    list(actor: Actor, userId: UserId): Promise<readonly ListedSession[]>;
+    end(actor: Actor, userId: UserId, id: SessionId): Promise<unknown>;
+  };
+  readonly tokens: {
+    list(actor: Actor, userId: UserId): Promise<readonly ListedToken[]>;
+    revoke(actor: Actor, id: string): Promise<unknown>;
+  };
+  /** What clients may do in a user's name. */
+  readonly consents: (userId: UserId) => Promise<readonly Consented[]>;
+  /** What a client calls itself, where that is known without asking it. */
+  readonly clientName: (id: string) => Promise<string | undefined>;
+}
+
+/** Everything that acts in the name of one user, for that user. */
+export interface AccountOverview {
+  readonly user: { readonly name: string; readonly displayName: string; readonly email?: string | undefined };
+  readonly passkeys: readonly Passkey[];
+  readonly federated: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly createdAt: Date;
+    readonly lastUsedAt?: Date;
+  }[];
+  /** Other providers that the account is not linked with yet. */
+  readonly linkable: readonly { readonly id: string; readonly name: string }[];
+  readonly sessions: readonly {
+    readonly id: string;
+    readonly client: string;
+    readonly createdAt: Date;
+    readonly lastSeenAt: Date;
+    readonly current: boolean;
+  }[];
+  readonly connected: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly clientId: string;
+    readonly scopes: readonly string[];
+    readonly createdAt: Date;
+    readonly lastSeenAt: Date;
+  }[];
+  readonly tokens: readonly ListedToken[];
+}
+
+/** What the account page shows and ends. It adds no way of its own to end anything: each kind has one. */
+export class Account {
+  readonly #deps: AccountDependencies;
+
+  constructor(deps: AccountDependencies) {
+    this.#deps = deps;
+  }
+
+  async overview(session: BrowserSession): Promise<AccountOverview> {
+    const { userId } = session;
+    const actor = actorOf(session);
+    const { users, passkeys, federation, tokens } = this.#deps;
+    const [user, keys, linked, sessions, consents, listed] = await Promise.all([
+      users.get(userId),
+      passkeys.list(userId),
+      federation.list(userId),
+      this.#deps.sessions.list(actor, userId),
+      this.#deps.consents(userId),
+      tokens.list(actor, userId),
+    ]);
+    const providers = new Map(federation.providers.map(({ id, name }) => [id, name]));
+    const scopesOf = new Map(consents.map(({ sessionId, scopes }) => [sessionId, scopes]));
+    return {
+      user,
+      passkeys: keys,
+      federated: linked.map(({ id, provider, label, createdAt, lastUsedAt }) => ({
+        id,
+        name: [providers.get(provider) ?? provider, label].filter((part) => part !== undefined).join(': '),
+        createdAt,
+        ...(lastUsedAt === undefined ? {} : { lastUsedAt }),
+      })),
+      linkable: federation.providers.filter(({ id }) => !linked.some(({ provider }) => provider === id)),
+      sessions: sessions
+        .filter(({ kind }) => kind === 'browser' || kind === 'local')
+        .map(({ id, kind, client, userAgent, createdAt, lastSeenAt }) => ({
+          id,
+          client: kind === 'browser' ? browserName(userAgent) : client,
+          createdAt,
+          lastSeenAt,
+          current: id === session.sessionId,
+        }))
+        .sort((one, other) => Number(other.current) - Number(one.current)),
+      connected: await Promise.all(
+        sessions
+          .filter(({ kind }) => kind === 'oauth')
+          .map(async ({ id, client, createdAt, lastSeenAt }) => ({
+            id,
+            name: (await this.#deps.clientName(client)) ?? hostOf(client),
+            clientId: client,
+            scopes: scopesOf.get(id) ?? [],
+            createdAt,
+            lastSeenAt,
+          })),
+      ),
+      tokens: listed,
+    };
+  }
+
+  /** @throws NotFoundError when the user has nothing of that kind and id; UnauthenticatedError for a stale sign-in */
+  async end(session: BrowserSession, kind: AccountKind, id: string, address: string | undefined): Promise<void> {
+    const { passkeys, federation, sessions, tokens } = this.#deps;
+    const actor = actorOf(session);
+    if (kind === 'passkeys') await passkeys.remove(session, id, address);
+    else if (kind === 'federated') await federation.unlink(session, id, address);
+    else if (kind === 'tokens') {
+      // Named among the user's own first: an admin may revoke anybody's by other ways, and not here.
+      const own = await tokens.list(actor, session.userId);
+      if (!own.some((token) => token.id === id)) throw new NotFoundError('You have no such token');
+      await tokens.revoke(actor, id);
+    } else await sessions.end(actor, session.userId, id as SessionId);
+  }
+}
+
+/** Whoever sits at the browser may do with their own account what every user may. */
+function actorOf({ userId, userName, sessionId }: BrowserSession): Actor {
+  return { userId, userName, sessionId, scopes: ['user'], permission: 'user' };
+}
+
+/** Of a client that is a document, the host that vouches for it; else what it is known as. */
+function hostOf(client: string): string {
+  return URL.parse(client)?.host || client;
+}
