@@ -15,6 +15,8 @@ export interface TokenUser {
   readonly name: string;
   readonly status: 'active' | 'suspended' | 'deleted';
   readonly roles: readonly Permission[];
+  /** Counts what was taken away: stands in the token, and makes it void with the next time. */
+  readonly accessVersion?: number | undefined;
 }
 
 export interface IssueRequest {
@@ -23,6 +25,11 @@ export interface IssueRequest {
   /** The one resource that will accept the token (RFC 8707). */
   readonly audience: string;
   readonly scopes: readonly string[];
+  /**
+   * What the user may have of that resource at this moment, from `Entitlements`. Without it there are the tiers that the
+   * roles imply, and for an admin whatever is asked for.
+   */
+  readonly permitted?: { readonly scopes: ReadonlySet<string>; readonly accessVersion: number } | undefined;
   /** 1 to the configured maximum. */
   readonly ttlSeconds: number;
   /** The client that gets it. */
@@ -49,8 +56,8 @@ export class TokenIssuer {
   }
 
   /**
-   * Whether a token may be issued. It never holds more than the user's roles imply: tiers by the hierarchy, scopes
-   * with a name of their own for an admin only, until there are grants.
+   * Whether a token may be issued. It never holds more than the user may have: tiers by the hierarchy of roles, scopes
+   * with a name of their own where they are open or granted.
    * @throws ForbiddenError when more is asked for, or the user is suspended; UsageError for a wrong life or scope
    */
   check(request: Omit<IssueRequest, 'sessionId'>): void {
@@ -62,10 +69,13 @@ export class TokenIssuer {
     if (!scopes.every((scope) => scopeSchema.safeParse(scope).success)) {
       throw new UsageError('A scope is printable ASCII without spaces and quotes', { data: { scopes } });
     }
-    const refused = scopes.filter((scope) => !isGrantable(user.roles, scope));
+    const { permitted } = request;
+    const refused = scopes.filter((scope) =>
+      permitted === undefined ? !byRoles(user.roles, scope) : !permitted.scopes.has(scope),
+    );
     if (refused.length === 0) return;
     throw new ForbiddenError(`${user.name} may not have: ${refused.join(', ')}`, {
-      hint: `The roles of ${user.name} are: ${user.roles.join(', ') || 'none'}. Ask for no more than they imply.`,
+      hint: `The roles of ${user.name} are: ${user.roles.join(', ') || 'none'}. Ask for no more than they imply and what was granted.`,
       data: { refused, roles: user.roles },
     });
   }
@@ -76,7 +86,9 @@ export class TokenIssuer {
     const { user } = request;
     const scopes = [...new Set(request.scopes)];
     const now = Math.floor(Date.now() / 1000);
-    return this.#sign({ ...request, sub: user.id, name: user.name, scopes, iat: now, exp: now + request.ttlSeconds });
+    const accessVersion = request.permitted?.accessVersion ?? user.accessVersion;
+    const times = { iat: now, exp: now + request.ttlSeconds };
+    return this.#sign({ ...request, sub: user.id, name: user.name, scopes, accessVersion, ...times });
   }
 
   /**
@@ -107,6 +119,7 @@ export class TokenIssuer {
     readonly client: string;
     readonly audience: string;
     readonly scopes: readonly string[];
+    readonly accessVersion?: number | undefined;
     readonly iat: number;
     readonly exp: number;
   }): Promise<IssuedToken> {
@@ -116,6 +129,7 @@ export class TokenIssuer {
       scope: what.scopes.join(' '),
       sid: what.sessionId,
       name: what.name,
+      ...(what.accessVersion === undefined ? {} : { access_version: what.accessVersion }),
     })
       .setProtectedHeader({ alg: signatureAlgorithm, typ: 'at+jwt', kid })
       .setIssuer(this.#issuer)
@@ -129,6 +143,6 @@ export class TokenIssuer {
   }
 }
 
-function isGrantable(roles: readonly Permission[], scope: string): boolean {
+function byRoles(roles: readonly Permission[], scope: string): boolean {
   return isPermission(scope) ? covers(roles, scope) : roles.includes('admin');
 }

@@ -1,6 +1,20 @@
 import type { Extension } from '../../shared/extension.ts';
 
-export type { User, UserStatus } from './repository.ts';
+export { displayName, emailAddress, userName } from './names.ts';
+export {
+  eraseUser,
+  findUser,
+  insertUser,
+  listUsers,
+  setRoles,
+  setStatus,
+  type User,
+  type UserChange,
+  type UserFilter,
+  type UserKind,
+  type UserStatus,
+  updateUser,
+} from './repository.ts';
 export { UserService } from './service.ts';
 
 /** Who may act, and in which roles. */
