@@ -4,6 +4,7 @@ import { UserService } from '../domain/users/index.ts';
 import type { SecretStore } from '../infra/config/secrets.ts';
 import type { Database } from '../infra/database/connection.ts';
 import { NotFoundError } from '../shared/errors.ts';
+import { DatabaseEntitlements, type Entitlements } from './access/entitlements.ts';
 
 /** Where tokens are good, from the address under which clients reach the API. */
 export interface Addresses {
@@ -35,6 +36,7 @@ export interface Identity {
   readonly keys: KeyService;
   readonly issuer: TokenIssuer;
   readonly verifier: TokenVerifier;
+  readonly entitlements: Entitlements;
   close(): Promise<void>;
 }
 
@@ -73,6 +75,7 @@ export async function openIdentity(deps: {
     keys,
     issuer: new TokenIssuer({ keys, issuer, maxTtlSeconds }),
     verifier,
+    entitlements: new DatabaseEntitlements(database),
     close: () => verifier.close(),
   };
 }
@@ -82,12 +85,15 @@ export interface SignInServer {
   readonly name: string;
   /** Every scope that the server or one of its tools asks for. */
   readonly scopes: readonly string[];
+  /** Of those, the ones that everybody has without a grant. */
+  readonly openScopes?: readonly string[] | undefined;
 }
 
 /** What a sign-in is told of a configured server. */
 export function signInServer(server: McpServerConfig): SignInServer {
   const scopes = [...server.oauth.scopes, ...[...server.tools.values()].flatMap((tool) => tool.scopes)];
-  return { name: server.name, scopes: [...new Set(scopes)] };
+  const openScopes = [...(server.oauth.details ?? [])].flatMap(([name, { open }]) => (open ? [name] : []));
+  return { name: server.name, scopes: [...new Set(scopes)], openScopes };
 }
 
 /** The error for a server that is not configured. */

@@ -4,6 +4,7 @@ import type { Actor } from '../shared/actor.ts';
 import type { SessionId } from '../shared/ids.ts';
 import { isPermission } from '../shared/permission.ts';
 import { type Identity, instanceAudience, mcpAudience, type SignInServer, unknownServer } from './identity.ts';
+import { instanceResource } from './resources.ts';
 import type { ControlRoute } from './supervisor/control.ts';
 
 /** The client that tokens of the local sign-in are given to, unless the caller names itself. */
@@ -63,15 +64,21 @@ export function localLoginRoutes(deps: LocalLoginDependencies): ControlRoute[] {
 }
 
 async function login(deps: LocalLoginDependencies, input: z.infer<typeof loginInput>): Promise<LocalLogin> {
-  const { users, sessions, issuer, addresses } = await deps.identity();
+  const { users, sessions, issuer, addresses, entitlements } = await deps.identity();
   const server = input.server === undefined ? undefined : await knownServer(deps, input.server);
   const user = await users.ensureOwner();
   const ttlSeconds = input.ttlSeconds ?? issuer.maxTtlSeconds;
   const client = input.client ?? cliClient;
   const audience = server ? mcpAudience(addresses.externalUrl, server.name) : instanceAudience(addresses.externalUrl);
-  const named = server?.scopes.filter((scope) => !isPermission(scope)) ?? [];
+  const resource = {
+    name: server?.name ?? instanceResource,
+    scopes: server?.scopes.map((name) => ({ name })) ?? [],
+    openScopes: server?.openScopes ?? [],
+  };
+  const permitted = await entitlements.permittedScopes({ userId: user.id, clientId: client }, resource);
+  const named = [...permitted.scopes].filter((scope) => !isPermission(scope));
   const scopes = input.scopes ?? [...user.roles, ...named];
-  const request = { user, audience, scopes, ttlSeconds, client };
+  const request = { user, audience, scopes, ttlSeconds, client, permitted };
   // What can't be issued begins no session.
   issuer.check(request);
   const session = await sessions.begin({ userId: user.id, client, ttlSeconds });

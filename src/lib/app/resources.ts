@@ -47,7 +47,7 @@ export interface ResourceServers {
 }
 
 /** The name of the API itself among the resource servers. No MCP server's audience is like its. */
-const instanceResource = 'instance';
+export const instanceResource = 'instance';
 
 const tierDescriptions: Record<Permission, string> = {
   admin: 'Administer this instance in your name: everything that you may do here',

@@ -183,7 +183,7 @@ async function recorded(executionId: ExecutionId, rows: Promise<void>): Promise<
 
 /** What speaks against the caller: the scopes of server and tool, or a client that is not the server's. */
 export function refusalOf(
-  call: Pick<ToolCall, 'server' | 'claims'>,
+  call: { readonly server: McpServerConfig; readonly claims: Pick<ToolCall['claims'], 'scopes' | 'client'> },
   required: readonly string[],
 ): ForbiddenError | undefined {
   const { claims, server } = call;

@@ -26,11 +26,21 @@ export {
   recordIdentityEvent,
   recordIdentityEvents,
 } from './events.ts';
+export {
+  type Grant,
+  type GrantFilter,
+  type GrantSubject,
+  type GrantSubjectType,
+  insertGrant,
+  listGrants,
+  revokeGrants,
+} from './grants.ts';
 export { type IssuedToken, type IssueRequest, TokenIssuer, type TokenUser } from './issuer.ts';
 export { KeyService, type PublicKeySet } from './keys.ts';
 export { proxySession, takeNonce } from './proxy-repository.ts';
 export { isProxied, isSignedBody, type ProxyKey, refuseProxied, verifyProxied } from './proxy-signature.ts';
 export { SessionService, type UserSession } from './sessions.ts';
+export { endSessions, type ListedSession, sessionsOf } from './user-sessions.ts';
 export { TokenVerifier } from './verifier.ts';
 
 /** Signing keys, sign-ins and access tokens. */

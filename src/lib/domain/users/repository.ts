@@ -75,7 +75,11 @@ export async function insertUser(
 }
 
 /** @param lock keeps others from changing it until the transaction ends */
-export async function findUser(connection: Queryable, id: UserId, lock: '' | 'FOR UPDATE' = ''): Promise<User | undefined> {
+export async function findUser(
+  connection: Queryable,
+  id: UserId,
+  lock: '' | 'FOR UPDATE' = '',
+): Promise<User | undefined> {
   const [row] = await connection.query<UsersRow>(`SELECT * FROM users WHERE id = $1 ${lock}`, [id]);
   return row && toUser(row);
 }
