@@ -45,6 +45,8 @@ beforeAll(async () => {
     port: 5872
     description: Shows what tools can do.
     oauth: { scopes: [user] }
+    tools:
+      echo: { scopes: [demo:write] }
 `,
     );
     await writeFile(join(root, 'limits.yaml'), 'rate_limits: { stream_per_second: 50 }\n');

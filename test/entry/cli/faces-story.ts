@@ -142,6 +142,27 @@ export const story: readonly Step[] = [
   step('admin session list'),
   step('admin session logout'),
 
+  // Who else is there, and what they may do.
+  step('admin users create', "ada --email Ada@Example.com --display-name 'Ada Lovelace'"),
+  step('admin users create', 'nightly-build --service'),
+  step('admin users list'),
+  step('admin users update', 'ada --email ada@example.org'),
+  step('admin users role', 'ada --add mcp'),
+  step('admin access check', '--user ada --server demo --tool echo'),
+  step('admin access grant', '--user ada --server demo --tool echo'),
+  step('admin access list'),
+  step('admin access check', '--user ada --server demo --tool echo'),
+  step('admin access revoke', '--user ada --server demo'),
+  step('admin access list', '--all'),
+  step('admin users ban', "ada --reason 'shared a token'"),
+  step('admin access check', '--user ada --server demo'),
+  step('admin users unban', 'ada'),
+  step('admin users show', 'ada@example.org'),
+  step('admin users sessions list', 'ada --all'),
+  step('admin users sessions revoke', 'ada --all'),
+  step('admin users ban', 'owner --reason x', { code: 1 }),
+  step('admin users delete', 'nightly-build --yes'),
+
   // Tenants.
   step('cloud tenant create', 'shop --port-base 21000'),
   step('cloud tenant list'),

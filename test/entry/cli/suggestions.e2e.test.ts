@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,10 +24,24 @@ let empty: string;
 let port: number;
 let executionId: string;
 
+/** A server with a scope of its own, which can be granted. */
+const scoped = `mcp_servers:
+  scoped:
+    module: ${join(packageRoot, 'test/fixtures/extensions/demo.mjs')}
+    port: 5872
+    enabled: false
+    description: Has a scope of its own.
+    oauth: { scopes: [user, scoped:write] }
+`;
+
 beforeAll(async () => {
   empty = await mkdtemp(join(tmpdir(), 'systemprompt-empty-'));
   loop = openCliLoop();
-  system = await startSystem();
+  system = await startSystem(async ({ root }) => {
+    await mkdir(join(root, 'services'));
+    await cp(join(packageRoot, 'services/mcp'), join(root, 'services/mcp'), { recursive: true });
+    await writeFile(join(root, 'services/mcp/scoped.yaml'), scoped);
+  });
   port = await freePort();
   await system.run('plugins', 'mcp', 'call', 'systemprompt', 'systemprompt', '--arg', 'command=doctor');
   const calls = await system.artifact<{ items: { execution_id: string }[] }>('admin', 'audit', 'list');
@@ -49,6 +63,11 @@ const filled: Readonly<Record<string, () => readonly string[]>> = {
   'cloud secrets set {} --server {}': () => [
     'cloud secrets set SUGGESTED --server systemprompt --from-env SYSTEMPROMPT_INVOKED_AS',
   ],
+  'admin access grant --user {} --server {} --scope {}': () => [
+    'admin access grant --user owner --server scoped --scope scoped:write',
+  ],
+  'admin users role {} --add {}': () => ['admin users role owner --add mcp'],
+  'admin users unban {}': () => ['admin users unban owner'],
   'cloud secrets rotate {}': () => ['cloud secrets rotate database.mcp.systemprompt'],
   'cloud sync local {} --direction {} --dry-run': () => ['cloud sync local mcp --direction to-db --dry-run'],
   'commands {}': () => ['commands infra services', 'commands doctor'],

@@ -6,9 +6,9 @@ import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
 
 export default class AccessGrant extends BaseCommand<typeof AccessGrant> {
-  static override summary = 'Grant scopes of an MCP server to a user, a role, an agent or a client';
+  static override summary = 'Grant scopes of an MCP server';
   static override description =
-    'Scopes with a name of their own, such as tools:write; tiers come with roles (admin users role). What is granted already ' +
+    'To a user, a role, an agent or a client. Scopes with a name of their own, such as tools:write; tiers come with roles (admin users role). What is granted already ' +
     'stays as it is.';
   static override examples = [
     '<%= config.bin %> admin access grant --user ada --server notes --scope notes:write',

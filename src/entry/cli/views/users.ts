@@ -44,7 +44,7 @@ export function userCard(user: User, sessions: readonly ListedSession[] | undefi
   const verified = user.emailVerifiedAt === undefined ? 'not confirmed' : `confirmed ${date(user.emailVerifiedAt)}`;
   return {
     type: 'presentation_card',
-    title: `${user.name}: ${user.displayName}`,
+    title: user.displayName === user.name ? user.name : `${user.name}: ${user.displayName}`,
     subtitle: user.id,
     sections: [
       { heading: 'Status', content: status.join(', ') },
