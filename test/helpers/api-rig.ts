@@ -68,7 +68,7 @@ export class ApiRig {
     const { child: postgres } = await embedded.start();
     await migrateInstance(instance, profile, secrets);
     const database = openDatabase(await connectionFor(instance, profile, secrets, 'owner'), { poolSize: 2 });
-    const app = openDatabase(await connectionFor(instance, profile, secrets, 'app'), { poolSize: 4 });
+    const app = openDatabase(await connectionFor(instance, profile, secrets, 'app'), { poolSize: 4, actor: 'system' });
     // Tests take the database away on purpose.
     for (const each of [database, app]) each.onError(() => {});
     const identity = await openIdentity({ database: app, secrets, profile });

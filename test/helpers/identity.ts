@@ -32,7 +32,7 @@ export async function openTestIdentity(issuer = externalUrl): Promise<TestIdenti
     security: { issuer, access_token_ttl_seconds: maxTtlSeconds },
   };
   const open = async () => {
-    const database = openDatabase(testDatabase.app, { poolSize: 4 });
+    const database = openDatabase(testDatabase.app, { poolSize: 4, actor: 'system' });
     const identity = await openIdentity({ database, secrets, profile });
     const close = async () => {
       await identity.close();

@@ -148,7 +148,11 @@ export class Composition {
       this.secrets(),
     ]);
     const config = await connectionFor(this.instance, profile, secrets, 'app');
-    this.#app ??= openDatabase(config, { poolSize: 2, applicationName: 'systemprompt supervisor identity' });
+    this.#app ??= openDatabase(config, {
+      poolSize: 2,
+      applicationName: 'systemprompt supervisor identity',
+      actor: 'system',
+    });
     return openIdentity({ database: this.#app, secrets, profile });
   }
 

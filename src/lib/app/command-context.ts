@@ -110,7 +110,10 @@ export class CommandContext implements AsyncDisposable {
     }
   }
 
-  /** The database in the role of the application: never the owner's, never the audit writer's. */
+  /**
+   * The database in the role of the application: never the owner's, never the audit writer's. For a caller of the MCP tool
+   * who is no admin it shows that user's rows alone, whatever the command asks.
+   */
   database(): Promise<Database> {
     this.#database ??= (async () => {
       const [{ connectionFor }, { openDatabase }] = await Promise.all([
@@ -118,7 +121,13 @@ export class CommandContext implements AsyncDisposable {
         import('../infra/database/connection.ts'),
       ]);
       const config = await connectionFor(await this.instance(), await this.profile(), await this.secrets(), 'app');
-      return openDatabase(config, { poolSize: 1, applicationName: 'systemprompt cli' });
+      const { actor } = this;
+      const own = actor !== undefined && actor.permission !== 'admin';
+      return openDatabase(config, {
+        poolSize: 1,
+        applicationName: 'systemprompt cli',
+        actor: own ? actor.userId : 'system',
+      });
     })();
     return this.#database;
   }

@@ -84,7 +84,7 @@ export async function openApiContext(
       connectionFor(instance, profile, secrets, 'app'),
       connectionFor(instance, profile, secrets, 'audit'),
     ]);
-    const database = openDatabase(app, { applicationName: 'systemprompt api', connectTimeoutMs });
+    const database = openDatabase(app, { applicationName: 'systemprompt api', connectTimeoutMs, actor: 'system' });
     closers.push(() => database.close());
     metrics?.watchPool(() => database.usage);
     database.onError((error) => log.warn({ err: error }, 'A connection to the database was lost'));

@@ -52,7 +52,7 @@ export async function writeQuery(app: ConnectionConfig, request: QueryRequest): 
   const all = rest === undefined ? statements : [...statements, rest];
   refuseEmpty(request.sql);
   for (const statement of all) refuseTransaction(statement, request);
-  return await withSession(app, { applicationName: 'systemprompt query --write' }, async (session) => {
+  return await withSession(app, { applicationName: 'systemprompt query --write', actor: 'system' }, async (session) => {
     await begin(session, 'READ WRITE', request.timeoutMs);
     using _cancel = cancelOn(request.signal, app, session);
     const done: TableArtifact[] = [];

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import type { UserId } from '../../shared/ids.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 
 const INT8 = 20;
@@ -18,11 +19,28 @@ const types: pg.CustomTypesConfig = {
       : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
 };
 
+/**
+ * For whom a connection works, which decides the rows that it sees of tables that belong to users (row-level security): one
+ * user, or the system itself and whoever may see everybody's. Without a word it sees none.
+ */
+export type DatabaseActor = 'system' | UserId;
+
+const actorForm = /^(?:system|[0-9a-f-]{36})$/;
+
+/** The setting that names the actor, as it is asked by the policies. @throws RangeError for what is no actor */
+export const actorSetting = 'systemprompt.actor';
+
+export function actorValue(actor: DatabaseActor): string {
+  if (!actorForm.test(actor)) throw new RangeError('A connection works for the system or for a user, by its id');
+  return actor;
+}
+
 /** The driver's settings for every connection of ours: bigint as number, TLS as asked for, keep-alive on. */
 export function clientConfig(
   config: ConnectionConfig,
   applicationName: string | undefined,
   connectTimeoutMs: number,
+  actor?: DatabaseActor,
 ): pg.ClientConfig {
   const ssl = config.ssl === 'no-verify' ? { rejectUnauthorized: false } : config.ssl === true;
   return {
@@ -34,6 +52,7 @@ export function clientConfig(
     ssl: config.host.startsWith('/') ? false : ssl,
     application_name: applicationName ?? 'systemprompt',
     connectionTimeoutMillis: connectTimeoutMs,
+    ...(actor === undefined ? {} : { options: `-c ${actorSetting}=${actorValue(actor)}` }),
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     types,

@@ -1,9 +1,10 @@
 import pg from 'pg';
-import { clientConfig } from './client-config.ts';
+import { actorSetting, actorValue, clientConfig, type DatabaseActor } from './client-config.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { toConnectError, toStatementError } from './errors.ts';
 import { Listener, type NotificationHandler } from './listener.ts';
 
+export type { DatabaseActor } from './client-config.ts';
 export type { ConnectionConfig } from './connection-config.ts';
 
 /** What a repository takes first: the database or an open transaction. */
@@ -60,6 +61,24 @@ export interface DatabaseOptions {
   readonly applicationName?: string;
   /** How long to wait for a free or new connection, in ms; 5000 unless told. */
   readonly connectTimeoutMs?: number;
+  /** For whom it works; without it no rows of users are seen but by `withActor`. */
+  readonly actor?: DatabaseActor;
+}
+
+/**
+ * Runs `work` in one transaction on behalf of an actor: of tables that belong to users it sees and changes the actor's own
+ * rows, whatever its statements say.
+ * @throws what `work` throws
+ */
+export function withActor<T>(
+  database: Pick<Database, 'transaction'>,
+  actor: DatabaseActor,
+  work: (tx: Queryable) => Promise<T>,
+): Promise<T> {
+  return database.transaction(async (tx) => {
+    await tx.query('SELECT set_config($1, $2, true)', [actorSetting, actorValue(actor)], { name: 'set_actor' });
+    return work(tx);
+  });
 }
 
 /** Opens a database; connects with the first statement. */
@@ -77,7 +96,7 @@ class PooledDatabase implements Database {
   constructor(config: ConnectionConfig, options: DatabaseOptions) {
     const { password: _, ...place } = config;
     this.config = place;
-    const client = clientConfig(config, options.applicationName, options.connectTimeoutMs ?? 5000);
+    const client = clientConfig(config, options.applicationName, options.connectTimeoutMs ?? 5000, options.actor);
     this.#pool = new pg.Pool({
       ...client,
       max: options.poolSize ?? 10,

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import { clientConfig } from './client-config.ts';
+import { clientConfig, type DatabaseActor } from './client-config.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { isPassing, toConnectError, toStatementError } from './errors.ts';
 
@@ -17,6 +17,8 @@ export interface SessionOptions {
   /** How long one try may take, in ms; 5 s unless told. */
   readonly connectTimeoutMs?: number;
   readonly signal?: AbortSignal;
+  /** For whom it works, in the role of the application. */
+  readonly actor?: DatabaseActor;
 }
 
 const RETRY_MS = 100;
@@ -54,7 +56,7 @@ async function connect(config: ConnectionConfig, options: SessionOptions): Promi
     const left = deadline - performance.now();
     const most = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
     const timeoutMs = options.waitMs === undefined ? most : Math.min(most, Math.max(left, 1000));
-    const client = new pg.Client(clientConfig(config, options.applicationName, timeoutMs));
+    const client = new pg.Client(clientConfig(config, options.applicationName, timeoutMs, options.actor));
     client.on('error', () => {}); // the statement that is running rejects as well
     try {
       await client.connect();

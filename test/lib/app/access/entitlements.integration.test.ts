@@ -16,7 +16,7 @@ let entitlements: DatabaseEntitlements;
 
 beforeAll(async () => {
   test = await createTestDatabase();
-  app = openDatabase(test.app, { poolSize: 2 });
+  app = openDatabase(test.app, { poolSize: 2, actor: 'system' });
   owner = openDatabase(test.owner, { poolSize: 2 });
   entitlements = new DatabaseEntitlements(app);
 });

@@ -16,7 +16,7 @@ let other: ClientStore;
 
 beforeAll(async () => {
   test = await createTestDatabase();
-  database = openDatabase(test.app, { poolSize: 4 });
+  database = openDatabase(test.app, { poolSize: 4, actor: 'system' });
   owner = openDatabase(test.owner, { poolSize: 1 });
   service = new ClientService(database);
   [store, other] = await Promise.all([ClientStore.open(database), ClientStore.open(database)]);

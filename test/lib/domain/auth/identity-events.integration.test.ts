@@ -13,7 +13,7 @@ let app: Database;
 beforeAll(async () => {
   test = await createTestDatabase();
   owner = openDatabase(test.owner, { poolSize: 2 });
-  app = openDatabase(test.app, { poolSize: 2 });
+  app = openDatabase(test.app, { poolSize: 2, actor: 'system' });
 });
 afterAll(async () => {
   await Promise.all([owner.close(), app.close()]);

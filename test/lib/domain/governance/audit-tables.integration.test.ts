@@ -13,7 +13,7 @@ let audit: Database;
 beforeAll(async () => {
   test = await createTestDatabase();
   owner = openDatabase(test.owner, { poolSize: 2 });
-  app = openDatabase(test.app, { poolSize: 2 });
+  app = openDatabase(test.app, { poolSize: 2, actor: 'system' });
   audit = openDatabase(test.audit, { poolSize: 2 });
 });
 afterAll(async () => {

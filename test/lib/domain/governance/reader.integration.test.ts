@@ -26,7 +26,7 @@ const ada = actor('ada', 'user');
 
 beforeAll(async () => {
   test = await createTestDatabase();
-  app = openDatabase(test.app, { poolSize: 2 });
+  app = openDatabase(test.app, { poolSize: 2, actor: 'system' });
   reader = new AuditReader(app);
   await using store = await openWriter(test.audit);
   for (let index = 0; index < 10; index += 1) {

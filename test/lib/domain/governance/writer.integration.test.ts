@@ -13,7 +13,7 @@ let admin: Database;
 
 beforeAll(async () => {
   test = await createTestDatabase();
-  app = openDatabase(test.app, { poolSize: 2 });
+  app = openDatabase(test.app, { poolSize: 2, actor: 'system' });
   admin = openDatabase({ ...test.admin, database: 'postgres' }, { poolSize: 1 });
 });
 afterAll(async () => {
