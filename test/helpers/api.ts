@@ -64,6 +64,7 @@ export async function startTestApi(
       },
     ],
     mcp: { handle: (...exchange) => whoAreYou(verifier, ...exchange) },
+    oauth: undefined,
     serviceEvents: { position: async () => 0, follow: async function* () {} },
     readiness: {},
     draining: () => endpoint?.draining ?? false,

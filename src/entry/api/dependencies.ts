@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyBaseLogger } from 'fastify';
+import type { OAuthPages } from '../../lib/app/oauth/pages.ts';
 import type { RateLimiter } from '../../lib/app/rate-limits.ts';
 import type { RegistryServer } from '../../lib/app/router/registry-view.ts';
 import type { ServiceEventFeed } from '../../lib/app/supervisor/event-feed.ts';
@@ -32,6 +33,12 @@ export interface McpHandler {
   ): Promise<void>;
 }
 
+/** The authorization server. */
+export interface OAuthHandler {
+  handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  readonly pages: Pick<OAuthPages, 'error'>;
+}
+
 /** Everything that the HTTP server stands on. */
 export interface ApiDependencies {
   readonly instanceId: string;
@@ -50,6 +57,8 @@ export interface ApiDependencies {
   /** The MCP servers; with `details` how they are doing too. */
   readonly registry: (details: boolean) => RegistryServer[];
   readonly mcp: McpHandler;
+  /** Absent where nobody signs in. */
+  readonly oauth: OAuthHandler | undefined;
   readonly serviceEvents: Pick<ServiceEventFeed, 'position' | 'follow'>;
   /** What must hold before requests are taken, by name: each throws when it does not. */
   readonly readiness: Readonly<Record<string, () => void | Promise<void>>>;

@@ -26,13 +26,14 @@ const loopbackNames = ['localhost', '127.0.0.1', '[::1]'];
 export function createGuard(
   addresses: readonly [string, ...string[]],
   otherOrigins: readonly string[] = [],
-): (request: RequestOrigin) => Refusal | undefined {
+): (request: RequestOrigin, options?: { readonly anyOrigin?: boolean }) => Refusal | undefined {
   const [externalUrl] = addresses;
   const hosts = new Set(addresses.flatMap(hostsOf));
   const known = new Set([...addresses.map((address) => new URL(address).origin), ...otherOrigins]);
-  return ({ rawHeaders, localPort, encrypted }) => {
+  return ({ rawHeaders, localPort, encrypted }, { anyOrigin = false } = {}) => {
     const scheme = encrypted ? 'https://' : 'http://';
-    const [hostValues, origins] = [valuesOf(rawHeaders, 'host'), valuesOf(rawHeaders, 'origin')];
+    const [hostValues, sent] = [valuesOf(rawHeaders, 'host'), valuesOf(rawHeaders, 'origin')];
+    const origins = anyOrigin ? [] : sent;
     const ours = (name: string): boolean => loopbackNames.some((loopback) => name === `${loopback}:${localPort}`);
     const [named] = hostValues;
     if (hostValues.length !== 1 || named === undefined) {

@@ -6,6 +6,7 @@ import type { ApiDependencies } from './dependencies.ts';
 import { createGate } from './gate.ts';
 import { createMcpDoor, requestIdOf } from './mcp-door.ts';
 import { measureRoutes } from './measure.ts';
+import { createOAuthDoor } from './oauth-door.ts';
 import { installOpenApi, validateWithZod } from './openapi.ts';
 import { assetRoutes } from './pages/assets.ts';
 import { problemContentType, toAnswer, toProblem } from './problem.ts';
@@ -22,21 +23,26 @@ const bodyLimitBytes = 64 * 1024;
 /** Asked by their address by whoever watches the process, from wherever that is; they tell nothing. */
 const probes = new Set(['/healthz', '/readyz']);
 
-/** The handler for a node:http server: MCP goes straight to the router, everything else through the framework. */
+/**
+ * The handler for a node:http server: MCP goes straight to the router, what the authorization server answers to it, and
+ * everything else through the framework.
+ */
 export function requestHandler(
   app: FastifyInstance,
   deps: ApiDependencies,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const door = createMcpDoor(deps);
+  const oauth = createOAuthDoor(deps);
   const meter = deps.telemetry?.meter;
   if (meter === undefined) {
     return (request, response) => {
-      if (!door(request, response)) app.routing(request, response);
+      if (!door(request, response) && !oauth(request, response)) app.routing(request, response);
     };
   }
   return (request, response) => {
     meter.begin(request, response);
     if (door(request, response)) meter.group(request, 'mcp');
+    else if (oauth(request, response)) meter.group(request, 'oauth');
     else app.routing(request, response);
   };
 }

@@ -88,7 +88,7 @@ function configurationOf(deps: ProviderDependencies): Configuration {
     acceptQueryParamAccessTokens: false,
     // Only one of them can be told apart from another program's by its name (RFC 6265bis section 4.1.3).
     cookies: {
-      names: cookieNames(secure),
+      names: cookieNames(settings.issuer),
       long: { httpOnly: true, sameSite: 'lax', secure },
       short: { httpOnly: true, sameSite: 'lax', secure },
     },
@@ -139,12 +139,15 @@ function configurationOf(deps: ProviderDependencies): Configuration {
 }
 
 /** `__Host-` is for the whole host; those of one interaction are for its address alone (T30). */
-function cookieNames(secure: boolean): { session: string; interaction: string; resume: string } {
-  const [host, prefix] = secure ? ['__Host-', '__Secure-'] : ['', ''];
+function cookieNames(issuer: string): { session: string; interaction: string; resume: string } {
+  const { protocol, port } = new URL(issuer);
+  const [host, prefix] = protocol === 'https:' ? ['__Host-', '__Secure-'] : ['', ''];
+  // Cookies don't heed ports: two instances on one machine keep apart by their names.
+  const suffix = port === '' ? '' : `-${port}`;
   return {
-    session: `${host}systemprompt-oauth`,
-    interaction: `${prefix}systemprompt-interaction`,
-    resume: `${prefix}systemprompt-resume`,
+    session: `${host}systemprompt-oauth${suffix}`,
+    interaction: `${prefix}systemprompt-interaction${suffix}`,
+    resume: `${prefix}systemprompt-resume${suffix}`,
   };
 }
 

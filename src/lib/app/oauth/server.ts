@@ -8,6 +8,7 @@ import type { Logger } from '../../infra/logging/logger.ts';
 import { AppError, NotFoundError, PreconditionError } from '../../shared/errors.ts';
 import type { UserId } from '../../shared/ids.ts';
 import type { Entitlements } from '../access/entitlements.ts';
+import type { AddressOf } from '../caller-address.ts';
 import type { Identity } from '../identity.ts';
 import type { ResourceServers } from '../resources.ts';
 import type { WhoIsThere } from './consent.ts';
@@ -26,7 +27,22 @@ export interface AuthorizationServerDependencies {
   readonly entitlements: Entitlements;
   readonly browser: WhoIsThere;
   readonly pages: OAuthPages;
+  readonly addressOf: AddressOf;
   readonly log: Logger;
+}
+
+/**
+ * Has the library see a request as one to the issuer, from where it came: it makes addresses that it publishes of what
+ * the headers say, and those anybody can send (T25).
+ */
+function asAsked(request: IncomingMessage, issuer: string, address: string | undefined): void {
+  const { host, protocol } = new URL(issuer);
+  const { headers } = request;
+  for (const name of Object.keys(headers)) if (name.startsWith('x-forwarded-')) delete headers[name];
+  delete headers.forwarded;
+  headers.host = host;
+  headers['x-forwarded-proto'] = protocol.slice(0, -1);
+  if (address !== undefined) headers['x-forwarded-for'] = address;
 }
 
 type Loaded = Awaited<ReturnType<typeof load>>;
@@ -56,9 +72,11 @@ export class AuthorizationServer {
     this.#sweepLater();
   }
 
-  /** Answers a request that `oauthPath` names. Its host and its sender's address are taken from `request.headers`. */
+  /** Answers a request that `oauthPath` names. @throws DatabaseUnavailableError when nobody can be trusted */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { handle } = await this.#provider();
+    const { settings, addressOf } = this.#deps;
+    asAsked(request, settings.issuer, addressOf(request));
     await handle(request, response);
   }
 

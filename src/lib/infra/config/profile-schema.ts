@@ -45,6 +45,38 @@ const security = z
       .max(86_400)
       .default(3600)
       .describe('How long an access token lives at most, in seconds.'),
+    authorization_code_ttl_seconds: z
+      .int()
+      .min(10)
+      .max(60)
+      .default(60)
+      .describe('How long an authorization code can be exchanged for tokens, in seconds.'),
+    device_code_ttl_seconds: z
+      .int()
+      .min(60)
+      .max(1800)
+      .default(600)
+      .describe('How long the code that a device shows can be entered, in seconds.'),
+    refresh_idle_seconds: z
+      .int()
+      .min(60)
+      .max(31_536_000)
+      .default(2_592_000)
+      .describe('After how long without a refresh an app has to ask for a new sign-in, in seconds (30 days).'),
+    refresh_absolute_seconds: z
+      .int()
+      .min(60)
+      .max(31_536_000)
+      .default(7_776_000)
+      .describe('How long the sign-in of an app lasts at most, however often it is refreshed, in seconds (90 days).'),
+    refresh_reuse_window_seconds: z
+      .int()
+      .min(0)
+      .max(300)
+      .default(30)
+      .describe(
+        'For how long the same refresh gets the same answer again, in seconds: several processes of an app may share a refresh token. 0: a second use ends the sign-in at once.',
+      ),
     audiences: z
       .array(httpOrigin())
       .max(20)
