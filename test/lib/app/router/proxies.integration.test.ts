@@ -24,6 +24,11 @@ beforeAll(async () => {
         access_token_ttl_seconds: maxTtlSeconds,
         audiences: [],
         federation: [],
+        authorization_code_ttl_seconds: 60,
+        device_code_ttl_seconds: 600,
+        refresh_idle_seconds: 3600,
+        refresh_absolute_seconds: 3600,
+        refresh_reuse_window_seconds: 30,
         proxies: [{ id: 'edge', key: '${secret:proxy.edge}', max_age_seconds: 30 }],
       };
       return openTrustedProxies({ profile: { security }, servers, secrets }, database, identity);
