@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import type { ApiDependencies } from '../../src/entry/api/dependencies.ts';
+import { oauthHandler } from '../../src/entry/api/oauth-door.ts';
 import { type Identity, mcpAudience, openIdentity } from '../../src/lib/app/identity.ts';
 import { type Authorization, openAuthorization } from '../../src/lib/app/oauth/open.ts';
 import type { OAuthPages } from '../../src/lib/app/oauth/pages.ts';
@@ -143,7 +144,7 @@ export async function openOAuthRig(options: OAuthRigOptions = {}): Promise<OAuth
     {
       externalUrl: url,
       issuer: url,
-      oauth: { handle: (request, response) => server.handle(request, response), pages: plainPages },
+      oauth: oauthHandler(authorization, plainPages),
       ...options.api?.(authorization),
     },
     { port },

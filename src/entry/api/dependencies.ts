@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyBaseLogger } from 'fastify';
+import type { Interactions } from '../../lib/app/oauth/interactions.ts';
 import type { OAuthPages } from '../../lib/app/oauth/pages.ts';
+import type { BrowserSessions } from '../../lib/app/people/browser-sessions.ts';
 import type { RateLimiter } from '../../lib/app/rate-limits.ts';
 import type { RegistryServer } from '../../lib/app/router/registry-view.ts';
 import type { ServiceEventFeed } from '../../lib/app/supervisor/event-feed.ts';
@@ -36,6 +38,8 @@ export interface McpHandler {
 /** The authorization server. */
 export interface OAuthHandler {
   handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  readonly interactions: Interactions;
+  readonly browser: BrowserSessions;
   readonly pages: Pick<OAuthPages, 'error'>;
 }
 

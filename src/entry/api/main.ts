@@ -10,6 +10,8 @@ import { untilAllHold } from './able.ts';
 import { Certificate } from './certificate.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { HttpEndpoint } from './listen.ts';
+import { oauthHandler } from './oauth-door.ts';
+import { oauthPages } from './pages/oauth.ts';
 import { createApi, requestHandler } from './server.ts';
 import type { Telemetry } from './telemetry.ts';
 
@@ -38,7 +40,7 @@ async function main(log: Logger): Promise<void> {
   const { profile } = configuration;
   const probeSocket = process.env.SYSTEMPROMPT_PROBE_SOCKET;
   const telemetry = await openTelemetryOf(configuration, instanceId, probeSocket);
-  const context = await openApiContext(configuration, instanceId, log, telemetry?.metrics);
+  const context = await openApiContext(configuration, instanceId, log, oauthPages, telemetry?.metrics);
   const published = new Map(
     context.servers
       .filter((server) => server.enabled)
@@ -62,6 +64,7 @@ async function main(log: Logger): Promise<void> {
     mcpServer: (name) => published.get(name),
     registry: (details) => context.registry(details),
     mcp: context.router,
+    oauth: oauthHandler(context.authorization, oauthPages),
     serviceEvents: context.serviceEvents,
     readiness: context.readiness,
     draining: () => endpoint?.draining ?? false,

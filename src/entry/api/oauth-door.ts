@@ -1,13 +1,24 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Authorization } from '../../lib/app/oauth/open.ts';
 import type { OAuthPages } from '../../lib/app/oauth/pages.ts';
 import { type OAuthPath, oauthPath } from '../../lib/app/oauth/paths.ts';
 import type { AppError } from '../../lib/shared/errors.ts';
-import type { ApiDependencies } from './dependencies.ts';
+import type { ApiDependencies, OAuthHandler } from './dependencies.ts';
 import { createGate } from './gate.ts';
 import { requestIdOf } from './mcp-door.ts';
 import { toAnswer } from './problem.ts';
 
 type DoorDependencies = Pick<ApiDependencies, 'externalUrl' | 'web' | 'logger' | 'rateLimiter' | 'oauth'>;
+
+/** The authorization server as the routes and the door stand on it. */
+export function oauthHandler({ server, browser }: Authorization, pages: OAuthPages): OAuthHandler {
+  return {
+    handle: (request, response) => server.handle(request, response),
+    interactions: server.interactions,
+    browser,
+    pages,
+  };
+}
 
 /** Of a request to the authorization server; forms are small. */
 const bodyLimitBytes = 56 * 1024;

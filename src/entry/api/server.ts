@@ -13,6 +13,7 @@ import { problemContentType, toAnswer, toProblem } from './problem.ts';
 import { countRequests } from './rate-limit.ts';
 import { discoveryRoutes } from './routes/discovery.ts';
 import { healthRoutes } from './routes/health.ts';
+import { interactionRoutes } from './routes/interaction.ts';
 import { mcpRoutes } from './routes/mcp.ts';
 import { metricsRoutes } from './routes/metrics.ts';
 import { registryRoutes } from './routes/registry.ts';
@@ -108,6 +109,7 @@ export async function createApi(deps: ApiDependencies): Promise<FastifyInstance>
   await app.register(metricsRoutes(deps));
   await app.register(mcpRoutes(deps));
   await app.register(assetRoutes);
+  if (deps.oauth !== undefined) await app.register(interactionRoutes(deps.oauth));
   await app.ready();
   return app;
 }

@@ -10,6 +10,8 @@ import type { ApiMetrics } from '../infra/telemetry/api-metrics.ts';
 import { PreconditionError } from '../shared/errors.ts';
 import { loadServices } from './config/load-services.ts';
 import { type Identity, openIdentity } from './identity.ts';
+import { type Authorization, openAuthorization } from './oauth/open.ts';
+import type { OAuthPages } from './oauth/pages.ts';
 import { openRateLimiter } from './rate-limit/open.ts';
 import type { RateLimiter } from './rate-limits.ts';
 import { openMcpGateway } from './router/open.ts';
@@ -24,6 +26,7 @@ const connectTimeoutMs = 5000;
 /** Everything that an API process is made of, wired once. */
 export interface ApiContext {
   readonly identity: Identity;
+  readonly authorization: Authorization;
   readonly servers: readonly McpServerConfig[];
   readonly router: McpRouter;
   /** Absent when the profile has requests not counted. */
@@ -65,6 +68,7 @@ export async function readApiConfiguration(cwd: string, env: NodeJS.ProcessEnv):
 /**
  * Opens what an API process stands on, in the order in which it stands on each other.
  * @param apiInstance this run of the process: its audit rows carry the id
+ * @param pages what the authorization server shows people
  * @param metrics hears what is measured; nothing is when it is absent
  * @throws DatabaseUnavailableError
  */
@@ -72,6 +76,7 @@ export async function openApiContext(
   configuration: ApiConfiguration,
   apiInstance: string,
   log: Logger,
+  pages: OAuthPages,
   metrics?: ApiMetrics,
 ): Promise<ApiContext> {
   const { instance, profile, secrets, servers } = configuration;
@@ -94,6 +99,8 @@ export async function openApiContext(
 
     const identity = await openIdentity({ database, secrets, profile });
     closers.push(() => identity.close());
+    const authorization = await openAuthorization({ database, secrets, identity, servers, profile, pages, log });
+    closers.push(() => authorization.close());
     const directory = await ServiceDirectory.open(database, instance.id);
     closers.push(() => directory.close());
 
@@ -116,6 +123,7 @@ export async function openApiContext(
     closers.push(() => gateway.close(0));
     return {
       identity,
+      authorization,
       servers,
       router: gateway.router,
       rateLimiter: rateLimiter?.limiter,

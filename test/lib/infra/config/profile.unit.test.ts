@@ -47,7 +47,16 @@ describe('loadProfile', () => {
         },
       },
       database: {},
-      security: { issuer: 'http://localhost:8080', access_token_ttl_seconds: 3600, audiences: [] },
+      security: {
+        issuer: 'http://localhost:8080',
+        access_token_ttl_seconds: 3600,
+        authorization_code_ttl_seconds: 60,
+        device_code_ttl_seconds: 600,
+        refresh_idle_seconds: 2_592_000,
+        refresh_absolute_seconds: 7_776_000,
+        refresh_reuse_window_seconds: 30,
+        audiences: [],
+      },
       ports: { mcp: [5000, 5999], agents: [9000, 9999] },
       limits: { body_bytes: 10 * 1024 * 1024, call_timeout_ms: 120_000 },
       rate_limits: {
