@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createLocalInstance, locateInstance } from '../../src/lib/infra/config/instance.ts';
 import { rootInstanceDir } from '../../src/lib/infra/process/postgres-place.ts';
 import { type CliRun, runCli, startCli } from '../helpers/cli.ts';
@@ -24,6 +24,32 @@ interface Row {
 
 let root: string;
 let port: number;
+
+/** A start that waits ten seconds for a database that is not there: begun before the other tests, and looked at among them. */
+let unreachable: {
+  readonly root: string;
+  readonly port: number;
+  readonly away: number;
+  readonly ended: Promise<CliRun>;
+};
+
+beforeAll(async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'systemprompt-services-'));
+  await createLocalInstance(folder);
+  const [own, away] = [await freePort(), await freePort()];
+  const profile = join(folder, '.systemprompt', 'profiles', 'local', 'profile.yaml');
+  const text = await readFile(profile, 'utf8');
+  await writeFile(
+    profile,
+    `${text.replace(/^database:.*\n( .*\n)*/m, '')}\ndatabase:\n  url: postgres://u:p@127.0.0.1:${away}/db\n`,
+  );
+  const ended = runCli(['infra', 'services', 'start', '--port', String(own)], { cwd: folder });
+  unreachable = { root: folder, port: own, away, ended };
+});
+afterAll(async () => {
+  await unreachable.ended;
+  await rm(unreachable.root, { recursive: true, force: true });
+});
 
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'systemprompt-services-'));
@@ -257,17 +283,11 @@ describe('what keeps it from starting', () => {
   });
 
   it('an unreachable database: exit code 6 after a bounded wait, with the reason', async () => {
-    await createLocalInstance(root);
-    const profile = join(root, '.systemprompt', 'profiles', 'local', 'profile.yaml');
-    const away = await freePort();
-    const text = await readFile(profile, 'utf8');
-    await writeFile(
-      profile,
-      `${text.replace(/^database:.*\n( .*\n)*/m, '')}\ndatabase:\n  url: postgres://u:p@127.0.0.1:${away}/db\n`,
-    );
-    const { code, stderr } = await start();
+    await rm(root, { recursive: true });
+    ({ root, port } = unreachable);
+    const { code, stderr } = await unreachable.ended;
     expect(code, stderr).toBe(6);
-    expect(stderr).toContain(String(away));
+    expect(stderr).toContain(String(unreachable.away));
     expect(stderr).toMatch(/refused|nothing listens/i);
     await nothingLeft();
   });

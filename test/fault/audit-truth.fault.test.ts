@@ -140,7 +140,7 @@ describe('the audit tells the truth', () => {
     const { child, instance } = await rig.startApi();
     const before = round === 1 ? 0 : executed().length;
     const load = new Load(24);
-    await until('enough calls were answered', () => load.told.acknowledged.size > 300 * round);
+    await until('enough calls were answered', () => load.told.acknowledged.size > 300 * round, 60_000);
     await rig.kill(child, 'SIGKILL');
     const told = await load.stop();
     expect(told.broken).toBeGreaterThan(0);

@@ -202,6 +202,7 @@ describe('restart with sense', () => {
   });
 
   it('does not call stopped what has failed because a process of it can not be ended', async () => {
+    system.policy({ killWaitMs: 500 });
     const { client } = await system.start([{ name: 'u', program: 'unmarked', port: system.port(0) }]);
     const { pid, lastLog } = await system.state(client, 'u', ready);
     const child = Number(/child (\d+)/.exec(lastLog ?? '')?.[1]);

@@ -12,6 +12,7 @@ import { type Database, openDatabase } from '../../src/lib/infra/database/connec
 import { connectionFor } from '../../src/lib/infra/database/connections.ts';
 import { EmbeddedFixture } from './embedded.ts';
 import { freePort } from './free-port.ts';
+import { createPreparedInstance } from './prepared-cluster.ts';
 import { until } from './until.ts';
 
 const project = join(import.meta.dirname, '../..');
@@ -53,7 +54,7 @@ export class ApiRig {
 
   /** @param servers names of MCP servers, each open to the scope `user` */
   static async create(servers: readonly string[]): Promise<ApiRig> {
-    const embedded = await EmbeddedFixture.create();
+    const embedded = await EmbeddedFixture.create({ createInstance: createPreparedInstance });
     const { instance, secrets } = embedded;
     const port = await freePort();
     const profileFile = join(instance.dir, 'profiles', 'local', 'profile.yaml');

@@ -24,8 +24,8 @@ export class EmbeddedFixture {
     this.service = service;
   }
 
-  static async create(): Promise<EmbeddedFixture> {
-    const instance = await createLocalInstance(await mkdtemp(join(tmpdir(), 'sp-instance-')));
+  static async create({ createInstance = createLocalInstance } = {}): Promise<EmbeddedFixture> {
+    const instance = await createInstance(await mkdtemp(join(tmpdir(), 'sp-instance-')));
     const secrets = await openSecretStore(instance);
     return new EmbeddedFixture(instance, secrets, await embeddedPostgres(instance, secrets));
   }

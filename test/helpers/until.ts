@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 export async function until<T>(
   what: string,
   look: () => T | Promise<T>,
-  ms = 10_000,
+  ms = 20_000,
 ): Promise<Exclude<T, false | undefined>> {
   const deadline = performance.now() + ms;
   for (;;) {

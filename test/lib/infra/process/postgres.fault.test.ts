@@ -13,22 +13,24 @@ import { readPostgresState } from '../../../../src/lib/infra/process/postgres-st
 import { ProbeConnection } from '../../../../src/lib/infra/process/probe-connection.ts';
 import { listProcesses } from '../../../../src/lib/infra/process/table.ts';
 import { EmbeddedFixture } from '../../../helpers/embedded.ts';
+import { createPreparedInstance } from '../../../helpers/prepared-cluster.ts';
 
 /** Polls until it holds; the default second is too short for a busy machine. */
 const eventually = <T>(read: () => T) => expect.poll(read, { timeout: 10_000 });
 
+let fixture: EmbeddedFixture;
+afterEach(() => fixture.remove());
+
+const state = async () => {
+  const found = await readPostgresState(fixture.instance);
+  if (found === undefined) throw new Error('no state');
+  return found;
+};
+
 describe('embedded PostgreSQL', () => {
-  let fixture: EmbeddedFixture;
   beforeEach(async () => {
     fixture = await EmbeddedFixture.create();
   });
-  afterEach(() => fixture.remove());
-
-  const state = async () => {
-    const found = await readPostgresState(fixture.instance);
-    if (found === undefined) throw new Error('no state');
-    return found;
-  };
 
   test('starts, keeps its port and its data across starts, and leaves nothing when it stopped', async () => {
     const before = new Set((await listProcesses()).map((info) => info.pid));
@@ -112,6 +114,32 @@ describe('embedded PostgreSQL', () => {
       code: 'DATABASE_UNAVAILABLE',
       data: { reason: 'auth' },
     });
+  });
+
+  test('the probe refuses another server that answers on the port', async () => {
+    const other = await EmbeddedFixture.create();
+    try {
+      await other.start();
+      const theirs = await readPostgresState(other.instance);
+      await fixture.start();
+      const file = join(fixture.instance.runDir, 'postgres.json');
+      await fixture.secrets.set('database.superuser', await other.secrets.require('database.superuser'));
+      await writeFile(file, JSON.stringify({ ...(await state()), socketDir: theirs?.socketDir, port: theirs?.port }));
+      const at = { instanceId: '' as never, pid: 1, port: undefined };
+      const context = { ...at, signal: AbortSignal.timeout(5000), timeoutMs: 5000, connection: new ProbeConnection() };
+      expect(await fixture.service.probe(context)).toEqual({
+        ready: false,
+        reason: 'another PostgreSQL answers there',
+      });
+    } finally {
+      await other.remove();
+    }
+  });
+});
+
+describe('embedded PostgreSQL with a cluster', () => {
+  beforeEach(async () => {
+    fixture = await EmbeddedFixture.create({ createInstance: createPreparedInstance });
   });
 
   test('recovers after SIGKILL of the postmaster, a backend still busy', async () => {
@@ -233,26 +261,6 @@ describe('embedded PostgreSQL', () => {
       expect(performance.now() - since).toBeLessThan(4_000);
     } finally {
       process.kill(pid, 'SIGCONT');
-    }
-  });
-
-  test('the probe refuses another server that answers on the port', async () => {
-    const other = await EmbeddedFixture.create();
-    try {
-      await other.start();
-      const theirs = await readPostgresState(other.instance);
-      await fixture.start();
-      const file = join(fixture.instance.runDir, 'postgres.json');
-      await fixture.secrets.set('database.superuser', await other.secrets.require('database.superuser'));
-      await writeFile(file, JSON.stringify({ ...(await state()), socketDir: theirs?.socketDir, port: theirs?.port }));
-      const at = { instanceId: '' as never, pid: 1, port: undefined };
-      const context = { ...at, signal: AbortSignal.timeout(5000), timeoutMs: 5000, connection: new ProbeConnection() };
-      expect(await fixture.service.probe(context)).toEqual({
-        ready: false,
-        reason: 'another PostgreSQL answers there',
-      });
-    } finally {
-      await other.remove();
     }
   });
 });
