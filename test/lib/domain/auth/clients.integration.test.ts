@@ -149,7 +149,9 @@ describe('clients', () => {
 
   it('auth 26: that registered themselves go when nobody uses them; who is signed in by one keeps it', async () => {
     const register = (id: string) =>
-      store.register(id, { ...metadata, client_id: id, client_secret: `s-${id}` }, { address: '203.0.113.7' });
+      store.registering('203.0.113.7', () =>
+        store.register(id, { ...metadata, client_id: id, client_secret: `s-${id}` }),
+      );
     await Promise.all(['fresh', 'unused', 'idle', 'idle-in-use'].map(register));
     expect(await store.secretMatches('fresh', 's-fresh')).toBe(true);
     expect((await store.client('fresh'))?.registeredFrom).toBe('203.0.113.7');
@@ -163,7 +165,7 @@ describe('clients', () => {
     );
     const removed = await store.collect({ unusedSeconds: 86_400, idleSeconds: 90 * 86_400 });
     expect(removed.sort()).toEqual(['idle', 'unused']);
-    expect(await store.count('dynamic')).toBe(2);
+    expect(await store.registrations('203.0.113.7')).toEqual({ lastHour: 1, all: 2 });
     store.touch('fresh');
     await until('its use is remembered', async () => (await service.show('fresh')).lastUsedAt !== undefined);
     expect((await service.list()).map(({ id }) => id)).not.toContain('fresh');

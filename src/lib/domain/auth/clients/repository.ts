@@ -71,12 +71,18 @@ export function listClients(
   );
 }
 
-export async function countClients(connection: Queryable, kind: ClientKind): Promise<number> {
-  const [row] = await connection.query<{ count: number }>(
-    'SELECT count(*)::int AS count FROM oauth_clients WHERE kind = $1',
-    [kind],
+/** Clients that registered themselves: from one network within the last hour, and in all. */
+export async function countRegistrations(
+  connection: Queryable,
+  address: string,
+): Promise<{ readonly lastHour: number; readonly all: number }> {
+  const [row] = await connection.query<{ last_hour: number; total: number }>(
+    `SELECT count(*) FILTER (WHERE registered_from = $1 AND created_at > now() - interval '1 hour')::int AS last_hour,
+       count(*)::int AS total
+     FROM oauth_clients WHERE kind = 'dynamic'`,
+    [address],
   );
-  return row?.count ?? 0;
+  return { lastHour: row?.last_hour ?? 0, all: row?.total ?? 0 };
 }
 
 export async function updateClient(

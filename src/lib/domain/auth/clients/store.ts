@@ -1,10 +1,11 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomBytes } from 'node:crypto';
 import type { Database } from '../../../infra/database/connection.ts';
 import type { SessionId, UserId } from '../../../shared/ids.ts';
 import { insertSession } from '../repository.ts';
-import type { ClientKind, ClientMetadata, KnownClient } from './client.ts';
+import type { ClientMetadata, KnownClient } from './client.ts';
 import {
-  countClients,
+  countRegistrations,
   deleteClient,
   deleteUnusedClients,
   findKnownClient,
@@ -45,6 +46,7 @@ export class ClientStore {
   /** In order of last use. */
   readonly #cache = new Map<string, Entry>();
   readonly #touched = new Map<string, number>();
+  readonly #origin = new AsyncLocalStorage<string>();
   #generation = 0;
   #unlisten: (() => Promise<void>) | undefined;
 
@@ -65,6 +67,8 @@ export class ClientStore {
 
   /** An active client. @throws DatabaseUnavailableError */
   async client(id: string): Promise<KnownClient | undefined> {
+    // An address is the id of a document that a client publishes: no row has one.
+    if (id.startsWith('https://')) return undefined;
     const known = this.#recall(id) ?? (await this.#load(id));
     return known?.status === 'active' ? known : undefined;
   }
@@ -89,12 +93,17 @@ export class ClientStore {
     return matchesSecret(secret, client?.secrets ?? []);
   }
 
+  /** Has clients that are registered during `work` stand as coming from that network. */
+  registering<T>(network: string, work: () => Promise<T>): Promise<T> {
+    return this.#origin.run(network, work);
+  }
+
   /** Keeps a client that registered itself; of a secret only its hash. */
-  async register(id: string, metadata: ClientMetadata, options: { readonly address?: string } = {}): Promise<void> {
+  async register(id: string, metadata: ClientMetadata): Promise<void> {
     const { client_secret: secret, client_secret_expires_at: _, client_id: __, [kindField]: ___, ...kept } = metadata;
     const name = typeof kept['client_name'] === 'string' ? kept['client_name'] : id;
     await this.#database.transaction(async (tx) => {
-      const client = { id, kind: 'dynamic' as const, name, metadata: kept, registeredFrom: options.address };
+      const client = { id, kind: 'dynamic' as const, name, metadata: kept, registeredFrom: this.#origin.getStore() };
       if ((await insertClient(tx, client)) === undefined) throw new Error('A client with this id exists already');
       if (typeof secret === 'string') await insertSecret(tx, id, hashSecret(secret));
     });
@@ -135,8 +144,9 @@ export class ClientStore {
     });
   }
 
-  count(kind: ClientKind): Promise<number> {
-    return countClients(this.#database, kind);
+  /** How many clients registered themselves: from one network within the last hour, and in all. */
+  registrations(address: string): Promise<{ readonly lastHour: number; readonly all: number }> {
+    return countRegistrations(this.#database, address);
   }
 
   /** Removes clients that registered themselves and nobody uses. @returns their ids */
