@@ -3,6 +3,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { Interactions } from '../../lib/app/oauth/interactions.ts';
 import type { OAuthPages } from '../../lib/app/oauth/pages.ts';
 import type { BrowserSessions } from '../../lib/app/people/browser-sessions.ts';
+import type { People } from '../../lib/app/people/open.ts';
 import type { RateLimiter } from '../../lib/app/rate-limits.ts';
 import type { RegistryServer } from '../../lib/app/router/registry-view.ts';
 import type { ServiceEventFeed } from '../../lib/app/supervisor/event-feed.ts';
@@ -63,6 +64,8 @@ export interface ApiDependencies {
   readonly mcp: McpHandler;
   /** Absent where nobody signs in. */
   readonly oauth: OAuthHandler | undefined;
+  /** Absent where nobody signs in with a browser. */
+  readonly people?: People | undefined;
   readonly serviceEvents: Pick<ServiceEventFeed, 'position' | 'follow'>;
   /** What must hold before requests are taken, by name: each throws when it does not. */
   readonly readiness: Readonly<Record<string, () => void | Promise<void>>>;

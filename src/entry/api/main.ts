@@ -65,6 +65,7 @@ async function main(log: Logger): Promise<void> {
     registry: (details) => context.registry(details),
     mcp: context.router,
     oauth: oauthHandler(context.authorization, oauthPages),
+    people: context.people,
     serviceEvents: context.serviceEvents,
     readiness: context.readiness,
     draining: () => endpoint?.draining ?? false,

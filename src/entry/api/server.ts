@@ -16,8 +16,10 @@ import { healthRoutes } from './routes/health.ts';
 import { interactionRoutes } from './routes/interaction.ts';
 import { mcpRoutes } from './routes/mcp.ts';
 import { metricsRoutes } from './routes/metrics.ts';
+import { passkeyRoutes } from './routes/passkeys.ts';
 import { registryRoutes } from './routes/registry.ts';
 import { serviceRoutes } from './routes/services.ts';
+import { signInRoutes } from './routes/sign-in.ts';
 
 /** Bodies of our own JSON routes; MCP messages have their own limit, in the router. */
 const bodyLimitBytes = 64 * 1024;
@@ -110,6 +112,11 @@ export async function createApi(deps: ApiDependencies): Promise<FastifyInstance>
   await app.register(mcpRoutes(deps));
   await app.register(assetRoutes);
   if (deps.oauth !== undefined) await app.register(interactionRoutes(deps.oauth));
+  if (deps.people !== undefined) {
+    const signIn = { ...deps, people: deps.people };
+    await app.register(signInRoutes(signIn));
+    await app.register(passkeyRoutes(signIn));
+  }
   await app.ready();
   return app;
 }

@@ -12,6 +12,7 @@ import { loadServices } from './config/load-services.ts';
 import { type Identity, openIdentity } from './identity.ts';
 import { type Authorization, openAuthorization } from './oauth/open.ts';
 import type { OAuthPages } from './oauth/pages.ts';
+import { openPeople, type People } from './people/open.ts';
 import { openRateLimiter } from './rate-limit/open.ts';
 import type { RateLimiter } from './rate-limits.ts';
 import { openMcpGateway } from './router/open.ts';
@@ -27,6 +28,7 @@ const connectTimeoutMs = 5000;
 export interface ApiContext {
   readonly identity: Identity;
   readonly authorization: Authorization;
+  readonly people: People;
   readonly servers: readonly McpServerConfig[];
   readonly router: McpRouter;
   /** Absent when the profile has requests not counted. */
@@ -101,6 +103,8 @@ export async function openApiContext(
     closers.push(() => identity.close());
     const authorization = await openAuthorization({ database, secrets, identity, servers, profile, pages, log });
     closers.push(() => authorization.close());
+    const people = await openPeople({ database, instance, profile, secrets, log });
+    closers.push(() => people.close());
     const directory = await ServiceDirectory.open(database, instance.id);
     closers.push(() => directory.close());
 
@@ -124,6 +128,7 @@ export async function openApiContext(
     return {
       identity,
       authorization,
+      people,
       servers,
       router: gateway.router,
       rateLimiter: rateLimiter?.limiter,

@@ -15,6 +15,8 @@ export interface SignInPage {
   readonly email?: string;
   /** Other providers, in the order of the configuration. */
   readonly providers: readonly { readonly id: string; readonly name: string }[];
+  /** Whether links are sent by mail. */
+  readonly mail?: boolean;
   readonly status?: number;
 }
 
@@ -42,7 +44,13 @@ ${hidden}
 <button type="submit">${keyIcon}Sign in with a passkey</button>
 </form>
 <p class="note plain" data-without-passkey>Passkeys need JavaScript and a browser that has them. The ways below work without.</p>
-<p class="or">or</p>
+${view.mail !== false && mailForm(view, hidden)}
+${providers.length > 0 && html`<p class="or">or go on with</p><div class="stack">${providers.map((provider) => providerButton(provider, returnTo))}</div>`}`,
+  };
+}
+
+function mailForm(view: SignInPage, hidden: Html): Html {
+  return html`<p class="or">or</p>
 <form method="post" action="/auth/sign-in">
 ${hidden}
 <label for="email">Mail address</label>
@@ -50,9 +58,7 @@ ${hidden}
 <span class="help" id="email-help">We send you a link that signs you in once.</span>
 <p></p>
 <button type="submit" class="quiet">Send me a link</button>
-</form>
-${providers.length > 0 && html`<p class="or">or go on with</p><div class="stack">${providers.map((provider) => providerButton(provider, returnTo))}</div>`}`,
-  };
+</form>`;
 }
 
 /** A link, not a form: the provider's address need not stand in the page's form-action. */
@@ -82,6 +88,8 @@ export interface LinkPage {
   readonly token: string;
   readonly returnTo?: string;
   readonly error?: string;
+  /** Whether it lets somebody in who makes a passkey next. */
+  readonly setup?: boolean;
 }
 
 /** Programs that check mails open each link: only the button uses it up. */
@@ -89,7 +97,11 @@ export function linkPage(view: LinkPage): Page {
   return {
     title: 'Sign in by link',
     body: html`<h1>Sign in here?</h1>
-<p class="lead">The link is used up as soon as you go on. Go on only if you asked for it yourself, just now.</p>
+<p class="lead">${
+      view.setup
+        ? 'The link is used up as soon as you go on. You make a passkey next, in this browser.'
+        : 'The link is used up as soon as you go on. Go on only if you asked for it yourself, just now.'
+    }</p>
 ${view.error !== undefined && note('error', view.error)}
 <form method="post" action="${view.action}">
 ${csrfInput(view.csrf)}
@@ -101,13 +113,18 @@ ${view.returnTo !== undefined && html`<input type="hidden" name="return_to" valu
 }
 
 /** A link that leads nowhere: used, too old, or opened in another browser. All of them say the same. */
-export function deadLinkPage(): Page {
+export function deadLinkPage(kind: 'mail' | 'setup' = 'mail'): Page {
   return {
     title: 'Error: This link does not work',
     status: 403,
     body: html`<h1>This link does not work</h1>
-<p class="lead">A link is good once, for a short time, in the browser in which it was asked for.</p>
-<a class="button" href="/auth/sign-in">Ask for another one</a>`,
+${
+  kind === 'mail'
+    ? html`<p class="lead">A link is good once, for a short time, in the browser in which it was asked for.</p>
+<a class="button" href="/auth/sign-in">Ask for another one</a>`
+    : html`<p class="lead">A link is good once, for a day, and only until a newer one is made. <code>systemprompt admin users link</code> makes one.</p>
+<a class="button quiet" href="/auth/sign-in">Sign in another way</a>`
+}`,
   };
 }
 

@@ -6,6 +6,7 @@ import type { Database } from '../../infra/database/connection.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
 import type { Mailer } from '../../infra/mail/mailer.ts';
 import { outboxMailer } from '../../infra/mail/outbox.ts';
+import { type AddressOf, addressReader } from '../caller-address.ts';
 import { BrowserSessions } from './browser-sessions.ts';
 import { Federation, type ReadyProvider } from './federation.ts';
 import { MailLinks } from './mail-links.ts';
@@ -21,6 +22,8 @@ export interface People {
   readonly setupLinks: SetupLinks;
   readonly federation: Federation;
   readonly throttle: Throttle;
+  /** From where a request came. */
+  readonly addressOf: AddressOf;
   /** Waits for what is under way. */
   close(): Promise<void>;
 }
@@ -55,6 +58,7 @@ export async function openPeople(deps: {
   return {
     sessions,
     throttle,
+    addressOf: addressReader(profile.server.trusted_proxies),
     mailLinks,
     passkeys: new Passkeys({ database, sessions, throttle, externalUrl }),
     setupLinks: new SetupLinks({ database, sessions, throttle }),

@@ -1,13 +1,9 @@
 import { isIP } from 'node:net';
-import {
-  type AuthenticationResponseJSON,
-  generateAuthenticationOptions,
-  generateRegistrationOptions,
-  type PublicKeyCredentialCreationOptionsJSON,
-  type PublicKeyCredentialRequestOptionsJSON,
-  type RegistrationResponseJSON,
-  verifyAuthenticationResponse,
-  verifyRegistrationResponse,
+import type {
+  AuthenticationResponseJSON,
+  PublicKeyCredentialCreationOptionsJSON,
+  PublicKeyCredentialRequestOptionsJSON,
+  RegistrationResponseJSON,
 } from '@simplewebauthn/server';
 import { recordIdentityEvent } from '../../domain/auth/index.ts';
 import {
@@ -32,6 +28,9 @@ import { type CookieRequest, type CookieResponse, hashOf, randomValue } from './
 import type { Throttle } from './throttle.ts';
 
 export type { Passkey } from '../../domain/auth/people/index.ts';
+
+/** Loaded when somebody uses a passkey: an API process starts without it. */
+const library = () => import('@simplewebauthn/server');
 
 /** How long a challenge is good for, in seconds. */
 const challengeSeconds = 300;
@@ -71,6 +70,7 @@ export class Passkeys {
   ): Promise<PublicKeyCredentialRequestOptionsJSON> {
     const rpID = this.#requireRpId();
     const challenge = await this.#challenge('passkey_sign_in', request, response);
+    const { generateAuthenticationOptions } = await library();
     return generateAuthenticationOptions({
       rpID,
       challenge,
@@ -141,6 +141,7 @@ export class Passkeys {
       });
     }
     const challenge = await this.#challenge('passkey_add', request, response, session.userId);
+    const { generateRegistrationOptions } = await library();
     return generateRegistrationOptions({
       rpName: 'systemprompt',
       rpID,
@@ -175,6 +176,7 @@ export class Passkeys {
     const rpID = this.#requireRpId();
     const challenge = await this.#takeChallenge('passkey_add', request, given.response);
     if (challenge === undefined || challenge.step.userId !== session.userId) throw notMade();
+    const { verifyRegistrationResponse } = await library();
     const verified = await verifyRegistrationResponse({
       response: given.response,
       expectedChallenge: challenge.value,
@@ -251,6 +253,7 @@ export class Passkeys {
     if (handle !== undefined && handle !== Buffer.from(userHandle(passkey.userId)).toString('base64url')) {
       return undefined;
     }
+    const { verifyAuthenticationResponse } = await library();
     try {
       const { verified, authenticationInfo } = await verifyAuthenticationResponse({
         response,
