@@ -5,12 +5,12 @@ import {
   insertBrowserSession,
   type NewBrowserSession,
   replaceBrowserHash,
-} from '../../domain/auth/people/index.ts';
+} from '../../domain/auth/index.ts';
 import type { Database, Queryable } from '../../infra/database/connection.ts';
 import { ForbiddenError, UnauthenticatedError } from '../../shared/errors.ts';
 import { type CookieRequest, type CookieResponse, type Cookies, cookiesFor, hashOf, randomValue } from './cookies.ts';
 
-export type { BrowserSession, SignInMethod } from '../../domain/auth/people/index.ts';
+export type { BrowserSession, SignInMethod } from '../../domain/auth/index.ts';
 
 /** How long a browser stays signed in that is not used. */
 const idleSeconds = 12 * 3600;

@@ -1,6 +1,5 @@
 import { createHmac } from 'node:crypto';
 import type { Configuration, IDToken } from 'openid-client';
-import { recordIdentityEvent } from '../../domain/auth/index.ts';
 import {
   deleteFederated,
   type FederatedIdentity,
@@ -10,10 +9,11 @@ import {
   insertFederated,
   insertPerson,
   insertStep,
+  recordIdentityEvent,
   type Step,
   takeStep,
   useFederated,
-} from '../../domain/auth/people/index.ts';
+} from '../../domain/auth/index.ts';
 import type { FederationProvider } from '../../infra/config/profile-federation.ts';
 import type { Database, Queryable } from '../../infra/database/connection.ts';
 import type { Logger } from '../../infra/logging/logger.ts';

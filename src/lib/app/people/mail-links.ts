@@ -1,5 +1,11 @@
-import { recordIdentityEvent } from '../../domain/auth/index.ts';
-import { confirmMail, findPersonByMail, insertStep, stepUser, takeStep } from '../../domain/auth/people/index.ts';
+import {
+  confirmMail,
+  findPersonByMail,
+  insertStep,
+  recordIdentityEvent,
+  stepUser,
+  takeStep,
+} from '../../domain/auth/index.ts';
 import type { Database } from '../../infra/database/connection.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
 import type { Mailer } from '../../infra/mail/mailer.ts';

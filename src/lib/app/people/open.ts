@@ -29,7 +29,7 @@ export interface People {
 }
 
 /** The folder of mails of a tenant without a mail server. */
-export function outboxFolder(instance: Pick<Instance, 'dir'>): string {
+function outboxFolder(instance: Pick<Instance, 'dir'>): string {
   return join(instance.dir, 'outbox');
 }
 

@@ -5,7 +5,6 @@ import type {
   PublicKeyCredentialRequestOptionsJSON,
   RegistrationResponseJSON,
 } from '@simplewebauthn/server';
-import { recordIdentityEvent } from '../../domain/auth/index.ts';
 import {
   deletePasskey,
   findPasskey,
@@ -14,12 +13,13 @@ import {
   type KnownPasskey,
   type Passkey,
   passkeysOf,
+  recordIdentityEvent,
   renamePasskey,
   type Step,
   type StepPurpose,
   takeStep,
   usePasskey,
-} from '../../domain/auth/people/index.ts';
+} from '../../domain/auth/index.ts';
 import type { Database } from '../../infra/database/connection.ts';
 import { ConflictError, NotFoundError, PreconditionError, UnauthenticatedError } from '../../shared/errors.ts';
 import type { UserId } from '../../shared/ids.ts';
@@ -27,7 +27,7 @@ import { type BrowserSession, type BrowserSessions, requireRecent } from './brow
 import { type CookieRequest, type CookieResponse, hashOf, randomValue } from './cookies.ts';
 import type { Throttle } from './throttle.ts';
 
-export type { Passkey } from '../../domain/auth/people/index.ts';
+export type { Passkey } from '../../domain/auth/index.ts';
 
 /** Loaded when somebody uses a passkey: an API process starts without it. */
 const library = () => import('@simplewebauthn/server');

@@ -1,5 +1,11 @@
-import { recordIdentityEvent } from '../../domain/auth/index.ts';
-import { insertStep, passkeysOf, type StepPurpose, takeStep, voidSteps } from '../../domain/auth/people/index.ts';
+import {
+  insertStep,
+  passkeysOf,
+  recordIdentityEvent,
+  type StepPurpose,
+  takeStep,
+  voidSteps,
+} from '../../domain/auth/index.ts';
 import type { Database } from '../../infra/database/connection.ts';
 import { UnauthenticatedError } from '../../shared/errors.ts';
 import type { UserId } from '../../shared/ids.ts';

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { countAttempt, uncountAttempts } from '../../domain/auth/people/index.ts';
+import { countAttempt, uncountAttempts } from '../../domain/auth/index.ts';
 import type { Queryable } from '../../infra/database/connection.ts';
 import { RateLimitedError } from '../../shared/errors.ts';
 import { networkOf } from '../caller-address.ts';

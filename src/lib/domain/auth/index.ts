@@ -37,6 +37,7 @@ export {
 } from './grants.ts';
 export { type IssuedToken, type IssueRequest, TokenIssuer, type TokenUser } from './issuer.ts';
 export { KeyService, type PublicKeySet } from './keys.ts';
+export * from './people/index.ts';
 export { proxySession, takeNonce } from './proxy-repository.ts';
 export { isProxied, isSignedBody, type ProxyKey, refuseProxied, verifyProxied } from './proxy-signature.ts';
 export { SessionService, type UserSession } from './sessions.ts';
