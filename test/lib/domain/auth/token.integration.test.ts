@@ -85,9 +85,19 @@ describe('access tokens', () => {
       .slice(0, 2)
       .map((part) => JSON.parse(Buffer.from(part, 'base64url').toString()));
     expect(header).toEqual({ alg: 'ES256', typ: 'at+jwt', kid: (await ownKey()).kid });
-    expect(Object.keys(payload).sort()).toEqual(
-      ['aud', 'client_id', 'exp', 'iat', 'iss', 'jti', 'name', 'scope', 'sid', 'sub'].sort(),
-    );
+    expect(Object.keys(payload).sort()).toEqual([
+      'access_version',
+      'aud',
+      'client_id',
+      'exp',
+      'iat',
+      'iss',
+      'jti',
+      'name',
+      'scope',
+      'sid',
+      'sub',
+    ]);
     expect(payload.aud).toBe(audience);
     expect(issued.scopes).toEqual(['admin', 'tools:read']);
     const claims = await verify(issued.token);
