@@ -6,6 +6,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { migrateInstance } from '../../src/lib/app/database-admin.ts';
 import { type Identity, mcpAudience, openIdentity } from '../../src/lib/app/identity.ts';
+import { resourceServers } from '../../src/lib/app/resources.ts';
 import { apiNodeArguments } from '../../src/lib/app/supervisor/specs.ts';
 import { loadProfile, type Profile } from '../../src/lib/infra/config/profile.ts';
 import { type Database, openDatabase } from '../../src/lib/infra/database/connection.ts';
@@ -72,7 +73,12 @@ export class ApiRig {
     const app = openDatabase(await connectionFor(instance, profile, secrets, 'app'), { poolSize: 4, actor: 'system' });
     // Tests take the database away on purpose.
     for (const each of [database, app]) each.onError(() => {});
-    const identity = await openIdentity({ database: app, secrets, profile });
+    const identity = await openIdentity({
+      database: app,
+      secrets,
+      profile,
+      resources: resourceServers([], { externalUrl: profile.server.external_url, maxTtlSeconds: 3600 }),
+    });
     return new ApiRig({ embedded, profile, database, app, identity, port, postgres });
   }
 

@@ -5,10 +5,12 @@ import type { ApiDependencies } from '../../src/entry/api/dependencies.ts';
 import { HttpEndpoint, type ListenOptions } from '../../src/entry/api/listen.ts';
 import { createApi, requestHandler } from '../../src/entry/api/server.ts';
 import { mcpAudience, resourceMetadataUrl } from '../../src/lib/app/identity.ts';
+import { protectedResource, resourceServers } from '../../src/lib/app/resources.ts';
 import { authenticate, challengeFor } from '../../src/lib/domain/auth/index.ts';
 import { serverSection } from '../../src/lib/infra/config/profile-server.ts';
 import { toAppError } from '../../src/lib/shared/errors.ts';
 import { externalUrl } from './identity.ts';
+import { serverConfig } from './server-config.ts';
 
 export interface TestApi {
   readonly endpoint: HttpEndpoint;
@@ -18,7 +20,8 @@ export interface TestApi {
   close(): Promise<void>;
 }
 
-const alpha = { displayName: 'Alpha', scopes: ['user'] };
+const servers = [serverConfig({ name: 'alpha', displayName: 'Alpha', oauth: { required: true, scopes: ['user'] } })];
+const resources = resourceServers(servers, { externalUrl, maxTtlSeconds: 3600 });
 
 /** The API in this process on a free port; its MCP handler signs the caller in and says who it was. */
 export async function startTestApi(
@@ -48,7 +51,7 @@ export async function startTestApi(
     telemetry: undefined,
     logger: pino({ level: 'trace' }, sink),
     verifier,
-    mcpServer: (name) => (name === 'alpha' ? alpha : undefined),
+    resources,
     registry: (details) => [
       {
         name: 'alpha',
@@ -101,7 +104,9 @@ const whoAreYou = async (
       .writeHead(200, { ...headers, 'content-type': 'application/json' })
       .end(JSON.stringify({ user: claims.name, bytes }));
   } catch (thrown) {
-    const resource = { audience, metadataUrl: resourceMetadataUrl(audience), scopes: alpha.scopes };
+    const found = resources.byName(server);
+    if (found === undefined) throw thrown;
+    const resource = protectedResource(found);
     const challenge = challengeFor(toAppError(thrown), resource);
     if (challenge === undefined) throw thrown;
     response.writeHead(challenge.status, { ...headers, 'www-authenticate': challenge.header }).end();

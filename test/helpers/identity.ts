@@ -2,6 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Identity, openIdentity } from '../../src/lib/app/identity.ts';
+import { resourceServers } from '../../src/lib/app/resources.ts';
+import type { McpServerConfig } from '../../src/lib/domain/mcp/index.ts';
 import { createLocalInstance } from '../../src/lib/infra/config/instance.ts';
 import { openSecretStore, type SecretStore } from '../../src/lib/infra/config/secrets.ts';
 import { type Database, openDatabase } from '../../src/lib/infra/database/connection.ts';
@@ -23,7 +25,10 @@ export const externalUrl = 'http://localhost:8080';
 export const maxTtlSeconds = 3600;
 
 /** Identity on a database, an instance and keys of its own. */
-export async function openTestIdentity(issuer = externalUrl): Promise<TestIdentity> {
+export async function openTestIdentity(
+  issuer = externalUrl,
+  servers: readonly McpServerConfig[] = [],
+): Promise<TestIdentity> {
   const root = await mkdtemp(join(tmpdir(), 'sp-identity-'));
   const testDatabase = await createTestDatabase();
   const secrets = await openSecretStore(await createLocalInstance(root));
@@ -33,7 +38,12 @@ export async function openTestIdentity(issuer = externalUrl): Promise<TestIdenti
   };
   const open = async () => {
     const database = openDatabase(testDatabase.app, { poolSize: 4, actor: 'system' });
-    const identity = await openIdentity({ database, secrets, profile });
+    const identity = await openIdentity({
+      database,
+      secrets,
+      profile,
+      resources: resourceServers(servers, { externalUrl, maxTtlSeconds }),
+    });
     const close = async () => {
       await identity.close();
       await database.close();

@@ -10,6 +10,7 @@ import { oauthHandler } from '../../src/entry/api/oauth-door.ts';
 import { type Identity, mcpAudience, openIdentity } from '../../src/lib/app/identity.ts';
 import { type Authorization, openAuthorization } from '../../src/lib/app/oauth/open.ts';
 import type { OAuthPages } from '../../src/lib/app/oauth/pages.ts';
+import { resourceServers } from '../../src/lib/app/resources.ts';
 import type { ClientMetadata } from '../../src/lib/domain/auth/index.ts';
 import { mcpServersSchema, toServerConfig } from '../../src/lib/domain/mcp/index.ts';
 import { createLocalInstance } from '../../src/lib/infra/config/instance.ts';
@@ -131,9 +132,10 @@ export async function openOAuthRig(options: OAuthRigOptions = {}): Promise<OAuth
   const owner = openDatabase(testDatabase.owner, { poolSize: 2 });
   const database = openDatabase(testDatabase.app, { poolSize: 10 });
   for (const each of [owner, database]) each.onError(() => {}); // tests take the database away on purpose
-  const identity = await openIdentity({ database, secrets, profile });
   const configured = mcpServersSchema.parse(options.servers ?? servers);
   const configs = Object.entries(configured).map(([name, yaml]) => toServerConfig(name, yaml, place, () => place));
+  const resources = resourceServers(configs, { externalUrl: url, maxTtlSeconds: lives.access_token_ttl_seconds });
+  const identity = await openIdentity({ database, secrets, profile, resources });
   const lines: string[] = [];
   const log = pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) });
   const parts = { database, secrets, identity, profile, servers: configs, pages: plainPages, log };
@@ -144,6 +146,7 @@ export async function openOAuthRig(options: OAuthRigOptions = {}): Promise<OAuth
     {
       externalUrl: url,
       issuer: url,
+      resources,
       oauth: oauthHandler(authorization, plainPages),
       ...options.api?.(authorization),
     },

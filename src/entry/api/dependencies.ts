@@ -5,17 +5,12 @@ import type { OAuthPages } from '../../lib/app/oauth/pages.ts';
 import type { BrowserSessions } from '../../lib/app/people/browser-sessions.ts';
 import type { People } from '../../lib/app/people/open.ts';
 import type { RateLimiter } from '../../lib/app/rate-limits.ts';
+import type { ResourceServers } from '../../lib/app/resources.ts';
 import type { RegistryServer } from '../../lib/app/router/registry-view.ts';
 import type { ServiceEventFeed } from '../../lib/app/supervisor/event-feed.ts';
 import type { TokenVerifier } from '../../lib/domain/auth/index.ts';
 import type { SecurityHeaderSettings } from '../../lib/infra/config/profile-server.ts';
 import type { Telemetry } from './telemetry.ts';
-
-/** What the routes publish of a protected resource. */
-export interface PublishedResource {
-  readonly displayName: string;
-  readonly scopes: readonly string[];
-}
 
 /** How the API behaves towards browsers, from `server` and `security` of the profile. */
 export interface WebSettings {
@@ -57,8 +52,8 @@ export interface ApiDependencies {
   readonly telemetry: Pick<Telemetry, 'scrape' | 'meter'> | undefined;
   readonly logger: FastifyBaseLogger;
   readonly verifier: Pick<TokenVerifier, 'verify' | 'jwks'>;
-  /** The MCP server of that name, if it is configured and enabled. */
-  readonly mcpServer: (name: string) => PublishedResource | undefined;
+  /** What accepts tokens: the instance and the MCP servers that are configured and enabled. */
+  readonly resources: ResourceServers;
   /** The MCP servers; with `details` how they are doing too. */
   readonly registry: (details: boolean) => RegistryServer[];
   readonly mcp: McpHandler;

@@ -1,5 +1,4 @@
 import { type ApiConfiguration, openApiContext, readApiConfiguration } from '../../lib/app/context.ts';
-import { signInServer } from '../../lib/app/identity.ts';
 import { rateGroups } from '../../lib/app/rate-limits.ts';
 import { withdrawKeys } from '../../lib/infra/config/master-key/variables.ts';
 import { packageVersion } from '../../lib/infra/config/package-root.ts';
@@ -41,11 +40,6 @@ async function main(log: Logger): Promise<void> {
   const probeSocket = process.env.SYSTEMPROMPT_PROBE_SOCKET;
   const telemetry = await openTelemetryOf(configuration, instanceId, probeSocket);
   const context = await openApiContext(configuration, instanceId, log, oauthPages, telemetry?.metrics);
-  const published = new Map(
-    context.servers
-      .filter((server) => server.enabled)
-      .map((server) => [server.name, { displayName: server.displayName, scopes: signInServer(server).scopes }]),
-  );
   let endpoint: HttpEndpoint | undefined;
   const deps: ApiDependencies = {
     instanceId,
@@ -61,7 +55,7 @@ async function main(log: Logger): Promise<void> {
     telemetry,
     logger: log,
     verifier: context.identity.verifier,
-    mcpServer: (name) => published.get(name),
+    resources: context.resources,
     registry: (details) => context.registry(details),
     mcp: context.router,
     oauth: oauthHandler(context.authorization, oauthPages),

@@ -141,8 +141,9 @@ export class Composition {
     const { profile } = this;
     if (profile === undefined)
       throw new PreconditionError('The system is still starting.', { next: ['infra services status'] });
-    const [{ openIdentity }, { connectionFor }, { openDatabase }, secrets] = await Promise.all([
+    const [{ openIdentity }, { resourceServers }, { connectionFor }, { openDatabase }, secrets] = await Promise.all([
       import('../../lib/app/identity.ts'),
+      import('../../lib/app/resources.ts'),
       import('../../lib/infra/database/connections.ts'),
       import('../../lib/infra/database/connection.ts'),
       this.secrets(),
@@ -153,7 +154,11 @@ export class Composition {
       applicationName: 'systemprompt supervisor identity',
       actor: 'system',
     });
-    return openIdentity({ database: this.#app, secrets, profile });
+    const resources = resourceServers(() => this.servers, {
+      externalUrl: profile.server.external_url,
+      maxTtlSeconds: profile.security.access_token_ttl_seconds,
+    });
+    return openIdentity({ database: this.#app, secrets, profile, resources });
   }
 
   close(): Promise<void> {

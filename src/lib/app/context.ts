@@ -15,6 +15,7 @@ import type { OAuthPages } from './oauth/pages.ts';
 import { openPeople, type People } from './people/open.ts';
 import { openRateLimiter } from './rate-limit/open.ts';
 import type { RateLimiter } from './rate-limits.ts';
+import { type ResourceServers, resourceServers } from './resources.ts';
 import { openMcpGateway } from './router/open.ts';
 import { type RegistryServer, registryView } from './router/registry-view.ts';
 import type { McpRouter } from './router/router.ts';
@@ -29,6 +30,7 @@ export interface ApiContext {
   readonly identity: Identity;
   readonly authorization: Authorization;
   readonly people: People;
+  readonly resources: ResourceServers;
   readonly servers: readonly McpServerConfig[];
   readonly router: McpRouter;
   /** Absent when the profile has requests not counted. */
@@ -99,7 +101,11 @@ export async function openApiContext(
     const rateLimiter = openRateLimiter(profile, database, log, metrics);
     closers.push(async () => rateLimiter?.close());
 
-    const identity = await openIdentity({ database, secrets, profile });
+    const resources = resourceServers(servers, {
+      externalUrl: profile.server.external_url,
+      maxTtlSeconds: profile.security.access_token_ttl_seconds,
+    });
+    const identity = await openIdentity({ database, secrets, profile, resources });
     closers.push(() => identity.close());
     const authorization = await openAuthorization({ database, secrets, identity, servers, profile, pages, log });
     closers.push(() => authorization.close());
@@ -129,6 +135,7 @@ export async function openApiContext(
       identity,
       authorization,
       people,
+      resources,
       servers,
       router: gateway.router,
       rateLimiter: rateLimiter?.limiter,

@@ -1,4 +1,11 @@
-import { KeyService, SessionService, TokenIssuer, TokenVerifier } from '../domain/auth/index.ts';
+import {
+  KeyService,
+  SessionService,
+  TokenIssuer,
+  type TokenPolicies,
+  type TokenPolicy,
+  TokenVerifier,
+} from '../domain/auth/index.ts';
 import { type McpServerConfig, mcpEndpointPath } from '../domain/mcp/index.ts';
 import { UserService } from '../domain/users/index.ts';
 import type { SecretStore } from '../infra/config/secrets.ts';
@@ -46,6 +53,8 @@ export interface Identity {
  */
 export async function openIdentity(deps: {
   readonly database: Database;
+  /** What accepts tokens, and what each demands of them; it may change meanwhile. */
+  readonly resources: TokenPolicies & { all(): readonly TokenPolicy[] };
   readonly secrets: Pick<SecretStore, 'seal' | 'open'>;
   readonly profile: {
     readonly server: { readonly external_url: string };
@@ -56,24 +65,27 @@ export async function openIdentity(deps: {
     };
   };
 }): Promise<Identity> {
-  const { database, profile } = deps;
+  const { database, profile, resources } = deps;
   const maxTtlSeconds = profile.security.access_token_ttl_seconds;
   const { issuer } = profile.security;
   const keys = new KeyService({ database, sealer: deps.secrets, maxTokenTtlSeconds: maxTtlSeconds });
   await keys.ensureKey();
+  // Before the first signature: a key that is published ahead of its time surprises no verifier.
+  for (const { audience, ownKey } of resources.all()) if (ownKey) await keys.ensureKey(audience);
   const verifier = await TokenVerifier.open({
     database,
     keys,
     issuer,
     maxTtlSeconds,
     addresses: [profile.server.external_url, ...(profile.security.audiences ?? [])],
+    policies: resources,
   });
   return {
     addresses: { externalUrl: profile.server.external_url, issuer },
     users: new UserService(database),
     sessions: new SessionService(database),
     keys,
-    issuer: new TokenIssuer({ keys, issuer, maxTtlSeconds }),
+    issuer: new TokenIssuer({ keys, issuer, maxTtlSeconds, policies: resources }),
     verifier,
     entitlements: new DatabaseEntitlements(database),
     close: () => verifier.close(),

@@ -67,9 +67,9 @@ async function login(deps: LocalLoginDependencies, input: z.infer<typeof loginIn
   const { users, sessions, issuer, addresses, entitlements } = await deps.identity();
   const server = input.server === undefined ? undefined : await knownServer(deps, input.server);
   const user = await users.ensureOwner();
-  const ttlSeconds = input.ttlSeconds ?? issuer.maxTtlSeconds;
   const client = input.client ?? cliClient;
   const audience = server ? mcpAudience(addresses.externalUrl, server.name) : instanceAudience(addresses.externalUrl);
+  const ttlSeconds = input.ttlSeconds ?? issuer.maxTtlFor(audience);
   const resource = {
     name: server?.name ?? instanceResource,
     scopes: server?.scopes.map((name) => ({ name })) ?? [],

@@ -1,6 +1,7 @@
-import { type McpIssuer, type McpServerConfig, tiersFor } from '../domain/mcp/index.ts';
+import type { ProtectedResource, TrustedIssuer } from '../domain/auth/index.ts';
+import { type McpServerConfig, tiersFor } from '../domain/mcp/index.ts';
 import { isPermission, type Permission } from '../shared/permission.ts';
-import { instanceAudience, mcpAudience } from './identity.ts';
+import { instanceAudience, mcpAudience, resourceMetadataUrl } from './identity.ts';
 
 /** One scope that a client may ask for at a resource. */
 export interface ResourceScope {
@@ -9,11 +10,6 @@ export interface ResourceScope {
   readonly description: string;
   /** Never given unasked, and not named to clients ahead of need. */
   readonly sensitive: boolean;
-}
-
-/** An issuer whose tokens a resource server takes beside the instance's own. */
-export interface ExternalIssuer extends McpIssuer {
-  readonly audience: string;
 }
 
 /** What accepts tokens: the instance itself, or one MCP server. Each takes only those that were made for it. */
@@ -35,7 +31,8 @@ export interface ResourceServer {
   readonly ownKey: boolean;
   /** The ids of the clients whose tokens it takes; undefined: any. */
   readonly clients: readonly string[] | undefined;
-  readonly issuers: readonly ExternalIssuer[];
+  /** Issuers whose tokens it takes beside the instance's own. */
+  readonly issuers: readonly TrustedIssuer[];
 }
 
 /** The resource servers of the instance. */
@@ -60,23 +57,48 @@ const tierDescriptions: Record<Permission, string> = {
 
 /**
  * The resource servers that the configuration asks for: the instance and each enabled MCP server.
- * @param settings the address of the instance and the longest life of a token, from the profile
+ * @param servers the list of them, or who knows it at each time
  */
 export function resourceServers(
-  servers: readonly McpServerConfig[],
-  settings: { readonly externalUrl: string; readonly maxTtlSeconds: number },
+  servers: readonly McpServerConfig[] | (() => readonly McpServerConfig[]),
+  settings: ResourceSettings,
 ): ResourceServers {
-  const all = [
-    instanceServer(settings),
-    ...servers.filter((server) => server.enabled).map((server) => mcpServer(server, settings)),
-  ];
-  const byAudience = new Map(all.map((server) => [server.audience, server]));
-  const byName = new Map(all.filter(({ kind }) => kind === 'mcp').map((server) => [server.name, server]));
-  const [instance] = all;
+  let known: { readonly of: readonly McpServerConfig[]; readonly index: Index } | undefined;
+  const index = (): Index => {
+    const now = typeof servers === 'function' ? servers() : servers;
+    if (known?.of !== now) known = { of: now, index: indexOf(now, settings) };
+    return known.index;
+  };
   return {
-    all: () => all,
-    byAudience: (audience) => byAudience.get(audience),
-    byName: (name) => byName.get(name) ?? (name === instanceResource ? instance : undefined),
+    all: () => index().all,
+    byAudience: (audience) => index().byAudience.get(audience),
+    byName: (name) => index().byName.get(name),
+  };
+}
+
+/** What the profile has a say in. */
+interface ResourceSettings {
+  /** The address of the instance. */
+  readonly externalUrl: string;
+  /** The longest life of a token. */
+  readonly maxTtlSeconds: number;
+}
+
+interface Index {
+  readonly all: readonly ResourceServer[];
+  readonly byAudience: ReadonlyMap<string, ResourceServer>;
+  readonly byName: ReadonlyMap<string, ResourceServer>;
+}
+
+function indexOf(servers: readonly McpServerConfig[], settings: ResourceSettings): Index {
+  const instance = instanceServer(settings);
+  const others = servers.filter((server) => server.enabled).map((server) => mcpResource(server, settings));
+  const all = [instance, ...others];
+  return {
+    all,
+    byAudience: new Map(all.map((server) => [server.audience, server])),
+    // An MCP server of that name has it.
+    byName: new Map(all.map((server) => [server.name, server])),
   };
 }
 
@@ -85,7 +107,17 @@ export function ordinaryScopes(server: Pick<ResourceServer, 'scopes'>): string[]
   return server.scopes.filter((scope) => !scope.sensitive).map((scope) => scope.name);
 }
 
-function instanceServer(settings: Parameters<typeof resourceServers>[1]): ResourceServer {
+/** What callers without a good token are told of it. */
+export function protectedResource(server: ResourceServer): ProtectedResource {
+  return {
+    audience: server.audience,
+    metadataUrl: resourceMetadataUrl(server.audience),
+    scopes: ordinaryScopes(server),
+    requireDpop: server.requireDpop,
+  };
+}
+
+function instanceServer(settings: ResourceSettings): ResourceServer {
   return {
     audience: instanceAudience(settings.externalUrl),
     name: instanceResource,
@@ -105,7 +137,8 @@ function instanceServer(settings: Parameters<typeof resourceServers>[1]): Resour
   };
 }
 
-function mcpServer(server: McpServerConfig, settings: Parameters<typeof resourceServers>[1]): ResourceServer {
+/** One MCP server as what accepts tokens. */
+export function mcpResource(server: McpServerConfig, settings: ResourceSettings): ResourceServer {
   const { oauth } = server;
   const audience = mcpAudience(settings.externalUrl, server.name);
   const asked = new Set([...oauth.scopes, ...[...server.tools.values()].flatMap((tool) => tool.scopes)]);

@@ -115,7 +115,7 @@ describe('the API process', () => {
     expect(output).toMatch(message);
   });
 
-  it('requirement 53: ends with 1 when the database is away: nobody is let in without it', async () => {
+  it('auth 53: ends with 1 when the database is away: nobody is let in without it', async () => {
     await database.drop();
     const { process: api } = start();
     expect(await exitCode(api)).toBe(1);

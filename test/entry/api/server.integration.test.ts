@@ -102,7 +102,7 @@ describe('discovery', () => {
     expect((await ask('/.well-known/jwks.json')).json()).toEqual(answer.json());
   });
 
-  it('requirement 32: a server has its RFC 9728 document before its path', async () => {
+  it('auth 32: a server has its RFC 9728 document before its path', async () => {
     const answer = await ask('/.well-known/oauth-protected-resource/api/v1/mcp/alpha/mcp');
     expect(answer.json()).toEqual({
       resource: mcpAudience(externalUrl, 'alpha'),
@@ -110,12 +110,14 @@ describe('discovery', () => {
       authorization_servers: [externalUrl],
       scopes_supported: ['user'],
       bearer_methods_supported: ['header'],
+      dpop_signing_alg_values_supported: ['ES256', 'EdDSA', 'ES384', 'PS256', 'RS256'],
+      dpop_bound_access_tokens_required: false,
     });
     expect((await ask('/.well-known/oauth-protected-resource/api/v1')).json().resource).toBe(`${externalUrl}/api/v1`);
     expect((await ask('/.well-known/oauth-protected-resource/api/v1/mcp/nobody/mcp')).status).toBe(404);
   });
 
-  it('requirement 31: nothing published is made from Host or X-Forwarded-Host', async () => {
+  it('auth 31: nothing published is made from Host or X-Forwarded-Host', async () => {
     const path = '/.well-known/oauth-protected-resource/api/v1/mcp/alpha/mcp';
     expect((await ask(path, { headers: { host: 'evil.example' } })).status).toBe(421);
     const poisoned = await ask(path, {
@@ -201,7 +203,7 @@ describe('requests', () => {
     expect((await ask(mcp)).headers['x-content-type-options']).toBe('nosniff');
   });
 
-  it('requirement 33: from a page of another origin are 403, to another host 421', async () => {
+  it('auth 33: from a page of another origin are 403, to another host 421', async () => {
     const authorization = `Bearer ${await tokenFor(mcpAudience(externalUrl, 'alpha'))}`;
     const port = api.endpoint.port;
     for (const origin of [
@@ -238,7 +240,7 @@ describe('requests', () => {
     ).toBe(200);
   });
 
-  it('requirement 53: with any Authorization header are never a fault', async () => {
+  it('auth 53: with any Authorization header are never a fault', async () => {
     const value = fc
       .oneof(
         fc.string({ maxLength: 60 }),
@@ -260,7 +262,7 @@ describe('requests', () => {
     );
   });
 
-  it('requirement 14: a token in the address is refused and never logged, nor is one in the header', async () => {
+  it('auth 14: a token in the address is refused and never logged, nor is one in the header', async () => {
     const token = await tokenFor(mcpAudience(externalUrl, 'alpha'));
     const answer = await ask(`${mcp}?access_token=${token}`, { method: 'POST' });
     expect(answer.status).toBe(400);

@@ -9,7 +9,8 @@ function notes(oauth: object, tools: object = {}, enabled = true) {
   const yaml = mcpServersSchema.parse({ notes: { module: 'm', port: 5001, description: 'd', enabled, oauth, tools } });
   if (yaml['notes'] === undefined) throw new Error('There is no such server');
   const place = { file: 'f', line: 1, column: 1 };
-  return resourceServers([toServerConfig('notes', yaml['notes'], place, () => place)], settings);
+  const servers = [toServerConfig('notes', yaml['notes'], place, () => place)];
+  return resourceServers(servers, settings);
 }
 
 describe('resource servers', () => {

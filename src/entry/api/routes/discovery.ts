@@ -1,7 +1,9 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { z } from 'zod';
-import { instanceAudience, mcpAudience, unknownServer } from '../../../lib/app/identity.ts';
-import type { ApiDependencies, PublishedResource } from '../dependencies.ts';
+import { unknownServer } from '../../../lib/app/identity.ts';
+import { instanceResource, ordinaryScopes, type ResourceServer } from '../../../lib/app/resources.ts';
+import { proofAlgorithms } from '../../../lib/domain/auth/index.ts';
+import type { ApiDependencies } from '../dependencies.ts';
 import { problemSchema } from '../openapi.ts';
 
 const jwksSchema = z.object({ keys: z.array(z.record(z.string(), z.unknown())) });
@@ -12,6 +14,8 @@ const metadataSchema = z.object({
   authorization_servers: z.array(z.url()),
   scopes_supported: z.array(z.string()),
   bearer_methods_supported: z.array(z.literal('header')),
+  dpop_signing_alg_values_supported: z.array(z.string()),
+  dpop_bound_access_tokens_required: z.boolean(),
 });
 
 const serverParams = z.object({ server: z.string() });
@@ -20,13 +24,20 @@ const cacheControl = 'public, max-age=300';
 
 /** What clients need to find out how to sign in. All of it is made from the configuration, nothing from the request. */
 export function discoveryRoutes(deps: ApiDependencies): FastifyPluginAsync {
-  const metadata = (resource: string, { displayName, scopes }: PublishedResource) => ({
-    resource,
-    resource_name: displayName,
+  const metadata = (resource: ResourceServer) => ({
+    resource: resource.audience,
+    resource_name: resource.displayName,
     authorization_servers: [deps.issuer],
-    scopes_supported: [...scopes],
+    scopes_supported: ordinaryScopes(resource),
     bearer_methods_supported: ['header' as const],
+    dpop_signing_alg_values_supported: [...proofAlgorithms],
+    dpop_bound_access_tokens_required: resource.requireDpop,
   });
+  const published = (name: string, kind: ResourceServer['kind']) => {
+    const found = deps.resources.byName(name);
+    if (found?.kind !== kind) throw unknownServer(name);
+    return metadata(found);
+  };
   return async (app) => {
     const jwks = { schema: { summary: 'Public keys of access tokens (RFC 7517)', response: { 200: jwksSchema } } };
     for (const path of ['/api/v1/core/oauth/jwks', '/.well-known/jwks.json']) {
@@ -42,10 +53,9 @@ export function discoveryRoutes(deps: ApiDependencies): FastifyPluginAsync {
       { schema: { summary: 'How to sign in to an MCP server (RFC 9728)', params: serverParams, response: answers } },
       async (request, reply) => {
         const { server } = serverParams.parse(request.params);
-        const published = deps.mcpServer(server);
-        if (published === undefined) throw unknownServer(server);
+        const document = published(server, 'mcp');
         reply.header('cache-control', cacheControl);
-        return metadata(mcpAudience(deps.externalUrl, server), published);
+        return document;
       },
     );
     app.get(
@@ -53,7 +63,7 @@ export function discoveryRoutes(deps: ApiDependencies): FastifyPluginAsync {
       { schema: { summary: 'How to sign in to the API itself (RFC 9728)', response: { 200: metadataSchema } } },
       async (_request, reply) => {
         reply.header('cache-control', cacheControl);
-        return metadata(instanceAudience(deps.externalUrl), { displayName: 'systemprompt', scopes: ['user', 'admin'] });
+        return published(instanceResource, 'instance');
       },
     );
   };

@@ -4,8 +4,9 @@ import type { McpServerConfig } from '../../domain/mcp/index.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
 import { toAppError } from '../../shared/errors.ts';
 import type { Executor } from '../executor/executor.ts';
-import { mcpAudience, resourceMetadataUrl, signInServer, unknownServer } from '../identity.ts';
+import { unknownServer } from '../identity.ts';
 import type { RateLimiter } from '../rate-limits.ts';
+import { mcpResource, protectedResource } from '../resources.ts';
 import { identify, type Sender, type TrustedProxies } from '../trusted-proxies.ts';
 import { readBody } from './body.ts';
 import { Calls, malformedAnswer } from './calls.ts';
@@ -90,8 +91,9 @@ class Router implements McpRouter {
     this.#relays = new Relays({ upstreams, passage, timeoutMs: limits.callTimeoutMs });
     for (const config of deps.servers) {
       if (!config.enabled) continue;
-      const audience = mcpAudience(deps.externalUrl, config.name);
-      const resource = { audience, metadataUrl: resourceMetadataUrl(audience), scopes: signInServer(config).scopes };
+      // How long a token lives its verifier knows.
+      const settings = { externalUrl: deps.externalUrl, maxTtlSeconds: Number.POSITIVE_INFINITY };
+      const resource = protectedResource(mcpResource(config, settings));
       this.#routes.set(config.name, { config, resource });
     }
   }

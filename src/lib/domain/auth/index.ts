@@ -4,12 +4,13 @@ export {
   authenticate,
   type BearerRequest,
   type Challenge,
+  type Credentials,
   challengeFor,
   insufficientScope,
   type ProtectedResource,
-  readBearer,
+  readCredentials,
 } from './bearer.ts';
-export { actorOf, type Claims } from './claims.ts';
+export { type ActorClaim, actorOf, type Claims } from './claims.ts';
 export {
   type ClientKind,
   type ClientMetadata,
@@ -20,12 +21,14 @@ export {
 export type { NewClient } from './clients/repository.ts';
 export { type ClientChange, ClientService, type LiveSecret } from './clients/service.ts';
 export { ClientStore, kindField } from './clients/store.ts';
+export { proofAlgorithms } from './dpop.ts';
 export {
   type IdentityEvent,
   type IdentityEventType,
   recordIdentityEvent,
   recordIdentityEvents,
 } from './events.ts';
+export type { ForeignSubject, ForeignTrust, KnownSubject } from './foreign.ts';
 export {
   type Grant,
   type GrantFilter,
@@ -36,10 +39,13 @@ export {
   revokeGrants,
 } from './grants.ts';
 export { type IssuedToken, type IssueRequest, TokenIssuer, type TokenUser } from './issuer.ts';
-export { KeyService, type PublicKeySet } from './keys.ts';
+export { type KeyChange, KeyService, type KeySwitch, type PublicKeySet } from './keys.ts';
 export * from './people/index.ts';
+export type { FoundToken, TokenLookup } from './personal.ts';
+export type { TokenPolicies, TokenPolicy, TrustedIssuer } from './policy.ts';
 export { proxySession, takeNonce } from './proxy-repository.ts';
 export { isProxied, isSignedBody, type ProxyKey, refuseProxied, verifyProxied } from './proxy-signature.ts';
+export { type KeyFacts, revokeToken } from './repository.ts';
 export { SessionService, type UserSession } from './sessions.ts';
 export { endSessions, type ListedSession, sessionsOf } from './user-sessions.ts';
 export { TokenVerifier } from './verifier.ts';

@@ -3,8 +3,9 @@ import { SignJWT } from 'jose';
 import { ForbiddenError, UsageError } from '../../shared/errors.ts';
 import type { SessionId, UserId } from '../../shared/ids.ts';
 import { covers, isPermission, type Permission } from '../../shared/permission.ts';
-import { type Claims, scopeSchema } from './claims.ts';
+import { type ActorClaim, type Claims, scopeSchema } from './claims.ts';
 import { type KeyService, signatureAlgorithm } from './keys.ts';
+import type { TokenPolicies } from './policy.ts';
 
 /** Longest life of a token that a program gets on behalf of a caller, in seconds. */
 const delegatedTtlSeconds = 60;
@@ -47,9 +48,16 @@ export interface IssuedToken {
 export class TokenIssuer {
   readonly #keys: KeyService;
   readonly #issuer: string;
+  readonly #policies: TokenPolicies | undefined;
   readonly maxTtlSeconds: number;
 
-  constructor(deps: { readonly keys: KeyService; readonly issuer: string; readonly maxTtlSeconds: number }) {
+  constructor(deps: {
+    readonly keys: KeyService;
+    readonly issuer: string;
+    readonly maxTtlSeconds: number;
+    readonly policies?: TokenPolicies | undefined;
+  }) {
+    this.#policies = deps.policies;
     this.#keys = deps.keys;
     this.#issuer = deps.issuer;
     this.maxTtlSeconds = deps.maxTtlSeconds;
@@ -62,7 +70,7 @@ export class TokenIssuer {
    */
   check(request: Omit<IssueRequest, 'sessionId'>): void {
     const { user, scopes } = request;
-    this.#assertTtl(request.ttlSeconds);
+    this.#assertTtl(request.ttlSeconds, this.maxTtlFor(request.audience));
     if (user.status !== 'active') {
       throw new ForbiddenError(`The user ${user.name} is ${user.status}`, { data: { user: user.name } });
     }
@@ -98,17 +106,22 @@ export class TokenIssuer {
   delegate(claims: Claims, audience: string, ttlSeconds: number = delegatedTtlSeconds): Promise<IssuedToken> {
     if (ttlSeconds > delegatedTtlSeconds)
       throw new UsageError(`A delegated token lives ${delegatedTtlSeconds} s at most`);
-    this.#assertTtl(ttlSeconds);
+    this.#assertTtl(ttlSeconds, this.maxTtlFor(audience));
     const now = Math.floor(Date.now() / 1000);
     const exp = Math.min(now + ttlSeconds, claims.exp);
     return this.#sign({ ...claims, sessionId: claims.sid, audience, iat: now, exp });
   }
 
-  #assertTtl(seconds: number): void {
-    if (Number.isInteger(seconds) && seconds >= 1 && seconds <= this.maxTtlSeconds) return;
-    throw new UsageError(`A token lives 1 to ${this.maxTtlSeconds} seconds`, {
-      hint: `Give a whole number of seconds, ${this.maxTtlSeconds} at most.`,
-      data: { ttlSeconds: seconds, max: this.maxTtlSeconds },
+  /** The longest life of a token for that resource, in seconds. */
+  maxTtlFor(audience: string): number {
+    return Math.min(this.#policies?.byAudience(audience)?.tokenTtlSeconds ?? this.maxTtlSeconds, this.maxTtlSeconds);
+  }
+
+  #assertTtl(seconds: number, max: number): void {
+    if (Number.isInteger(seconds) && seconds >= 1 && seconds <= max) return;
+    throw new UsageError(`A token for this resource lives 1 to ${max} seconds`, {
+      hint: `Give a whole number of seconds, ${max} at most.`,
+      data: { ttlSeconds: seconds, max },
     });
   }
 
@@ -122,14 +135,19 @@ export class TokenIssuer {
     readonly accessVersion?: number | undefined;
     readonly iat: number;
     readonly exp: number;
+    readonly act?: ActorClaim | undefined;
+    readonly authTime?: number | undefined;
   }): Promise<IssuedToken> {
-    const { kid, key } = await this.#keys.signingKey();
+    const own = this.#policies?.byAudience(what.audience)?.ownKey === true;
+    const { kid, key } = await this.#keys.signingKey(own ? what.audience : undefined);
     const token = await new SignJWT({
       client_id: what.client,
       scope: what.scopes.join(' '),
       sid: what.sessionId,
       name: what.name,
       ...(what.accessVersion === undefined ? {} : { access_version: what.accessVersion }),
+      ...(what.authTime === undefined ? {} : { auth_time: what.authTime }),
+      ...(what.act === undefined ? {} : { act: what.act }),
     })
       .setProtectedHeader({ alg: signatureAlgorithm, typ: 'at+jwt', kid })
       .setIssuer(this.#issuer)

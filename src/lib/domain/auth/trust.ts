@@ -1,9 +1,9 @@
 import { type CryptoKey, importJWK, type JWK } from 'jose';
 import type { Database } from '../../infra/database/connection.ts';
 import { DatabaseUnavailableError } from '../../shared/errors.ts';
-import type { SessionId } from '../../shared/ids.ts';
+import type { SessionId, UserId } from '../../shared/ids.ts';
 import { signatureAlgorithm } from './keys.ts';
-import { publishedKeys, revokedSessions } from './repository.ts';
+import { changedAccess, type KeyOwner, publishedKeys, revokedSessions, revokedTokens } from './repository.ts';
 
 /** The channel on which the database announces revocations and key changes. */
 const channel = 'auth';
@@ -17,25 +17,37 @@ const retryMs = 1000;
 /** A token may name any key; asking the database for each would let strangers load it. */
 const unknownKeyReloadMs = 1000;
 
-interface TrustedKey {
+/** A key that tokens may be signed with. */
+export interface TrustedKey {
   readonly key: CryptoKey;
+  /** The one audience whose tokens it signs; absent: those of all that have no key of their own. */
+  readonly resource: KeyOwner;
+}
+
+interface KnownKey extends TrustedKey {
   readonly jwk: JWK;
   /** Milliseconds since the epoch after which nothing that it signed counts; absent while it is not retired. */
   readonly until?: number;
 }
 
 /**
- * What a verifier holds in memory: the public keys and the ended sessions. The database announces changes; a lost
+ * What a verifier holds in memory: the public keys, the ended sessions, single tokens that were revoked, and the users
+ * from whom something was taken within the life of a token. The database announces changes; a lost
  * announcement is made up for by a reload after each reconnect and every 15 s. An announcement is a reason to look and
  * never believed by its words: every role of a database may NOTIFY on every channel, those of MCP servers too.
  */
 export class TrustState {
   readonly #database: Database;
   readonly #overlapSeconds: number;
-  #keys = new Map<string, TrustedKey>();
+  #keys = new Map<string, KnownKey>();
   /** Ended sessions and when their last token expires, in ms since the epoch. */
   readonly #revoked = new Map<SessionId, number>();
+  /** Single tokens, by `jti`, likewise. */
+  readonly #revokedTokens = new Map<string, number>();
+  /** The least `access_version` that a token of a user may have. */
+  #versions = new Map<UserId, number>();
   readonly #listeners = new Set<() => void>();
+  readonly #reloadListeners = new Set<() => void>();
   #loadedAt = Number.NEGATIVE_INFINITY;
   #askedForUnknownKey = Number.NEGATIVE_INFINITY;
   #running: Promise<void> | undefined;
@@ -79,13 +91,23 @@ export class TrustState {
     return this.#revoked.has(session);
   }
 
+  isTokenRevoked(jti: string): boolean {
+    return this.#revokedTokens.has(jti);
+  }
+
+  /** Whether something was taken from the user since a token of that version was issued. */
+  isOutdated(user: UserId, version: number): boolean {
+    const least = this.#versions.get(user);
+    return least !== undefined && version < least;
+  }
+
   /** The public keys that are published. */
   get jwks(): JWK[] {
     return [...this.#keys.values()].map((key) => key.jwk);
   }
 
   /** The key of that name; one that is not known is looked up in the database, at most once a second. */
-  async key(kid: string): Promise<CryptoKey | undefined> {
+  async key(kid: string): Promise<TrustedKey | undefined> {
     const known = this.#find(kid);
     if (known !== undefined) return known;
     if (performance.now() - this.#askedForUnknownKey < unknownKeyReloadMs) {
@@ -97,9 +119,14 @@ export class TrustState {
     return this.#find(kid);
   }
 
-  /** Calls `listener` after the set of keys has changed. */
+  /** Calls `listener` after a key has gone. */
   onKeysChanged(listener: () => void): void {
     this.#listeners.add(listener);
+  }
+
+  /** Calls `listener` after each reload: when the database announced something, and every 15 s. */
+  onReload(listener: () => void): void {
+    this.#reloadListeners.add(listener);
   }
 
   /** Reads everything anew; calls that come while one runs are answered by one more that begins after it. */
@@ -131,32 +158,35 @@ export class TrustState {
 
   async #load(): Promise<void> {
     const startedAt = performance.now();
-    const [published, revoked] = await Promise.all([
+    const [published, revoked, tokens, changed] = await Promise.all([
       publishedKeys(this.#database, this.#overlapSeconds),
       revokedSessions(this.#database, graceSeconds),
+      revokedTokens(this.#database, graceSeconds),
+      changedAccess(this.#database, this.#overlapSeconds + graceSeconds),
     ]);
-    const keys = new Map<string, TrustedKey>();
-    for (const { kid, publicJwk, retiredAt } of published) {
+    const keys = new Map<string, KnownKey>();
+    for (const { kid, resource, publicJwk, retiredAt } of published) {
       const key = this.#keys.get(kid)?.key ?? ((await importJWK(publicJwk, signatureAlgorithm)) as CryptoKey);
-      const until = retiredAt && { until: retiredAt.getTime() + this.#overlapSeconds * 1000 };
-      keys.set(kid, { key, jwk: publicJwk, ...until });
+      const last = retiredAt && { until: retiredAt.getTime() + this.#overlapSeconds * 1000 };
+      keys.set(kid, { key, resource, jwk: publicJwk, ...last });
     }
     const removed = [...this.#keys.keys()].some((kid) => !keys.has(kid));
     this.#keys = keys;
-    // Added to what is there: a session that was ended stays so.
-    for (const { id, expiresAt } of revoked) this.#revoke(id, expiresAt.getTime());
-    for (const [id, until] of this.#revoked) if (until < Date.now()) this.#revoked.delete(id);
+    // Added to what is there: what was ended stays so.
+    for (const { id, expiresAt } of revoked) this.#revoked.set(id, until(expiresAt));
+    for (const { jti, expiresAt } of tokens) this.#revokedTokens.set(jti, until(expiresAt));
+    for (const known of [this.#revoked, this.#revokedTokens] as Map<string, number>[]) {
+      for (const [id, end] of known) if (end < Date.now()) known.delete(id);
+    }
+    this.#versions = new Map(changed.map(({ id, version }) => [id, version]));
     this.#loadedAt = startedAt;
     if (removed) for (const listener of this.#listeners) listener();
+    for (const listener of this.#reloadListeners) listener();
   }
 
-  #find(kid: string): CryptoKey | undefined {
+  #find(kid: string): TrustedKey | undefined {
     const found = this.#keys.get(kid);
-    return found === undefined || (found.until !== undefined && found.until < Date.now()) ? undefined : found.key;
-  }
-
-  #revoke(session: SessionId, expiresAtMs: number): void {
-    this.#revoked.set(session, expiresAtMs + graceSeconds * 1000);
+    return found === undefined || (found.until !== undefined && found.until < Date.now()) ? undefined : found;
   }
 
   /** A failure is not lost: it is tried again, the state grows stale meanwhile, and `assertFresh` says so to every caller. */
@@ -167,4 +197,8 @@ export class TrustState {
       if (!this.#closed) this.#retry = setTimeout(() => this.#reloadInBackground(), retryMs).unref();
     });
   }
+}
+
+function until(expiresAt: Date): number {
+  return expiresAt.getTime() + graceSeconds * 1000;
 }

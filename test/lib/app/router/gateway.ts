@@ -16,6 +16,7 @@ import { toAppError } from '../../../../src/lib/shared/errors.ts';
 import type { ServiceInstanceId } from '../../../../src/lib/shared/ids.ts';
 import { externalUrl, openTestIdentity, type TestIdentity } from '../../../helpers/identity.ts';
 import { runFixture } from '../../../helpers/run-fixture.ts';
+import { serverConfig } from '../../../helpers/server-config.ts';
 import { temporaryFolder } from '../../../helpers/temporary-folder.ts';
 import { until } from '../../../helpers/until.ts';
 
@@ -60,29 +61,7 @@ export interface AuditRow {
   readonly upstream_us: number | null;
 }
 
-export function serverConfig(more: Partial<McpServerConfig> = {}): McpServerConfig {
-  return {
-    name: 'alpha',
-    type: 'internal',
-    module: 'x',
-    moduleAt: { file: 'services/mcp/alpha.yaml', line: 3, column: 13 },
-    port: 5_000,
-    enabled: true,
-    devOnly: false,
-    displayName: 'Alpha',
-    description: 'For tests',
-    displayInWeb: true,
-    delegate: false,
-    oauth: { required: true, scopes: ['user'] },
-    tools: new Map(),
-    env: {},
-    variables: [],
-    variablesAt: {},
-    inheritedEnv: [],
-    limits: {},
-    ...more,
-  };
-}
+export { serverConfig };
 
 export type TestGateway = Awaited<ReturnType<typeof openTestGateway>>;
 
@@ -96,11 +75,11 @@ export async function openTestGateway(
     proxies?: (test: TestIdentity, servers: readonly McpServerConfig[]) => Promise<McpGatewayOptions['proxies']>;
   } = {},
 ) {
-  const test: TestIdentity = await openTestIdentity();
+  const servers = options.servers ?? [serverConfig()];
+  const test: TestIdentity = await openTestIdentity(externalUrl, servers);
   const backend = runFixture('mcp/backend.mjs', []);
   const backendPort = Number(await backend.line());
   const endpoints = new Map<string, ServiceEndpoint>();
-  const servers = options.servers ?? [serverConfig()];
   for (const { name } of servers) {
     const instanceId = randomUUID() as ServiceInstanceId;
     endpoints.set(`mcp:${name}`, { name: `mcp:${name}`, port: backendPort, instanceId, state: 'ready', serving: true });

@@ -222,7 +222,7 @@ describe('a session', () => {
     ]);
     const eves = await test.identity.sessions.begin({ userId: eve, client: 'test', ttlSeconds: 600 });
     const stranger = {
-      authorization: `Bearer ${await test.token({ user: { id: eve, name: 'eve', status: 'active', roles: ['user'] }, sessionId: eves.id })}`,
+      authorization: `Bearer ${await test.token({ user: { id: eve, name: 'eve', status: 'active', roles: ['user'], accessVersion: 1 }, sessionId: eves.id })}`,
     };
     expect((await test.send(list, stranger)).status).toBe(200);
     const beta = { authorization: `Bearer ${await test.token({ server: 'beta' })}` };

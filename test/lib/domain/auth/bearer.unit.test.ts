@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  type Credentials,
   challengeFor,
   insufficientScope,
   type ProtectedResource,
-  readBearer,
+  readCredentials,
 } from '../../../../src/lib/domain/auth/index.ts';
 import { type AppError, NotFoundError, UnauthenticatedError, UsageError } from '../../../../src/lib/shared/errors.ts';
 
@@ -15,9 +16,9 @@ const resource: ProtectedResource = {
 };
 const metadata = `resource_metadata="${resource.metadataUrl}"`;
 
-function read(rawHeaders: string[], url = '/api/v1/mcp/alpha/mcp'): { token: string } | { error: AppError } {
+function read(rawHeaders: string[], url = '/api/v1/mcp/alpha/mcp'): Credentials | { error: AppError } {
   try {
-    return { token: readBearer({ rawHeaders, url }) };
+    return readCredentials({ rawHeaders, url, method: 'POST' });
   } catch (error) {
     if (error instanceof UsageError || error instanceof UnauthenticatedError) return { error };
     throw error;
@@ -64,7 +65,7 @@ describe('bearer token of a request', () => {
     expect([error.code, error.data.reason]).toEqual(['UNAUTHENTICATED', 'malformed']);
   });
 
-  it('requirement 14: comes from the Authorization header alone, and once', () => {
+  it('auth 14: comes from the Authorization header alone, and once', () => {
     for (const url of ['/x?access_token=abc', '/x?a=1&access_token=abc', '/x?ACCESS_TOKEN=abc']) {
       expect(refused([], url).data.reason).toBe('invalid_request');
       expect(refused(['Authorization', 'Bearer abc'], url).data.reason).toBe('invalid_request');
@@ -73,7 +74,7 @@ describe('bearer token of a request', () => {
     expect([twice.code, twice.data.reason]).toEqual(['USAGE', 'invalid_request']);
   });
 
-  it('requirement 53: any header is accepted or refused, never a fault', () => {
+  it('auth 53: any header is accepted or refused, never a fault', () => {
     const value = fc.oneof(
       fc.string(),
       fc.string().map((text) => `Bearer ${text}`),
@@ -91,7 +92,7 @@ describe('bearer token of a request', () => {
   });
 });
 
-describe('requirement 32: the challenge', () => {
+describe('auth 32: the challenge', () => {
   it('of a request without a token names metadata and scopes, and no error', () => {
     expect(challengeFor(refused([]), resource)).toEqual({
       status: 401,

@@ -111,7 +111,7 @@ describe('access tokens', () => {
     expect(new Date(claims.exp * 1000)).toEqual(issued.expiresAt);
   });
 
-  it('requirement 12: a token for server A is refused by server B, same key and issuer', async () => {
+  it('auth 12: a token for server A is refused by server B, same key and issuer', async () => {
     const token = await issue();
     await verify(token); // remembered now: the memory must not forget the audience
     expect(await refusalOf(verify(token, mcpAudience(externalUrl, 'beta')))).toBe('audience');
@@ -120,7 +120,7 @@ describe('access tokens', () => {
     expect(await refusalOf(verify(token))).toBe('accepted');
   });
 
-  describe('requirement 13: refuses', () => {
+  describe('auth 13: refuses', () => {
     it.each<[string, () => Promise<string>, string]>([
       ['another issuer', () => forge({ iss: 'https://evil.example' }), 'issuer'],
       ['another audience', () => forge({ aud: 'https://evil.example' }), 'audience'],
@@ -179,7 +179,7 @@ describe('access tokens', () => {
     });
   });
 
-  it('requirement 16: no token lives longer than configured, whoever made it', async () => {
+  it('auth 16: no token lives longer than configured, whoever made it', async () => {
     expect(await refusalOf(verify(await forge({ exp: now() + maxTtlSeconds + 60 })))).toBe('lifetime');
     for (const ttlSeconds of [0, -1, 1.5, maxTtlSeconds + 1, Number.NaN]) {
       await expect(issue({ ttlSeconds })).rejects.toThrow(UsageError);
@@ -214,7 +214,7 @@ describe('access tokens', () => {
     expect((await verify((await issuer.delegate(short, own)).token, own)).exp).toBe(short.exp);
   });
 
-  it('requirement 22: a copy of the database lets nobody in', async () => {
+  it('auth 22: a copy of the database lets nobody in', async () => {
     const token = await issue({ sessionId: randomUUID() as SessionId });
     const tables = await test.owner.query<{ name: string }>(
       "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')",

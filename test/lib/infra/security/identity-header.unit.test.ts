@@ -129,7 +129,7 @@ describe('identity header', () => {
     expect(reasonOf(() => verifyIdentity(key, header, { instanceId, now }))).toBe(reason);
   });
 
-  it('requirement 54: says the same of every wrong signature, wherever it goes wrong', () => {
+  it('auth 54: says the same of every wrong signature, wherever it goes wrong', () => {
     const header = signIdentity(key, identity());
     const [payload, signature = ''] = header.split('.');
     const messages = [0, 20, signature.length - 1].map((at) => {
