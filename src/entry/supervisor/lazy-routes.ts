@@ -6,6 +6,7 @@ import { NotFoundError } from '../../lib/shared/errors.ts';
 const known = [
   ['POST', '/v1/session/login'],
   ['POST', '/v1/session/logout'],
+  ['POST', '/v1/session/owner-link'],
   ['POST', '/v1/actor'],
   ['POST', '/v1/keys/rotate'],
   ['GET', '/v1/jwks'],

@@ -12,6 +12,7 @@ import type { SecretStore } from '../infra/config/secrets.ts';
 import type { Database } from '../infra/database/connection.ts';
 import { NotFoundError } from '../shared/errors.ts';
 import { DatabaseEntitlements, type Entitlements } from './access/entitlements.ts';
+import type { SetupLink } from './people/setup-links.ts';
 
 /** Where tokens are good, from the address under which clients reach the API. */
 export interface Addresses {
@@ -44,6 +45,8 @@ export interface Identity {
   readonly issuer: TokenIssuer;
   readonly verifier: TokenVerifier;
   readonly entitlements: Entitlements;
+  /** A link by which the local owner makes the first passkey; undefined once there is one. */
+  ownerLink(): Promise<SetupLink | undefined>;
   close(): Promise<void>;
 }
 
@@ -80,14 +83,19 @@ export async function openIdentity(deps: {
     addresses: [profile.server.external_url, ...(profile.security.audiences ?? [])],
     policies: resources,
   });
+  const users = new UserService(database);
   return {
     addresses: { externalUrl: profile.server.external_url, issuer },
-    users: new UserService(database),
+    users,
     sessions: new SessionService(database),
     keys,
     issuer: new TokenIssuer({ keys, issuer, maxTtlSeconds, policies: resources }),
     verifier,
     entitlements: new DatabaseEntitlements(database),
+    ownerLink: async () => {
+      const { ownerLink } = await import('./people/setup-links.ts');
+      return ownerLink(database, users, profile.server.external_url);
+    },
     close: () => verifier.close(),
   };
 }

@@ -49,6 +49,10 @@ export function localLoginRoutes(deps: LocalLoginDependencies): ControlRoute[] {
       const session = await sessions.revoke(sessionId as SessionId);
       return { sessionId: session.id, revokedAt: session.revokedAt?.toISOString() };
     }),
+    route('POST', '/v1/session/owner-link', noInput, async () => {
+      const link = await (await deps.identity()).ownerLink();
+      return link === undefined ? {} : { url: link.url, expiresAt: link.expiresAt.toISOString() };
+    }),
     route('POST', '/v1/actor', actorInput, async ({ token }): Promise<Actor> => {
       const { verifier, sessions, addresses } = await deps.identity();
       const claims = await verifier.verify(token, instanceAudience(addresses.externalUrl));

@@ -16,6 +16,7 @@ import type { Instance } from '../../../lib/infra/config/instance.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
 import {
+  AppError,
   CancelledError,
   ConflictError,
   isNotRunning,
@@ -163,10 +164,15 @@ export default class Start extends BaseCommand<typeof Start> {
       await reporter.close();
       // Stopped by name under an earlier supervisor, they stayed so until somebody asks: this order does.
       if (status.services.some(({ state }) => state === 'stopped')) return await this.#alreadyRunning(client);
-      const card = this.#card(status, 'systemprompt is running', [...before, ...status.phases]);
+      const ownerLink = output.session.json ? undefined : await ownerLinkOf(client);
+      const card = this.#card(status, 'systemprompt is running', [...before, ...status.phases], undefined, ownerLink);
       if (!flags.foreground) return card;
       output.artifactLine(card);
-      const artifact = await stayAttached(client, output, seen, interrupts);
+      const { followOutbox, outboxFolder } = await import('../../../lib/infra/mail/outbox.ts');
+      const unfollow = output.session.json
+        ? () => {}
+        : followOutbox(outboxFolder(instance), ({ to, link }) => output.note(`Mail to ${to}: ${link}`));
+      const artifact = await stayAttached(client, output, seen, interrupts).finally(unfollow);
       this.exitStatus = interrupts.exitCode;
       return artifact;
     } catch (error) {
@@ -209,6 +215,7 @@ export default class Start extends BaseCommand<typeof Start> {
     title: string,
     phases: readonly { name: string; ms: number }[],
     before?: InstanceStatus,
+    ownerLink?: string,
   ): Artifact {
     const { output } = this;
     return startedCard({
@@ -219,7 +226,19 @@ export default class Start extends BaseCommand<typeof Start> {
       foreground: this.flags.foreground && phases.length > 0,
       port: this.flags.port,
       before,
+      ownerLink,
     });
+  }
+}
+
+/** A link for the owner who has no passkey yet. A start that succeeded says so, also when no link can be made. */
+async function ownerLinkOf(client: SupervisorClient): Promise<string | undefined> {
+  try {
+    const { url } = (await client.request('POST', '/v1/session/owner-link', {})) as { url?: string };
+    return url;
+  } catch (error) {
+    if (error instanceof AppError) return undefined;
+    throw error;
   }
 }
 

@@ -11,6 +11,8 @@ export interface StartedFacts {
   readonly foreground: boolean;
   /** The port that was asked for, when one was. */
   readonly port?: number | undefined;
+  /** Where the owner makes the first passkey; for eyes alone, so not in `data`. */
+  readonly ownerLink?: string | undefined;
   /** How it was before the order, when it ran already. */
   readonly before?: InstanceStatus | undefined;
 }
@@ -41,6 +43,10 @@ export function startedCard(facts: StartedFacts): PresentationCardArtifact {
     const heading = `${outcome}: --port ${facts.port} was not applied, since it runs already`;
     sections.push({ heading, content: `  Stop it first, then start it there:\n  ${stop}\n  ${again}` });
     Object.assign(data, { port: actual, port_not_applied: facts.port });
+  }
+  if (facts.ownerLink !== undefined) {
+    const heading = 'Make it yours: open this in your browser and make a passkey (once, within a day)';
+    sections.push({ heading, content: `  ${facts.ownerLink}` });
   }
   if (server !== undefined) {
     const url = mcpUrl(status.url, server);

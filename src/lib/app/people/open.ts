@@ -1,11 +1,10 @@
-import { join } from 'node:path';
 import type { Instance } from '../../infra/config/instance.ts';
 import type { Profile } from '../../infra/config/profile.ts';
 import { resolveSecretReference, type SecretStore } from '../../infra/config/secrets.ts';
 import type { Database } from '../../infra/database/connection.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
 import type { Mailer } from '../../infra/mail/mailer.ts';
-import { outboxMailer } from '../../infra/mail/outbox.ts';
+import { outboxFolder, outboxMailer } from '../../infra/mail/outbox.ts';
 import { type AddressOf, addressReader } from '../caller-address.ts';
 import { BrowserSessions } from './browser-sessions.ts';
 import { Federation, type ReadyProvider } from './federation.ts';
@@ -26,11 +25,6 @@ export interface People {
   readonly addressOf: AddressOf;
   /** Waits for what is under way. */
   close(): Promise<void>;
-}
-
-/** The folder of mails of a tenant without a mail server. */
-function outboxFolder(instance: Pick<Instance, 'dir'>): string {
-  return join(instance.dir, 'outbox');
 }
 
 /** @throws PreconditionError when a secret that the profile names is not kept */

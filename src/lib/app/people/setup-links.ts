@@ -1,4 +1,5 @@
 import {
+  federatedOf,
   insertStep,
   passkeysOf,
   recordIdentityEvent,
@@ -6,6 +7,7 @@ import {
   takeStep,
   voidSteps,
 } from '../../domain/auth/index.ts';
+import type { UserService } from '../../domain/users/index.ts';
 import type { Database } from '../../infra/database/connection.ts';
 import { UnauthenticatedError } from '../../shared/errors.ts';
 import type { UserId } from '../../shared/ids.ts';
@@ -96,4 +98,17 @@ export class SetupLinks {
     await this.#throttle.forgive('setup_link', { address });
     return session;
   }
+}
+
+/** A link for the local owner, as long as the owner has nothing to sign in with at a browser; undefined from then on. */
+export async function ownerLink(
+  database: Database,
+  users: Pick<UserService, 'ensureOwner'>,
+  externalUrl: string,
+): Promise<SetupLink | undefined> {
+  const { id, status } = await users.ensureOwner();
+  if (status !== 'active') return undefined;
+  const [passkeys, identities] = await Promise.all([passkeysOf(database, id), federatedOf(database, id)]);
+  if (passkeys.length > 0 || identities.length > 0) return undefined;
+  return createSetupLink(database, externalUrl, { userId: id });
 }

@@ -1,8 +1,14 @@
 import { randomUUID } from 'node:crypto';
+import { mkdirSync, readFileSync, watch } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../config/atomic-file.ts';
 import type { Mail, Mailer } from './mailer.ts';
+
+/** The folder of mails of a tenant without a mail server. */
+export function outboxFolder(instance: { readonly dir: string }): string {
+  return join(instance.dir, 'outbox');
+}
 
 /** How many mails are kept. */
 const kept = 50;
@@ -31,4 +37,28 @@ export function outboxMailer(folder: string): Mailer {
 
 function render({ to, subject, text }: Mail): string {
   return `To: ${to}\nSubject: ${subject}\nDate: ${new Date().toUTCString()}\n\n${text}\n`;
+}
+
+/**
+ * Tells of each mail that comes into an outbox from now on: whom it is to, and the link that it carries.
+ * @returns a function that stops it
+ */
+export function followOutbox(folder: string, tell: (mail: { to: string; link: string }) => void): () => void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const told = new Set<string>();
+  const watcher = watch(folder, (_event, name) => {
+    if (name === null || !form.test(name) || told.has(name)) return;
+    told.add(name);
+    let text: string;
+    try {
+      text = readFileSync(join(folder, name), 'utf8');
+    } catch {
+      return; // it is one of the oldest, and just went
+    }
+    const [, to] = /^To: (\S+)$/m.exec(text) ?? [];
+    const [, link] = /^(https?:\/\/\S+)$/m.exec(text) ?? [];
+    if (to !== undefined && link !== undefined) tell({ to, link });
+  });
+  watcher.on('error', () => watcher.close()); // the files are there all the same
+  return () => watcher.close();
 }

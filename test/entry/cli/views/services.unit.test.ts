@@ -100,3 +100,17 @@ it('a service that has failed is shown with its last words, to those who may rea
   ]);
   expect(servicesTable(failed).notes).toEqual([`${name}: it ended`]);
 });
+
+it('a start shows the link for the first passkey to eyes alone', () => {
+  const ownerLink = 'http://localhost:8080/auth/owner?token=t';
+  const card = startedCard({
+    status: status('running', 'http://localhost:8080', 8080),
+    title: 'Running',
+    phases: [],
+    runnable: (command) => command,
+    foreground: false,
+    ownerLink,
+  });
+  expect(artifactText(card, { width: 120 })).toContain(`  ${ownerLink}`);
+  expect(JSON.stringify(card.data)).not.toContain('token');
+});

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { SMTPServer } from 'smtp-server';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { followOutbox } from '../../../../src/lib/infra/mail/outbox.ts';
 import { CookieJar } from '../../../helpers/browser.ts';
 import { openTestPeople, type TestPeople } from '../../../helpers/people.ts';
 import { until } from '../../../helpers/until.ts';
@@ -210,8 +211,15 @@ describe('Without a mail server', () => {
     const local = await openTestPeople();
     try {
       await local.user('ada', 'ada@example.com');
+      const told: { to: string; link: string }[] = [];
+      const unfollow = followOutbox(local.outbox, (mail) => told.push(mail));
       const jar = new CookieJar();
       await local.people.mailLinks.request(jar.request, jar.response, { mail: 'ada@example.com' });
+      await until('the terminal hears of it', () => told.length > 0);
+      unfollow();
+      expect(told).toEqual([
+        { to: 'ada@example.com', link: expect.stringMatching(/^http:\/\/localhost:8080\/auth\/link\?token=\S{43}$/) },
+      ]);
       await until('the log says so', () => local.log().includes('outbox'));
       const [name = ''] = await readdir(local.outbox);
       const file = join(local.outbox, name);

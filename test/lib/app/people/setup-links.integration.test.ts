@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { linkForUser } from '../../../../src/lib/app/people/link-for-user.ts';
 import { createSetupLink } from '../../../../src/lib/app/people/setup-links.ts';
 import type { UserId } from '../../../../src/lib/shared/ids.ts';
 import { SoftwareAuthenticator } from '../../../helpers/authenticator.ts';
@@ -21,6 +22,39 @@ const redeem = (jar: CookieJar, token: string, address?: string) =>
   rig.people.setupLinks.redeem(jar.request, jar.response, { token, address });
 
 describe('A setup link', () => {
+  it('is made for the owner as long as there is nothing to sign in with', async () => {
+    const link = await rig.test.identity.ownerLink();
+    expect(link).toMatchObject({ purpose: 'setup' });
+    const jar = new CookieJar();
+    const session = await redeem(jar, tokenOf(link?.url ?? ''));
+    const { passkeys } = rig.people;
+    const options = await passkeys.addOptions(jar.request, jar.response, session);
+    const response = new SoftwareAuthenticator(externalUrl).create(options);
+    const { id } = await passkeys.add(jar.request, jar.response, session, { response });
+    expect(await rig.test.identity.ownerLink()).toBeUndefined();
+    await passkeys.remove(session, id);
+  });
+
+  it('is made by an admin for any person who may sign in, and by nobody else', async () => {
+    const ada = await rig.user('ada', 'ada@example.com');
+    const admin = { userId: owner, userName: 'owner', scopes: ['admin'], permission: 'admin' as const };
+    const ask = (handle: string | undefined, actor: Parameters<typeof linkForUser>[1]['actor'] = admin) =>
+      linkForUser(rig.test.database, { actor, externalUrl, handle });
+    const { link, user } = await ask('ADA@example.com');
+    expect(user).toBe('ada');
+    expect((await redeem(new CookieJar(), tokenOf(link.url))).userId).toBe(ada);
+    const [sent] = await rig.test.owner.query(
+      "SELECT actor_id FROM identity_events WHERE type = 'link_sent' AND user_id = $1",
+      [ada],
+    );
+    expect(sent).toEqual({ actor_id: owner });
+    expect((await ask(undefined)).user).toBe('owner');
+    await expect(ask('ada', { ...admin, permission: 'user' })).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    await expect(ask('nobody')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await rig.test.owner.query("UPDATE users SET status = 'suspended' WHERE id = $1", [ada]);
+    await expect(ask('ada')).rejects.toMatchObject({ code: 'PRECONDITION' });
+  });
+
   it('lets its user in once, to make the first passkey', async () => {
     const { url, purpose, expiresAt } = await create();
     expect(url).toMatch(/^http:\/\/localhost:8080\/auth\/owner\?token=[A-Za-z0-9_-]{43}$/);
