@@ -71,7 +71,7 @@ const account: AccountView = {
       id: 'c1',
       name: 'Claude Code',
       clientId: 'https://claude.ai/oauth/claude-code-client-metadata',
-      scopes: ['user', 'tickets:read'],
+      allowed: [{ resource: 'Support desk', scopes: ['user', 'tickets:read'] }],
       createdAt: ago(60 * 24 * 3),
       lastSeenAt: ago(12),
     },

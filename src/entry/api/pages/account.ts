@@ -34,7 +34,7 @@ export interface ConnectedView {
   readonly id: string;
   readonly name: string;
   readonly clientId: string;
-  readonly scopes: readonly string[];
+  readonly allowed: readonly { readonly resource: string; readonly scopes: readonly string[] }[];
   readonly createdAt: Date;
   readonly lastSeenAt: Date;
 }
@@ -58,7 +58,8 @@ export interface AccountView {
   readonly linkable: readonly { readonly id: string; readonly name: string }[];
   readonly sessions: readonly SessionView[];
   readonly connected: readonly ConnectedView[];
-  readonly tokens: readonly TokenView[];
+  /** Absent where there are none to be had. */
+  readonly tokens?: readonly TokenView[] | undefined;
   /** Whether the sign-in is fresh enough for what is sensitive: passkeys. */
   readonly recent: boolean;
   /** What was just done. */
@@ -111,13 +112,16 @@ ${panel(
   view.sessions.map((session) => sessionItem(session, csrf)),
   'There is no other sign-in.',
 )}
-${panel(
-  'tokens',
-  'Access tokens',
-  'For programs that can not sign in by themselves.',
-  view.tokens.map((token) => tokenItem(token, csrf)),
-  html`You have none. <code>systemprompt admin tokens create</code> makes one.`,
-)}`,
+${
+  view.tokens !== undefined &&
+  panel(
+    'tokens',
+    'Access tokens',
+    'For programs that can not sign in by themselves.',
+    view.tokens.map((token) => tokenItem(token, csrf)),
+    html`You have none. <code>systemprompt admin tokens create</code> makes one.`,
+  )
+}`,
   };
 }
 
@@ -178,10 +182,10 @@ function sessionItem({ id, client, createdAt, lastSeenAt, current }: SessionView
   return thing({ kind: 'sessions', id, name: client, verb: 'End', badge, csrf, lines: [line] });
 }
 
-function connectedItem({ id, name, clientId, scopes, createdAt, lastSeenAt }: ConnectedView, csrf: string): Html {
+function connectedItem({ id, name, clientId, allowed, createdAt, lastSeenAt }: ConnectedView, csrf: string): Html {
   const lines = [
     html`<code>${given(clientId, 70)}</code>`,
-    scopeLine(scopes),
+    ...allowed.map(({ resource, scopes }) => html`on ${given(resource)}: ${codes(scopes)}`),
     html`allowed ${when(createdAt)}, active ${when(lastSeenAt)}`,
   ];
   return thing({ kind: 'connected', id, name, verb: 'Disconnect', csrf, lines });
@@ -194,7 +198,11 @@ function tokenItem({ id, name, audience, scopes, expiresAt, lastUsedAt }: TokenV
 }
 
 function scopeLine(scopes: readonly string[]): Html {
-  return html`may: ${scopes.map((scope, at) => html`${at > 0 && ', '}<code>${scope}</code>`)}`;
+  return html`may: ${codes(scopes)}`;
+}
+
+function codes(scopes: readonly string[]): Html {
+  return html`${scopes.map((scope, at) => html`${at > 0 && ', '}<code>${scope}</code>`)}`;
 }
 
 function addPasskey({ csrf, recent }: AccountView): Html {

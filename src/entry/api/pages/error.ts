@@ -11,6 +11,7 @@ const meanings: Readonly<Record<string, string>> = {
   invalid_target: 'The application asked for a server that does not exist here.',
   unauthorized_client: 'The application may not ask for this.',
   access_denied: 'It was refused.',
+  slow_down: 'There were too many attempts. Wait some minutes.',
   temporarily_unavailable: 'This can not be done at the moment. Try again in a minute.',
   server_error: 'Something went wrong on our side. Try again in a minute.',
 };

@@ -7,6 +7,7 @@ import { DatabaseEntitlements, type Entitlements } from '../access/entitlements.
 import { addressReader } from '../caller-address.ts';
 import type { Identity } from '../identity.ts';
 import { BrowserSessions } from '../people/browser-sessions.ts';
+import { Throttle } from '../people/throttle.ts';
 import { type ResourceServers, resourceServers } from '../resources.ts';
 import type { OAuthPages } from './pages.ts';
 import { AuthorizationServer } from './server.ts';
@@ -43,7 +44,17 @@ export async function openAuthorization(deps: {
   const entitlements = new DatabaseEntitlements(database);
   const browser = new BrowserSessions({ database, externalUrl });
   const addressOf = addressReader(profile.server.trusted_proxies);
-  const server = new AuthorizationServer({ ...deps, settings, clients, resources, entitlements, browser, addressOf });
+  const codeAttempts = new Throttle(database);
+  const server = new AuthorizationServer({
+    ...deps,
+    settings,
+    clients,
+    resources,
+    entitlements,
+    browser,
+    codeAttempts,
+    addressOf,
+  });
   return {
     server,
     clients,

@@ -3,6 +3,7 @@ import { kindField } from '../../domain/auth/index.ts';
 import type { Queryable } from '../../infra/database/connection.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
 import { grantFor, interactionsPolicy, type WhoIsThere } from './consent.ts';
+import { type CodeAttempts, countCodes } from './device-attempts.ts';
 import { deviceFlow, prefilled, show } from './device-pages.ts';
 import { discovered } from './discovery.ts';
 import { installGrants } from './grants.ts';
@@ -37,6 +38,7 @@ export interface ProviderDependencies {
   readonly seal: Seal;
   readonly policy: ResourcePolicy;
   readonly browser: WhoIsThere;
+  readonly codeAttempts: CodeAttempts;
   /** The user of that id, if there is one who may act. */
   readonly account: (id: string) => Promise<Account | undefined>;
   readonly pages: OAuthPages;
@@ -67,6 +69,7 @@ export function createProvider(deps: ProviderDependencies): Provider {
       prefilled(ctx as KoaContextWithOIDC, deps.pages, userCode);
     }
   });
+  provider.use((ctx, next) => countCodes(ctx as KoaContextWithOIDC, next, deps));
   logOf(provider as NodeJS.EventEmitter, deps.log);
   return provider;
 }

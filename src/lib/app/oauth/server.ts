@@ -12,10 +12,12 @@ import type { AddressOf } from '../caller-address.ts';
 import type { Identity } from '../identity.ts';
 import type { ResourceServers } from '../resources.ts';
 import type { WhoIsThere } from './consent.ts';
+import type { CodeAttempts } from './device-attempts.ts';
 import type { Interactions } from './interactions.ts';
 import type { OAuthPages } from './pages.ts';
 import type { Account, SigningKeys } from './provider.ts';
 import type { OAuthSettings } from './settings.ts';
+import type { Consent } from './store.ts';
 
 export interface AuthorizationServerDependencies {
   readonly settings: OAuthSettings;
@@ -26,6 +28,7 @@ export interface AuthorizationServerDependencies {
   readonly resources: ResourceServers;
   readonly entitlements: Entitlements;
   readonly browser: WhoIsThere;
+  readonly codeAttempts: CodeAttempts;
   readonly pages: OAuthPages;
   readonly addressOf: AddressOf;
   readonly log: Logger;
@@ -88,6 +91,11 @@ export class AuthorizationServer {
     deny: async (...exchange) => (await this.#load()).interactions.deny(...exchange),
   };
 
+  /** What each client that is connected was allowed by a user. */
+  async consentsOf(user: UserId): Promise<readonly Consent[]> {
+    return (await this.#load()).store.consentsOf(user);
+  }
+
   close(): void {
     this.#closed = true;
     clearTimeout(this.#sweep);
@@ -147,6 +155,7 @@ async function load(deps: AuthorizationServerDependencies, provider: () => Promi
   const policy = new ResourcePolicy({ resources, entitlements });
   const account = (id: string): Promise<Account | undefined> => activeUser(deps, id);
   return {
+    store,
     interactions: new OAuthInteractions({ provider, resources, entitlements, browser, store, database }),
     make: async (): Promise<Made> => {
       const keys = await signingKeys(deps);

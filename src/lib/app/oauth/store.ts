@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import Provider, { type Adapter, type AdapterPayload, errors } from 'oidc-provider';
 import { type ClientStore, recordIdentityEvent } from '../../domain/auth/index.ts';
 import {
+  connectedGrants,
   consumePayload,
   deletePayload,
   endGrant,
@@ -19,6 +20,7 @@ import {
   upsertPayload,
 } from '../../domain/auth/oauth/index.ts';
 import type { Database, Queryable } from '../../infra/database/connection.ts';
+import type { SessionId, UserId } from '../../shared/ids.ts';
 import { idHash, type Seal } from './seal.ts';
 import { Slots } from './slots.ts';
 import { guarded } from './unavailable.ts';
@@ -38,6 +40,12 @@ export class UsedBefore extends Error {
 }
 
 type EndReason = 'token_reuse' | 'session_revoked';
+
+/** What a client was allowed in one sign-in. */
+export interface Consent {
+  readonly sessionId: SessionId;
+  readonly resources: readonly { readonly audience: string; readonly scopes: readonly string[] }[];
+}
 
 /** What happens within one token request. */
 interface Exchange {
@@ -157,6 +165,19 @@ export class OAuthStore {
   async grantedScopes(user: string, client: string): Promise<AdapterPayload[]> {
     const rows = await guarded(() => grantsOf(this.#connection, user, client, 20));
     return rows.map((row) => this.#open('Grant', row.idHash, row));
+  }
+
+  /** What each client that is connected was allowed by a user. */
+  async consentsOf(user: UserId): Promise<Consent[]> {
+    const rows = await connectedGrants(this.#database, user);
+    return rows.map((row) => {
+      const { resources } = this.#open('Grant', row.idHash, row);
+      const granted = Object.entries((resources ?? {}) as Readonly<Record<string, string>>);
+      return {
+        sessionId: row.sessionId,
+        resources: granted.map(([audience, scopes]) => ({ audience, scopes: scopes.split(' ') })),
+      };
+    });
   }
 
   /** Removes some of what has expired. @returns how much */

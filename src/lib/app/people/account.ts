@@ -1,4 +1,3 @@
-import type { FederatedIdentity } from '../../domain/auth/people/index.ts';
 import type { Actor } from '../../shared/actor.ts';
 import { NotFoundError } from '../../shared/errors.ts';
 import type { SessionId, UserId } from '../../shared/ids.ts';
@@ -33,7 +32,16 @@ export interface ListedToken {
 /** What a client was allowed in one sign-in. */
 export interface Consented {
   readonly sessionId: SessionId;
-  readonly scopes: readonly string[];
+  readonly resources: readonly { readonly audience: string; readonly scopes: readonly string[] }[];
+}
+
+/** An account at another provider that signs its user in here. */
+export interface LinkedIdentity {
+  readonly id: string;
+  readonly provider: string;
+  readonly label?: string;
+  readonly createdAt: Date;
+  readonly lastUsedAt?: Date;
 }
 
 export interface AccountDependencies {
@@ -45,19 +53,22 @@ export interface AccountDependencies {
   readonly passkeys: Pick<Passkeys, 'list' | 'remove'>;
   readonly federation: {
     readonly providers: readonly { readonly id: string; readonly name: string }[];
-    list(userId: UserId): Promise<readonly FederatedIdentity[]>;
+    list(userId: UserId): Promise<readonly LinkedIdentity[]>;
     unlink(session: BrowserSession, id: string, address?: string): Promise<void>;
   };
   readonly sessions: {
     list(actor: Actor, userId: UserId): Promise<readonly ListedSession[]>;
     end(actor: Actor, userId: UserId, id: SessionId): Promise<unknown>;
   };
-  readonly tokens: {
+  /** Absent where there are none. */
+  readonly tokens?: {
     list(actor: Actor, userId: UserId): Promise<readonly ListedToken[]>;
     revoke(actor: Actor, id: string): Promise<unknown>;
   };
   /** What clients may do in a user's name. */
   readonly consents: (userId: UserId) => Promise<readonly Consented[]>;
+  /** What is protected under an address, as people know it. */
+  readonly resourceName: (audience: string) => string | undefined;
   /** What a client calls itself, where that is known without asking it. */
   readonly clientName: (id: string) => Promise<string | undefined>;
 }
@@ -85,11 +96,12 @@ export interface AccountOverview {
     readonly id: string;
     readonly name: string;
     readonly clientId: string;
-    readonly scopes: readonly string[];
+    readonly allowed: readonly { readonly resource: string; readonly scopes: readonly string[] }[];
     readonly createdAt: Date;
     readonly lastSeenAt: Date;
   }[];
-  readonly tokens: readonly ListedToken[];
+  /** Absent where there are none to be had. */
+  readonly tokens?: readonly ListedToken[] | undefined;
 }
 
 /** What the account page shows and ends. It adds no way of its own to end anything: each kind has one. */
@@ -110,10 +122,10 @@ export class Account {
       federation.list(userId),
       this.#deps.sessions.list(actor, userId),
       this.#deps.consents(userId),
-      tokens.list(actor, userId),
+      tokens?.list(actor, userId),
     ]);
     const providers = new Map(federation.providers.map(({ id, name }) => [id, name]));
-    const scopesOf = new Map(consents.map(({ sessionId, scopes }) => [sessionId, scopes]));
+    const allowedOf = new Map(consents.map(({ sessionId, resources }) => [sessionId, resources]));
     return {
       user,
       passkeys: keys,
@@ -141,7 +153,10 @@ export class Account {
             id,
             name: (await this.#deps.clientName(client)) ?? hostOf(client),
             clientId: client,
-            scopes: scopesOf.get(id) ?? [],
+            allowed: (allowedOf.get(id) ?? []).map(({ audience, scopes }) => ({
+              resource: this.#deps.resourceName(audience) ?? audience,
+              scopes,
+            })),
             createdAt,
             lastSeenAt,
           })),
@@ -158,9 +173,9 @@ export class Account {
     else if (kind === 'federated') await federation.unlink(session, id, address);
     else if (kind === 'tokens') {
       // Named among the user's own first: an admin may revoke anybody's by other ways, and not here.
-      const own = await tokens.list(actor, session.userId);
-      if (!own.some((token) => token.id === id)) throw new NotFoundError('You have no such token');
-      await tokens.revoke(actor, id);
+      const own = await tokens?.list(actor, session.userId);
+      if (!own?.some((token) => token.id === id)) throw new NotFoundError('You have no such token');
+      await tokens?.revoke(actor, id);
     } else await sessions.end(actor, session.userId, id as SessionId);
   }
 }

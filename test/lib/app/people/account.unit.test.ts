@@ -52,7 +52,16 @@ function account(calls: unknown[] = []): Account {
       list: async () => [{ id: 't1', name: 'ci', audience: 'a', scopes: ['user'], createdAt: at, expiresAt: at }],
       revoke: async (_actor, id) => calls.push(['token', id]),
     },
-    consents: async () => [{ sessionId: 's2' as SessionId, scopes: ['read'] }],
+    consents: async () => [
+      {
+        sessionId: 's2' as SessionId,
+        resources: [
+          { audience: 'http://a/mcp', scopes: ['read'] },
+          { audience: 'gone', scopes: ['x'] },
+        ],
+      },
+    ],
+    resourceName: (audience) => (audience === 'gone' ? undefined : 'Support'),
     clientName: async (id) => (id === 'dyn' ? 'Dynamic' : undefined),
   };
   return new Account(deps);
@@ -65,8 +74,16 @@ describe('an account', () => {
       ['s1', 'Firefox on Linux', true],
       ['s0', 'systemprompt-cli', false],
     ]);
-    expect(connected.map(({ id, name, clientId, scopes }) => [id, name, clientId, scopes])).toEqual([
-      ['s2', 'claude.ai', document, ['read']],
+    expect(connected.map(({ id, name, clientId, allowed }) => [id, name, clientId, allowed])).toEqual([
+      [
+        's2',
+        'claude.ai',
+        document,
+        [
+          { resource: 'Support', scopes: ['read'] },
+          { resource: 'gone', scopes: ['x'] },
+        ],
+      ],
       ['s3', 'Dynamic', 'dyn', []],
     ]);
     expect(federated.map(({ name }) => name)).toEqual(['Corp: ann@corp', 'gone']);

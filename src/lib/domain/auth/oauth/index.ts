@@ -1,4 +1,5 @@
 export {
+  connectedGrants,
   consumePayload,
   deletePayload,
   endGrant,

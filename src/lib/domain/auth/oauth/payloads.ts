@@ -174,6 +174,25 @@ export async function grantsOf(
   return rows.map((row) => ({ idHash: row.id_hash, sealed: row.sealed, consumedAt: undefined }));
 }
 
+/** The grants of a user that go on, to whichever client, each with its session. */
+export async function connectedGrants(
+  connection: Queryable,
+  user: UserId,
+): Promise<(StoredPayload & { readonly idHash: Buffer; readonly sessionId: SessionId })[]> {
+  const rows = await connection.query<{ session_id: string; id_hash: Buffer; sealed: Buffer }>(
+    `SELECT s.id AS session_id, p.id_hash, p.sealed
+     FROM user_sessions s JOIN oauth_payloads p ON p.model = 'Grant' AND p.id_hash = s.grant_hash
+     WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.expires_at > now() AND p.expires_at > now()`,
+    [user],
+  );
+  return rows.map((row) => ({
+    sessionId: row.session_id as SessionId,
+    idHash: row.id_hash,
+    sealed: row.sealed,
+    consumedAt: undefined,
+  }));
+}
+
 /** Marks what works once as used. @returns false when somebody was faster, or it is gone */
 export async function consumePayload(connection: Queryable, key: PayloadKey): Promise<boolean> {
   const rows = await connection.query(
