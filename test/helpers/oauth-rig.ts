@@ -10,10 +10,13 @@ import { oauthHandler } from '../../src/entry/api/oauth-door.ts';
 import { type Identity, mcpAudience, openIdentity } from '../../src/lib/app/identity.ts';
 import { type Authorization, openAuthorization } from '../../src/lib/app/oauth/open.ts';
 import type { OAuthPages } from '../../src/lib/app/oauth/pages.ts';
+import { openAccount } from '../../src/lib/app/open-account.ts';
+import { openPeople, type People } from '../../src/lib/app/people/open.ts';
 import { resourceServers } from '../../src/lib/app/resources.ts';
 import type { ClientMetadata } from '../../src/lib/domain/auth/index.ts';
 import { mcpServersSchema, toServerConfig } from '../../src/lib/domain/mcp/index.ts';
 import { createLocalInstance } from '../../src/lib/infra/config/instance.ts';
+import { profileFileSchema } from '../../src/lib/infra/config/profile-schema.ts';
 import { openSecretStore } from '../../src/lib/infra/config/secrets.ts';
 import { type Database, openDatabase } from '../../src/lib/infra/database/connection.ts';
 import type { UserId } from '../../src/lib/shared/ids.ts';
@@ -32,6 +35,10 @@ export interface OAuthRigOptions {
   readonly servers?: object;
   /** Of the profile's section `security`. */
   readonly security?: Readonly<Record<string, number>>;
+  /** What the authorization server shows; JSON unless told. */
+  readonly pages?: OAuthPages;
+  /** Whether people sign in by its pages. */
+  readonly people?: boolean;
   /** What the API stands on beside the authorization server. */
   readonly api?: (authorization: Authorization) => Partial<ApiDependencies>;
 }
@@ -58,6 +65,10 @@ export interface OAuthRig {
   readonly identity: Identity;
   readonly authorization: Authorization;
   readonly api: TestApi;
+  /** There with `people`. */
+  readonly people: People | undefined;
+  /** Where mails lie. */
+  readonly outbox: string;
   /** The audience of a server. */
   audience(server: string): string;
   /** Adds a client with code and refresh; `web` (https), `cli` (loopback, with devices) are there. */
@@ -130,7 +141,7 @@ export async function openOAuthRig(options: OAuthRigOptions = {}): Promise<OAuth
     security: { ...lives, ...options.security, issuer: url },
   };
   const owner = openDatabase(testDatabase.owner, { poolSize: 2 });
-  const database = openDatabase(testDatabase.app, { poolSize: 10 });
+  const database = openDatabase(testDatabase.app, { poolSize: 10, actor: 'system' });
   for (const each of [owner, database]) each.onError(() => {}); // tests take the database away on purpose
   const configured = mcpServersSchema.parse(options.servers ?? servers);
   const configs = Object.entries(configured).map(([name, yaml]) => toServerConfig(name, yaml, place, () => place));
@@ -138,16 +149,20 @@ export async function openOAuthRig(options: OAuthRigOptions = {}): Promise<OAuth
   const identity = await openIdentity({ database, secrets, profile, resources });
   const lines: string[] = [];
   const log = pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) });
-  const parts = { database, secrets, identity, profile, servers: configs, pages: plainPages, log };
+  const pages = options.pages ?? plainPages;
+  const parts = { database, secrets, identity, profile, servers: configs, pages, log };
   const authorization = await openAuthorization(parts);
   const { server } = authorization;
+  const people =
+    options.people === true ? await openPeople({ ...parts, instance, profile: peopleProfile(url) }) : undefined;
   const api = await startTestApi(
     identity.verifier,
     {
       externalUrl: url,
       issuer: url,
       resources,
-      oauth: oauthHandler(authorization, plainPages),
+      oauth: oauthHandler(authorization, pages),
+      ...(people === undefined ? {} : { people, account: openAccount({ database, identity, people, authorization }) }),
       ...options.api?.(authorization),
     },
     { port },
@@ -160,6 +175,8 @@ export async function openOAuthRig(options: OAuthRigOptions = {}): Promise<OAuth
     testDatabase,
     identity,
     authorization,
+    people,
+    outbox: join(instance.dir, 'outbox'),
     api: { ...api, log: () => api.log() + lines.join('') },
     audience: (name) => mcpAudience(url, name),
     client: async (id, metadata = {}) => {
@@ -257,6 +274,7 @@ export async function openOAuthRig(options: OAuthRigOptions = {}): Promise<OAuth
     },
     close: async () => {
       await api.close();
+      await people?.close();
       await authorization.close();
       await identity.close();
       await Promise.all([database.close(), owner.close()]);
@@ -271,6 +289,17 @@ export async function openOAuthRig(options: OAuthRigOptions = {}): Promise<OAuth
     grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
   });
   return rig;
+}
+
+/** A profile as it is where nothing was set. */
+function peopleProfile(url: string): Parameters<typeof openPeople>[0]['profile'] {
+  const file = profileFileSchema.parse({});
+  return {
+    ...file,
+    server: { ...file.server, external_url: url, host: 'localhost', https: {} },
+    security: { ...file.security, issuer: url },
+    runtime: { ...file.runtime, environment: 'development' },
+  };
 }
 
 /** A request as the pages have it, with the cookies that the browser would send to that path. */

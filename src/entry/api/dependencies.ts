@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Interactions } from '../../lib/app/oauth/interactions.ts';
 import type { OAuthPages } from '../../lib/app/oauth/pages.ts';
+import type { Account } from '../../lib/app/people/account.ts';
 import type { BrowserSessions } from '../../lib/app/people/browser-sessions.ts';
 import type { People } from '../../lib/app/people/open.ts';
 import type { RateLimiter } from '../../lib/app/rate-limits.ts';
@@ -61,6 +62,8 @@ export interface ApiDependencies {
   readonly oauth: OAuthHandler | undefined;
   /** Absent where nobody signs in with a browser. */
   readonly people?: People | undefined;
+  /** Absent where there is no page for it. */
+  readonly account?: Account | undefined;
   readonly serviceEvents: Pick<ServiceEventFeed, 'position' | 'follow'>;
   /** What must hold before requests are taken, by name: each throws when it does not. */
   readonly readiness: Readonly<Record<string, () => void | Promise<void>>>;

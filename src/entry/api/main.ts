@@ -60,6 +60,7 @@ async function main(log: Logger): Promise<void> {
     mcp: context.router,
     oauth: oauthHandler(context.authorization, oauthPages),
     people: context.people,
+    account: context.account,
     serviceEvents: context.serviceEvents,
     readiness: context.readiness,
     draining: () => endpoint?.draining ?? false,

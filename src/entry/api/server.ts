@@ -11,6 +11,7 @@ import { installOpenApi, validateWithZod } from './openapi.ts';
 import { assetRoutes } from './pages/assets.ts';
 import { problemContentType, toAnswer, toProblem } from './problem.ts';
 import { countRequests } from './rate-limit.ts';
+import { accountRoutes } from './routes/account.ts';
 import { discoveryRoutes } from './routes/discovery.ts';
 import { healthRoutes } from './routes/health.ts';
 import { interactionRoutes } from './routes/interaction.ts';
@@ -116,6 +117,16 @@ export async function createApi(deps: ApiDependencies): Promise<FastifyInstance>
     const signIn = { ...deps, people: deps.people };
     await app.register(signInRoutes(signIn));
     await app.register(passkeyRoutes(signIn));
+    if (deps.account !== undefined) {
+      await app.register(
+        accountRoutes({
+          ...deps,
+          account: deps.account,
+          browser: deps.people.sessions,
+          addressOf: deps.people.addressOf,
+        }),
+      );
+    }
   }
   await app.ready();
   return app;

@@ -12,6 +12,8 @@ import { loadServices } from './config/load-services.ts';
 import { type Identity, openIdentity } from './identity.ts';
 import { type Authorization, openAuthorization } from './oauth/open.ts';
 import type { OAuthPages } from './oauth/pages.ts';
+import { openAccount } from './open-account.ts';
+import type { Account } from './people/account.ts';
 import { openPeople, type People } from './people/open.ts';
 import { openRateLimiter } from './rate-limit/open.ts';
 import type { RateLimiter } from './rate-limits.ts';
@@ -31,6 +33,7 @@ export interface ApiContext {
   readonly authorization: Authorization;
   readonly people: People;
   readonly resources: ResourceServers;
+  readonly account: Account;
   readonly servers: readonly McpServerConfig[];
   readonly router: McpRouter;
   /** Absent when the profile has requests not counted. */
@@ -136,6 +139,7 @@ export async function openApiContext(
       authorization,
       people,
       resources,
+      account: openAccount({ database, identity, people, authorization }),
       servers,
       router: gateway.router,
       rateLimiter: rateLimiter?.limiter,

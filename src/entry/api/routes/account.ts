@@ -3,6 +3,7 @@ import type { BrowserSession } from '../../../lib/app/people/browser-sessions.ts
 import { isRecent } from '../../../lib/app/people/browser-sessions.ts';
 import { NotFoundError } from '../../../lib/shared/errors.ts';
 import { type AccountView, accountPage } from '../pages/account.ts';
+import { onlyAtPublishedAddress } from '../pages/address.ts';
 import { page } from '../pages/layout.ts';
 import { goTo, type PageSessions, servePages, Visitors } from '../pages/session.ts';
 import { signedOutPage } from '../pages/sign-in.ts';
@@ -38,6 +39,8 @@ export function accountRoutes(
   deps: PageSessions & {
     readonly account: AccountPort;
     readonly addressOf: (request: FastifyRequest['raw']) => string | undefined;
+    readonly externalUrl: string;
+    readonly web: { readonly otherAddresses: readonly string[] };
   },
 ): FastifyPluginAsync {
   const { account, browser, addressOf } = deps;
@@ -46,6 +49,7 @@ export function accountRoutes(
 
   return async (app) => {
     servePages(app);
+    onlyAtPublishedAddress(app, { externalUrl: deps.externalUrl, otherAddresses: deps.web.otherAddresses });
 
     app.get<{ Querystring: { done?: string; added?: string } }>('/auth/account', options, async (request, reply) => {
       const session = await visitors.require(request);

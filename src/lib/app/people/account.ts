@@ -11,7 +11,7 @@ export type AccountKind = 'passkeys' | 'federated' | 'sessions' | 'connected' | 
 /** A sign-in as it is listed. */
 export interface ListedSession {
   readonly id: SessionId;
-  readonly kind: 'local' | 'browser' | 'oauth' | 'token' | 'service';
+  readonly kind: 'local' | 'browser' | 'oauth' | 'token' | 'service' | 'proxy';
   readonly client: string;
   readonly userAgent?: string;
   readonly createdAt: Date;
@@ -137,7 +137,7 @@ export class Account {
       })),
       linkable: federation.providers.filter(({ id }) => !linked.some(({ provider }) => provider === id)),
       sessions: sessions
-        .filter(({ kind }) => kind === 'browser' || kind === 'local')
+        .filter(({ kind }) => kind === 'browser' || kind === 'local' || kind === 'proxy')
         .map(({ id, kind, client, userAgent, createdAt, lastSeenAt }) => ({
           id,
           client: kind === 'browser' ? browserName(userAgent) : client,

@@ -103,7 +103,15 @@ beforeEach(async () => {
   };
   app = fastify();
   await app.register(interactionRoutes({ browser, interactions }));
-  await app.register(accountRoutes({ browser, account, addressOf: () => '127.0.0.1' }));
+  await app.register(
+    accountRoutes({
+      browser,
+      account,
+      addressOf: () => '127.0.0.1',
+      externalUrl: 'http://localhost',
+      web: { otherAddresses: [] },
+    }),
+  );
 });
 afterEach(() => app.close());
 
