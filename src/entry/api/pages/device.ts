@@ -11,7 +11,7 @@ const problems: Record<DeviceProblem, string> = {
   expired: 'This code has expired. Let your device make another one.',
   used: 'This code was used already. Let your device make another one.',
   aborted: 'You refused it. The device was told, and can close this.',
-  failed: 'This did not work. Let your device make another code.',
+  failed: 'This form was opened too long ago, or in another browser. Enter the code again.',
 };
 
 export interface DeviceCodeView {
@@ -29,6 +29,8 @@ export function deviceCodePage(view: DeviceCodeView): Page {
   const problem = view.problem === undefined ? undefined : problems[view.problem];
   const over = view.problem === 'aborted';
   return {
+    // The form itself was not ours; a code that is not good is an answer like any other.
+    ...(view.problem === 'failed' ? { status: 400 } : {}),
     title: problem === undefined || over ? 'Connect a device' : 'Error: Connect a device',
     body: html`<h1>Connect a device</h1>
 <p class="lead">Enter the code that your device or program shows, if it is you who began there.</p>

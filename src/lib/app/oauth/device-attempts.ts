@@ -1,4 +1,4 @@
-import type { KoaContextWithOIDC } from 'oidc-provider';
+import { errors, type KoaContextWithOIDC } from 'oidc-provider';
 import { RateLimitedError } from '../../shared/errors.ts';
 import type { WhoIsThere } from './consent.ts';
 import { show } from './device-pages.ts';
@@ -15,9 +15,24 @@ interface Subject {
 /** Counts guesses at the codes that devices show, for all processes together (RFC 8628 section 5.1). */
 export interface CodeAttempts {
   /** @throws RateLimitedError */
-  take(door: 'device_code', subject: Subject): Promise<void>;
+  take(door: 'device_code' | 'device_poll', subject: Subject): Promise<void>;
   /** It was no guess. */
   forgive(door: 'device_code', subject: Subject): Promise<void>;
+}
+
+/** Has a device that asks too often wait longer; one that is answered is never too early. */
+export async function keptPace(poll: () => Promise<void>, deviceCode: unknown, attempts: CodeAttempts): Promise<void> {
+  try {
+    await poll();
+  } catch (error) {
+    if (!(error instanceof errors.AuthorizationPending)) throw error;
+    try {
+      await attempts.take('device_poll', { account: String(deviceCode) });
+    } catch (early) {
+      throw early instanceof RateLimitedError ? new errors.SlowDown() : early;
+    }
+    throw error;
+  }
 }
 
 /** Counts each code that is entered, before it is looked at, against the browser's address and whoever is signed in. */

@@ -6,6 +6,7 @@ import * as helpers from 'oidc-provider/lib/helpers/grants.js';
 import { recordIdentityEvent } from '../../domain/auth/index.ts';
 import { findRefreshWindow, insertRefreshWindow } from '../../domain/auth/oauth/index.ts';
 import type { Queryable } from '../../infra/database/connection.ts';
+import { type CodeAttempts, keptPace } from './device-attempts.ts';
 import { idHash, type Seal } from './seal.ts';
 import { type OAuthStore, UsedBefore } from './store.ts';
 import { guarded } from './unavailable.ts';
@@ -14,6 +15,7 @@ export interface GrantDependencies {
   readonly store: OAuthStore;
   readonly database: Queryable;
   readonly seal: Seal;
+  readonly codeAttempts: CodeAttempts;
   /** In seconds; 0 turns it off. */
   readonly reuseWindow: number;
 }
@@ -36,8 +38,10 @@ export function installGrants(provider: Provider, deps: GrantDependencies): void
   for (const { handler, parameters, grantType } of builtIn) {
     const exchange: Exchange = (ctx) => handler(provider, bound, ctx);
     const run = grantType === refresh_token.grantType ? refreshed(exchange, deps) : once(exchange, deps);
+    const paced: Exchange = (ctx) => keptPace(() => run(ctx), ctx.oidc.params?.['device_code'], deps.codeAttempts);
+    const work = grantType === device_code.grantType ? paced : run;
     const named = new Set([...parameters, 'resource']);
-    provider.registerGrantType(grantType, (ctx) => guarded(() => run(ctx)), named, new Set(['resource']));
+    provider.registerGrantType(grantType, (ctx) => guarded(() => work(ctx)), named, new Set(['resource']));
   }
 }
 

@@ -5,7 +5,14 @@ import { RateLimitedError } from '../../shared/errors.ts';
 import { networkOf } from '../caller-address.ts';
 
 /** Where somebody can guess. */
-export type Door = 'passkey' | 'mail_request' | 'mail_link' | 'setup_link' | 'federation' | 'device_code';
+export type Door =
+  | 'passkey'
+  | 'mail_request'
+  | 'mail_link'
+  | 'setup_link'
+  | 'federation'
+  | 'device_code'
+  | 'device_poll';
 
 /** Whom an attempt counts for: an account (its id, or the address that a mail is asked for), and where it came from. */
 export interface Subject {
@@ -30,6 +37,8 @@ const limits: Readonly<Record<Door, { readonly account: Limit; readonly address:
   mail_link: { account: { attempts: 10, seconds: quarter }, address: { attempts: 20, seconds: quarter } },
   setup_link: { account: { attempts: 10, seconds: quarter }, address: { attempts: 20, seconds: quarter } },
   federation: { account: { attempts: 10, seconds: quarter }, address: { attempts: 50, seconds: quarter } },
+  // A device asks every 5 s (RFC 8628 section 3.5); its code stands for the account.
+  device_poll: { account: { attempts: 1, seconds: 4 }, address: { attempts: 1, seconds: 4 } },
   device_code: { account: { attempts: 10, seconds: quarter }, address: { attempts: 20, seconds: quarter } },
 };
 

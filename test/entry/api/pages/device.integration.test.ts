@@ -101,9 +101,10 @@ describe('auth 37: a code', () => {
       await browser.follow((await confirm(browser, page, device.userCode)).headers.location ?? ''),
     );
     expect(done.text).toContain('Your device is connected');
+    expect((await enter(await rig.browser(bob), device.userCode)).text).toContain('was used already');
     expect(await poll(device)).toMatchObject({ token_type: 'Bearer' });
     expect(await poll(device)).toMatchObject({ error: 'invalid_grant' });
-    expect((await enter(await rig.browser(bob), device.userCode)).text).toContain('was used already');
+    expect((await enter(await rig.browser(bob), device.userCode)).text).toContain('There is no such code');
   });
 
   it('can be refused, and the device is told', async () => {
