@@ -6,14 +6,9 @@ import { type Configuration, errors, Provider } from 'oidc-provider';
 import { DatabaseEntitlements } from '../../src/lib/app/access/entitlements.ts';
 import { mcpAudience } from '../../src/lib/app/identity.ts';
 import { ClientDocuments } from '../../src/lib/app/oauth/clients/documents.ts';
-import {
-  applyClientPolicy,
-  type ClientPolicyDependencies,
-  clientPolicy,
-} from '../../src/lib/app/oauth/clients/policy.ts';
+import { type ClientPolicyDependencies, clientPolicy } from '../../src/lib/app/oauth/clients/policy.ts';
 import { MachineGrants } from '../../src/lib/app/oauth/machines/grants.ts';
-import { registerGrants } from '../../src/lib/app/oauth/machines/register.ts';
-import { answerForStructuredTokens } from '../../src/lib/app/oauth/machines/structured-tokens.ts';
+import { installMachines } from '../../src/lib/app/oauth/machines/install.ts';
 import { type WorkloadRule, Workloads } from '../../src/lib/app/oauth/machines/workloads.ts';
 import type { ResourceServer } from '../../src/lib/app/resources.ts';
 import { ClientService, ClientStore, type NewClient } from '../../src/lib/domain/auth/index.ts';
@@ -115,7 +110,6 @@ export async function openMachineProvider(options: MachineProviderOptions = {}):
     entitlements: new DatabaseEntitlements(database),
     keys: test.identity.keys,
     verifier: test.identity.verifier,
-    sessions: test.identity.sessions,
     users: test.identity.users,
     workloads: new Workloads({ rules: options.rules ?? [], ownIssuer: issuer, fetch: createGuardedFetch() }),
     addressOf,
@@ -155,9 +149,7 @@ export async function openMachineProvider(options: MachineProviderOptions = {}):
     },
   } as unknown as Configuration;
   const provider = new Provider(issuer, configuration);
-  registerGrants(provider, grants);
-  answerForStructuredTokens(provider, grants);
-  applyClientPolicy(provider, policyDeps);
+  installMachines(provider, { grants, policy: policyDeps });
   handler = provider.callback() as never;
 
   const service = new ClientService(database);

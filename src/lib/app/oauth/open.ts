@@ -9,6 +9,7 @@ import type { Identity } from '../identity.ts';
 import { BrowserSessions } from '../people/browser-sessions.ts';
 import { Throttle } from '../people/throttle.ts';
 import { type ResourceServers, resourceServers } from '../resources.ts';
+import { type MachineSettings, openMachines } from './machines/open.ts';
 import type { OAuthPages } from './pages.ts';
 import { AuthorizationServer } from './server.ts';
 import { oauthSettings } from './settings.ts';
@@ -31,7 +32,7 @@ export async function openAuthorization(deps: {
   readonly servers: readonly McpServerConfig[];
   readonly profile: {
     readonly server: { readonly external_url: string; readonly trusted_proxies: readonly string[] };
-    readonly security: Parameters<typeof oauthSettings>[0];
+    readonly security: Parameters<typeof oauthSettings>[0] & MachineSettings;
   };
   readonly pages: OAuthPages;
   readonly log: Logger;
@@ -45,16 +46,9 @@ export async function openAuthorization(deps: {
   const browser = new BrowserSessions({ database, externalUrl });
   const addressOf = addressReader(profile.server.trusted_proxies);
   const codeAttempts = new Throttle(database);
-  const server = new AuthorizationServer({
-    ...deps,
-    settings,
-    clients,
-    resources,
-    entitlements,
-    browser,
-    codeAttempts,
-    addressOf,
-  });
+  const parts = { ...deps, clients, resources, entitlements, addressOf };
+  const machines = await openMachines({ ...parts, issuer: settings.issuer, settings: profile.security });
+  const server = new AuthorizationServer({ ...parts, settings, machines, browser, codeAttempts });
   return {
     server,
     clients,
@@ -63,6 +57,7 @@ export async function openAuthorization(deps: {
     browser,
     close: async () => {
       server.close();
+      await machines.close();
       await clients.close();
     },
   };

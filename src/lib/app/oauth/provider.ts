@@ -1,12 +1,14 @@
 import Provider, { type Configuration, errors, type JWK, type KoaContextWithOIDC } from 'oidc-provider';
-import { kindField } from '../../domain/auth/index.ts';
 import type { Queryable } from '../../infra/database/connection.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
+import { clientPolicy } from './clients/policy.ts';
 import { grantFor, interactionsPolicy, type WhoIsThere } from './consent.ts';
 import { type CodeAttempts, countCodes } from './device-attempts.ts';
 import { deviceFlow, prefilled, show } from './device-pages.ts';
 import { discovered } from './discovery.ts';
 import { installGrants } from './grants.ts';
+import { installMachines } from './machines/install.ts';
+import type { Machines } from './machines/open.ts';
 import type { OAuthPages } from './pages.ts';
 import { oauthRoutes } from './paths.ts';
 import { oidcScopes, type ResourcePolicy } from './permitted.ts';
@@ -37,6 +39,7 @@ export interface ProviderDependencies {
   readonly database: Queryable;
   readonly seal: Seal;
   readonly policy: ResourcePolicy;
+  readonly machines: Machines;
   readonly browser: WhoIsThere;
   readonly codeAttempts: CodeAttempts;
   /** The user of that id, if there is one who may act. */
@@ -59,6 +62,7 @@ export function createProvider(deps: ProviderDependencies): Provider {
   provider.proxy = true;
   provider.silent = true;
   installGrants(provider, { ...deps, reuseWindow: deps.settings.reuseWindow });
+  installMachines(provider, deps.machines);
   provider.use(async (ctx, next) => {
     await next();
     const { oidc } = ctx as KoaContextWithOIDC;
@@ -77,7 +81,9 @@ export function createProvider(deps: ProviderDependencies): Provider {
 function configurationOf(deps: ProviderDependencies): Configuration {
   const { settings, policy, store, pages, keys } = deps;
   const secure = settings.issuer.startsWith('https:');
+  const clients = clientPolicy(deps.machines.policy);
   return {
+    ...clients,
     adapter: store.adapter,
     jwks: { keys: keys.jwks },
     routes: oauthRoutes,
@@ -85,8 +91,7 @@ function configurationOf(deps: ProviderDependencies): Configuration {
     claims: { openid: ['sub'], profile: ['name', 'preferred_username'], email: ['email'] },
     responseTypes: ['code'],
     pkce: { required: () => true },
-    clientDefaults: { id_token_signed_response_alg: 'ES256', response_modes: ['query'] },
-    extraClientMetadata: { properties: [kindField] },
+    clientDefaults: { ...clients.clientDefaults, response_modes: ['query'] },
     enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
     acceptQueryParamAccessTokens: false,
     // Only one of them can be told apart from another program's by its name (RFC 6265bis section 4.1.3).
@@ -106,6 +111,7 @@ function configurationOf(deps: ProviderDependencies): Configuration {
       Session: sessionTtl,
     },
     features: {
+      ...clients.features,
       devInteractions: { enabled: false },
       deviceFlow: deviceFlow(pages),
       pushedAuthorizationRequests: { enabled: true },

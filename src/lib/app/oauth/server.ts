@@ -14,6 +14,7 @@ import type { ResourceServers } from '../resources.ts';
 import type { WhoIsThere } from './consent.ts';
 import type { CodeAttempts } from './device-attempts.ts';
 import type { Interactions } from './interactions.ts';
+import type { Machines } from './machines/open.ts';
 import type { OAuthPages } from './pages.ts';
 import type { Account, SigningKeys } from './provider.ts';
 import type { OAuthSettings } from './settings.ts';
@@ -25,6 +26,7 @@ export interface AuthorizationServerDependencies {
   readonly secrets: Pick<SecretStore, 'open' | 'fingerprint'>;
   readonly identity: Pick<Identity, 'users' | 'verifier'>;
   readonly clients: ClientStore;
+  readonly machines: Machines;
   readonly resources: ResourceServers;
   readonly entitlements: Entitlements;
   readonly browser: WhoIsThere;

@@ -1,6 +1,12 @@
 import { z } from 'zod';
 import { profileNameForm } from './active-profile.ts';
 import { serviceLimitsSchema } from './limits-schema.ts';
+import {
+  clientDocumentsField,
+  registrationField,
+  registrationLimitsField,
+  workloadIdentityField,
+} from './profile-clients.ts';
 import { federationField } from './profile-federation.ts';
 import { httpOrigin, plainNameMessage, portRange } from './profile-fields.ts';
 import { mailSection } from './profile-mail.ts';
@@ -86,6 +92,10 @@ const security = z
       ),
     proxies: proxiesField,
     federation: federationField,
+    registration: registrationField,
+    registration_limits: registrationLimitsField,
+    client_documents: clientDocumentsField,
+    workload_identity: workloadIdentityField,
   })
   .prefault({})
   .describe('Tokens.');

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { ClientStore, SessionService, TokenVerifier } from '../../../domain/auth/index.ts';
+import type { ClientStore, TokenVerifier } from '../../../domain/auth/index.ts';
 import type { User } from '../../../domain/users/index.ts';
 import type { Database } from '../../../infra/database/connection.ts';
 import type { UserId } from '../../../shared/ids.ts';
@@ -22,7 +22,6 @@ export interface MachineDependencies {
   readonly entitlements: Entitlements;
   readonly keys: SigningKeys;
   readonly verifier: Pick<TokenVerifier, 'verify'>;
-  readonly sessions: Pick<SessionService, 'revoke'>;
   readonly users: { get(id: UserId): Promise<User> };
   readonly workloads: Pick<Workloads, 'verify'>;
   readonly addressOf: AddressOf;

@@ -1,4 +1,5 @@
 import type { Provider, TokenEndpointGrantContext } from 'oidc-provider';
+import { guarded } from '../unavailable.ts';
 import { clientCredentials, clientCredentialsGrant } from './client-credentials.ts';
 import type { MachineGrants } from './grants.ts';
 import { exchangeToken, jwtTokenType, tokenExchangeGrant } from './token-exchange.ts';
@@ -7,19 +8,23 @@ import { jwtBearerGrant, workloadByAssertion, workloadByExchange } from './workl
 /** Teaches a provider the grants of machines, right after it was made; `client_credentials` takes the place of its own. */
 export function registerGrants(provider: Provider, grants: MachineGrants): void {
   const params = ['resource', 'scope'];
-  provider.registerGrantType(clientCredentialsGrant, (ctx) => clientCredentials(grants, ctx), params, ['resource']);
+  provider.registerGrantType(clientCredentialsGrant, (ctx) => guarded(() => clientCredentials(grants, ctx)), params, [
+    'resource',
+  ]);
   provider.registerGrantType(
     jwtBearerGrant,
-    (ctx) => workloadByAssertion(grants, ctx),
+    (ctx) => guarded(() => workloadByAssertion(grants, ctx)),
     [...params, 'assertion'],
     ['resource'],
   );
   provider.registerGrantType(
     tokenExchangeGrant,
     (ctx: TokenEndpointGrantContext) =>
-      ctx.oidc.params['subject_token_type'] === jwtTokenType
-        ? workloadByExchange(grants, ctx)
-        : exchangeToken(grants, ctx),
+      guarded(() =>
+        ctx.oidc.params['subject_token_type'] === jwtTokenType
+          ? workloadByExchange(grants, ctx)
+          : exchangeToken(grants, ctx),
+      ),
     [
       ...params,
       'audience',
