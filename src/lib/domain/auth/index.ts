@@ -43,6 +43,7 @@ export { type KeyChange, KeyService, type KeySwitch, type PublicKeySet } from '.
 export * from './people/index.ts';
 export type { FoundToken, TokenLookup } from './personal.ts';
 export type { TokenPolicies, TokenPolicy, TrustedIssuer } from './policy.ts';
+export { DatabaseProofs } from './proofs.ts';
 export { proxySession, takeNonce } from './proxy-repository.ts';
 export { isProxied, isSignedBody, type ProxyKey, refuseProxied, verifyProxied } from './proxy-signature.ts';
 export { type KeyFacts, revokeToken } from './repository.ts';

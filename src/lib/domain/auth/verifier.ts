@@ -103,6 +103,19 @@ export class TokenVerifier {
    *   UpstreamUnavailableError when the keys of another issuer can't be read
    */
   async verify(token: string, audience: string, shown?: ShownProof): Promise<Claims> {
+    const claims = await this.examine(token, audience);
+    if (claims.cnf !== undefined || shown !== undefined || this.#policies?.byAudience(audience)?.requireDpop) {
+      await this.#assertBinding(token, claims, audience, shown);
+    }
+    return claims;
+  }
+
+  /**
+   * The claims of a token that is good for that audience, in whoever's hands: the authorization server is shown tokens by
+   * those who got them to serve somebody, or to give them back. Nobody is let in by it.
+   * @throws what `verify` throws, but for the proof
+   */
+  async examine(token: string, audience: string): Promise<Claims> {
     this.#trust.assertFresh();
     if (token.length > maxTokenLength) throw refuse('malformed');
     const digest = hash('sha256', token, 'base64');
@@ -114,9 +127,6 @@ export class TokenVerifier {
     const revoked = this.#trust.isRevoked(claims.sid) || this.#trust.isTokenRevoked(claims.jti);
     if (revoked) throw refuse('revoked');
     if (this.#trust.isOutdated(claims.sub, claims.accessVersion ?? 0)) throw refuse('access_changed');
-    if (claims.cnf !== undefined || shown !== undefined || policy?.requireDpop) {
-      await this.#assertBinding(token, claims, audience, shown);
-    }
     return claims;
   }
 

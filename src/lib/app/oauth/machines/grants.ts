@@ -21,7 +21,7 @@ export interface MachineDependencies {
   readonly resources: ResourceServers;
   readonly entitlements: Entitlements;
   readonly keys: SigningKeys;
-  readonly verifier: Pick<TokenVerifier, 'verify'>;
+  readonly verifier: Pick<TokenVerifier, 'examine'>;
   readonly users: { get(id: UserId): Promise<User> };
   readonly workloads: Pick<Workloads, 'verify'>;
   readonly addressOf: AddressOf;
@@ -50,10 +50,7 @@ export class MachineGrants {
   static async open(deps: MachineDependencies): Promise<MachineGrants> {
     const grants = new MachineGrants(deps);
     grants.#unlisten = await Promise.all([
-      deps.database.listen('auth', () => {
-        grants.signer.forget();
-        grants.standings.forget();
-      }),
+      deps.database.listen('auth', () => grants.standings.forget()),
       deps.database.listen('clients', () => grants.standings.forget()),
     ]);
     return grants;

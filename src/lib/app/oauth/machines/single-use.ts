@@ -1,18 +1,13 @@
 import { hash } from 'node:crypto';
-import type { Queryable } from '../../../infra/database/connection.ts';
+import { DatabaseProofs } from '../../../domain/auth/index.ts';
+import type { Database } from '../../../infra/database/connection.ts';
 
-const sweepEveryMs = 60_000;
-
-/**
- * What may be shown once: proofs of possession and signed assertions, in the database, so that none counts twice
- * whichever API process it is shown to. One statement decides it: of two at the same time one wins.
- */
+/** What may be shown once, proofs of possession and signed assertions, to whichever API process. */
 export class SingleUse {
-  readonly #database: Queryable;
-  #swept = performance.now();
+  readonly #ledger: DatabaseProofs;
 
-  constructor(database: Queryable) {
-    this.#database = database;
+  constructor(database: Database) {
+    this.#ledger = new DatabaseProofs(database);
   }
 
   /**
@@ -20,24 +15,8 @@ export class SingleUse {
    * @param owner whose it is: ids of different owners never meet
    * @param expiresAt seconds since the epoch from which on it is refused for its age anyway
    */
-  async first(owner: string, id: string, expiresAt: number): Promise<boolean> {
-    this.#sweep();
-    const key = hash('sha256', JSON.stringify([owner, id]), 'buffer');
-    const rows = await this.#database.query(
-      `INSERT INTO dpop_proofs (proof, expires_at) VALUES ($1, to_timestamp($2))
-       ON CONFLICT (proof) DO NOTHING
-       RETURNING proof`,
-      [key, expiresAt],
-      { name: 'single_use' },
-    );
-    return rows.length > 0;
-  }
-
-  #sweep(): void {
-    if (performance.now() - this.#swept < sweepEveryMs) return;
-    this.#swept = performance.now();
-    this.#database
-      .query("DELETE FROM dpop_proofs WHERE expires_at < now() - interval '1 minute'")
-      .catch(() => undefined); // the next one tries again
+  first(owner: string, id: string, expiresAt: number): Promise<boolean> {
+    const digest = hash('sha256', JSON.stringify(['authorization server', owner, id]), 'buffer');
+    return this.#ledger.first(digest, new Date(expiresAt * 1000));
   }
 }

@@ -1,6 +1,6 @@
 import { decodeJwt } from 'jose';
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider';
-import { type Claims, recordIdentityEvent } from '../../../domain/auth/index.ts';
+import { type Claims, recordIdentityEvent, revokeToken } from '../../../domain/auth/index.ts';
 import { AppError } from '../../../shared/errors.ts';
 import type { ResourceServer } from '../../resources.ts';
 import type { MachineGrants } from './grants.ts';
@@ -9,7 +9,6 @@ import type { MachineGrants } from './grants.ts';
 interface GoodToken {
   readonly claims: Claims;
   readonly resource: ResourceServer;
-  readonly payload: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -59,17 +58,14 @@ export function mayIntrospect(
 async function revoke(grants: MachineGrants, token: string, clientId: string): Promise<void> {
   const good = await examine(grants, token);
   if (good === undefined || good.claims.client !== clientId) return;
-  const { claims, payload } = good;
+  const { claims } = good;
   const client = await grants.deps.clients.client(clientId);
   // Whoever acts for somebody, or as itself, ends this token; the session is not its own, or is all that it has.
-  const single = payload['act'] !== undefined || client?.kind === 'service';
+  const single = claims.act !== undefined || client?.kind === 'service';
   await grants.deps.database.transaction(async (tx) => {
     const event = { userId: claims.sub, clientId, sessionId: claims.sid, resource: claims.aud };
     if (single) {
-      await tx.query(
-        'INSERT INTO revoked_tokens (jti, expires_at) VALUES ($1, to_timestamp($2)) ON CONFLICT (jti) DO NOTHING',
-        [claims.jti, claims.exp],
-      );
+      await revokeToken(tx, claims.jti, new Date(claims.exp * 1000));
       await recordIdentityEvent(tx, { ...event, type: 'token_revoked', data: { token: claims.jti } });
       return;
     }
@@ -88,7 +84,7 @@ async function introspect(
   const good = method === 'none' ? undefined : await examine(grants, token);
   if (good === undefined) return { active: false };
   const client = await grants.deps.clients.client(clientId);
-  const { claims, payload, resource } = good;
+  const { claims, resource } = good;
   if (client?.server !== resource.name && claims.client !== clientId) return { active: false };
   return {
     active: true,
@@ -98,23 +94,23 @@ async function introspect(
     client_id: claims.client,
     username: claims.name,
     scope: claims.scopes.join(' '),
-    token_type: payload['cnf'] === undefined ? 'Bearer' : 'DPoP',
+    token_type: claims.cnf === undefined ? 'Bearer' : 'DPoP',
     iat: claims.iat,
     exp: claims.exp,
     jti: claims.jti,
     sid: claims.sid,
-    ...(payload['act'] === undefined ? {} : { act: payload['act'] }),
-    ...(payload['cnf'] === undefined ? {} : { cnf: payload['cnf'] }),
+    ...(claims.act === undefined ? {} : { act: claims.act }),
+    ...(claims.cnf === undefined ? {} : { cnf: claims.cnf }),
   };
 }
 
 /** Judged as the resource server would; undefined for anything that it would not let in. */
 async function examine(grants: MachineGrants, token: string): Promise<GoodToken | undefined> {
   try {
-    const payload = decodeJwt(token);
-    const resource = typeof payload.aud === 'string' ? grants.deps.resources.byAudience(payload.aud) : undefined;
+    const { aud } = decodeJwt(token);
+    const resource = typeof aud === 'string' ? grants.deps.resources.byAudience(aud) : undefined;
     if (resource === undefined) return undefined;
-    return { claims: await grants.deps.verifier.verify(token, resource.audience), resource, payload };
+    return { claims: await grants.deps.verifier.examine(token, resource.audience), resource };
   } catch (error) {
     if (error instanceof AppError && error.code !== 'UNAUTHENTICATED') throw error;
     return undefined;

@@ -1,11 +1,9 @@
-import { decodeJwt } from 'jose';
 import { errors, type TokenEndpointGrantContext } from 'oidc-provider';
-import { type Claims, type KnownClient, recordIdentityEvent } from '../../../domain/auth/index.ts';
+import { type ActorClaim, type Claims, type KnownClient, recordIdentityEvent } from '../../../domain/auth/index.ts';
 import { AppError } from '../../../shared/errors.ts';
 import type { ResourceServer } from '../../resources.ts';
 import type { MachineGrants } from './grants.ts';
 import { grantedScopes, heldBy, provenKey, requestedResource, requiredText, textOf, tokenAnswer } from './requests.ts';
-import type { ActorClaim } from './token-signer.ts';
 
 export const tokenExchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange';
 export const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token';
@@ -15,13 +13,6 @@ export const jwtTokenType = 'urn:ietf:params:oauth:token-type:jwt';
 const maxTtlSeconds = 300;
 /** How many may act for one another in a row. */
 const maxActors = 4;
-
-/** The token that was handed in, verified, and what stands in it beside the ordinary claims. */
-interface Subject {
-  readonly claims: Claims;
-  readonly act: ActorClaim | undefined;
-  readonly bound: boolean;
-}
 
 /**
  * A resource server acts on behalf of its caller at another one (RFC 8693). It hands in the caller's token, which must be
@@ -34,12 +25,11 @@ export async function exchangeToken(grants: MachineGrants, ctx: TokenEndpointGra
   const client = await grants.deps.clients.client(clientId);
   const own = exchanger(grants, client, asking.clientAuthMethod);
   checkForm(params);
-  const subject = await verifySubject(grants, requiredText(params, 'subject_token'), own);
+  const claims = await verifySubject(grants, requiredText(params, 'subject_token'), own);
   const target = requestedTarget(grants, params, { targets: client?.targets ?? [], clientId });
   // Whose token is bound to a key does not get a bearer token out of it: the exchanger binds it to one of its own.
-  const keyThumbprint = await provenKey(ctx, target.requireDpop || subject.bound);
-  const act = actors(clientId, client?.userId, subject.act);
-  const { claims } = subject;
+  const keyThumbprint = await provenKey(ctx, target.requireDpop || claims.cnf !== undefined);
+  const act = actors(clientId, client?.userId, claims.act);
   // Without the client: what was granted to it would add to what the user may do.
   const permitted = await grants.deps.entitlements.permittedScopes({ userId: claims.sub }, target);
   if (!permitted.active) throw new errors.InvalidGrant('the user may not act');
@@ -118,16 +108,16 @@ function requestedTarget(
 }
 
 /** Signature, audience, times, session and access are the verifier's to judge, as at the resource server itself. */
-async function verifySubject(grants: MachineGrants, token: string, own: ResourceServer): Promise<Subject> {
-  const claims = await grants.deps.verifier.verify(token, own.audience).catch((error: unknown) => {
+async function verifySubject(grants: MachineGrants, token: string, own: ResourceServer): Promise<Claims> {
+  const claims = await grants.deps.verifier.examine(token, own.audience).catch((error: unknown) => {
     if (error instanceof AppError && error.code === 'UNAUTHENTICATED') {
       throw new errors.InvalidGrant({ cause: error });
     }
     throw error;
   });
-  // What is not a JWT was looked up, and has neither.
-  const payload: Record<string, unknown> = token.split('.').length === 3 ? decodeJwt(token) : {};
-  return { claims, act: payload['act'] as ActorClaim | undefined, bound: payload['cnf'] !== undefined };
+  // What others have issued is for the one server that trusts them.
+  if (claims.iss !== grants.deps.issuer) throw new errors.InvalidGrant('the token is of another issuer');
+  return claims;
 }
 
 /** @throws InvalidGrant when the chain is too long */

@@ -1,14 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { type CryptoKey, SignJWT } from 'jose';
+import type { ActorClaim } from '../../../domain/auth/index.ts';
 import type { SessionId, UserId } from '../../../shared/ids.ts';
 import type { ResourceServer } from '../../resources.ts';
-
-/** Who acts for the subject of a token, and for whom that one acts (RFC 8693 section 4.1). */
-export interface ActorClaim {
-  readonly sub: string;
-  readonly client_id?: string;
-  readonly act?: ActorClaim;
-}
 
 /** One access token, decided upon. */
 export interface MachineToken {
@@ -38,32 +32,24 @@ export interface SigningKeys {
 }
 
 const algorithm = 'ES256';
-/** A key that has stopped signing is published for longer than any token lives: this much more does no harm. */
-const keyMs = 1000;
-
-/** Signs access tokens after RFC 9068 without asking the database for the key of each. */
+/** Signs access tokens after RFC 9068. */
 export class TokenSigner {
   readonly #issuer: string;
   readonly #keys: SigningKeys;
-  readonly #known = new Map<string, { readonly key: ReturnType<SigningKeys['signingKey']>; readonly until: number }>();
 
   constructor(issuer: string, keys: SigningKeys) {
     this.#issuer = issuer;
     this.#keys = keys;
   }
 
-  /** Keys have changed. */
-  forget(): void {
-    this.#known.clear();
-  }
-
   async sign(what: MachineToken): Promise<SignedToken> {
-    const { kid, key } = await this.#key(what.resource);
+    const { resource } = what;
+    const { kid, key } = await this.#keys.signingKey(resource.ownKey ? resource.audience : undefined);
     const iat = Math.floor(Date.now() / 1000);
     const jti = randomUUID();
     const token = await new SignJWT({
       iss: this.#issuer,
-      aud: what.resource.audience,
+      aud: resource.audience,
       sub: what.userId,
       client_id: what.clientId,
       scope: what.scopes.join(' '),
@@ -80,16 +66,5 @@ export class TokenSigner {
       .sign(key);
     const tokenType = what.keyThumbprint === undefined ? 'Bearer' : 'DPoP';
     return { token, jti, expiresIn: what.ttlSeconds, tokenType };
-  }
-
-  #key(resource: ResourceServer): ReturnType<SigningKeys['signingKey']> {
-    const owner = resource.ownKey ? resource.audience : undefined;
-    const now = performance.now();
-    const known = this.#known.get(owner ?? '');
-    if (known !== undefined && known.until > now) return known.key;
-    const key = this.#keys.signingKey(owner);
-    this.#known.set(owner ?? '', { key, until: now + keyMs });
-    key.catch(() => this.#known.delete(owner ?? ''));
-    return key;
   }
 }
