@@ -60,6 +60,8 @@ describe('loadProfile', () => {
         client_documents: { mode: 'open', hosts: [] },
         workload_identity: [],
         audiences: [],
+        proxies: [],
+        federation: [],
       },
       ports: { mcp: [5000, 5999], agents: [9000, 9999] },
       limits: { body_bytes: 10 * 1024 * 1024, call_timeout_ms: 120_000 },
