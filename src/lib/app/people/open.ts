@@ -1,5 +1,6 @@
 import type { Instance } from '../../infra/config/instance.ts';
 import type { Profile } from '../../infra/config/profile.ts';
+import type { FederationProvider } from '../../infra/config/profile-federation.ts';
 import { resolveSecretReference, type SecretStore } from '../../infra/config/secrets.ts';
 import type { Database } from '../../infra/database/connection.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
@@ -7,7 +8,7 @@ import type { Mailer } from '../../infra/mail/mailer.ts';
 import { outboxFolder, outboxMailer } from '../../infra/mail/outbox.ts';
 import { type AddressOf, addressReader } from '../caller-address.ts';
 import { BrowserSessions } from './browser-sessions.ts';
-import { Federation, type ReadyProvider } from './federation.ts';
+import { Federation } from './federation.ts';
 import { MailLinks } from './mail-links.ts';
 import { Passkeys } from './passkeys.ts';
 import { SetupLinks } from './setup-links.ts';
@@ -41,7 +42,7 @@ export async function openPeople(deps: {
   const throttle = new Throttle(database);
   const providers = await Promise.all(
     profile.security.federation.map(
-      async ({ client_secret: secret, ...provider }): Promise<ReadyProvider> => ({
+      async ({ client_secret: secret, ...provider }): Promise<FederationProvider> => ({
         ...provider,
         ...(secret === undefined ? {} : { client_secret: await resolveSecretReference(secret, secrets) }),
       }),

@@ -9,22 +9,20 @@ import {
   deletePasskey,
   findPasskey,
   insertPasskey,
-  insertStep,
   type KnownPasskey,
   type Passkey,
   passkeysOf,
   recordIdentityEvent,
   renamePasskey,
-  type Step,
-  type StepPurpose,
-  takeStep,
   usePasskey,
 } from '../../domain/auth/index.ts';
 import type { Database } from '../../infra/database/connection.ts';
 import { ConflictError, NotFoundError, PreconditionError, UnauthenticatedError } from '../../shared/errors.ts';
 import type { UserId } from '../../shared/ids.ts';
 import { type BrowserSession, type BrowserSessions, requireRecent } from './browser-sessions.ts';
-import { type CookieRequest, type CookieResponse, hashOf, randomValue } from './cookies.ts';
+import type { CookieRequest, CookieResponse } from './cookies.ts';
+import { challengeSeconds, PasskeyChallenges } from './passkey-challenges.ts';
+import { cleanPasskeyName, passkeyNameFor } from './passkey-names.ts';
 import type { Throttle } from './throttle.ts';
 
 export type { Passkey } from '../../domain/auth/index.ts';
@@ -32,8 +30,6 @@ export type { Passkey } from '../../domain/auth/index.ts';
 /** Loaded when somebody uses a passkey: an API process starts without it. */
 const library = () => import('@simplewebauthn/server');
 
-/** How long a challenge is good for, in seconds. */
-const challengeSeconds = 300;
 /** Passkeys are added and removed by who has just signed in: minutes. */
 export const recentMinutes = 10;
 const maxPerUser = 20;
@@ -48,6 +44,7 @@ export class Passkeys {
   readonly #database: Database;
   readonly #sessions: BrowserSessions;
   readonly #throttle: Throttle;
+  readonly #challenges: PasskeyChallenges;
 
   constructor(deps: {
     readonly database: Database;
@@ -58,6 +55,7 @@ export class Passkeys {
     this.#database = deps.database;
     this.#sessions = deps.sessions;
     this.#throttle = deps.throttle;
+    this.#challenges = new PasskeyChallenges(deps.database, deps.sessions);
     const { origin, hostname } = new URL(deps.externalUrl);
     this.#origin = origin;
     this.rpId = isIP(hostname) === 0 && !hostname.startsWith('[') ? hostname : undefined;
@@ -69,7 +67,7 @@ export class Passkeys {
     response: CookieResponse,
   ): Promise<PublicKeyCredentialRequestOptionsJSON> {
     const rpID = this.#requireRpId();
-    const challenge = await this.#challenge('passkey_sign_in', request, response);
+    const challenge = await this.#challenges.give('passkey_sign_in', request, response);
     const { generateAuthenticationOptions } = await library();
     return generateAuthenticationOptions({
       rpID,
@@ -92,7 +90,7 @@ export class Passkeys {
     const rpID = this.#requireRpId();
     const { address } = given;
     await this.#throttle.take('passkey', { address });
-    const challenge = await this.#takeChallenge('passkey_sign_in', request, given.response);
+    const challenge = await this.#challenges.take('passkey_sign_in', request, given.response);
     const passkey = await findPasskey(this.#database, Buffer.from(given.response.id, 'base64url'));
     if (passkey !== undefined) await this.#throttle.take('passkey', { account: passkey.userId });
     if (challenge === undefined || passkey === undefined) {
@@ -140,7 +138,7 @@ export class Passkeys {
         hint: 'Remove one that is not used.',
       });
     }
-    const challenge = await this.#challenge('passkey_add', request, response, session.userId);
+    const challenge = await this.#challenges.give('passkey_add', request, response, session.userId);
     const { generateRegistrationOptions } = await library();
     return generateRegistrationOptions({
       rpName: 'systemprompt',
@@ -174,7 +172,7 @@ export class Passkeys {
   ): Promise<Passkey> {
     requireRecent(session, recentMinutes);
     const rpID = this.#requireRpId();
-    const challenge = await this.#takeChallenge('passkey_add', request, given.response);
+    const challenge = await this.#challenges.take('passkey_add', request, given.response);
     if (challenge === undefined || challenge.step.userId !== session.userId) throw notMade();
     const { verifyRegistrationResponse } = await library();
     const verified = await verifyRegistrationResponse({
@@ -200,7 +198,7 @@ export class Passkeys {
         backedUp: credentialBackedUp,
         aaguid,
         rpId: rpID,
-        name: cleanName(given.name) ?? nameOf(request),
+        name: cleanPasskeyName(given.name) ?? passkeyNameFor(request),
       });
       if (added === undefined) {
         throw new ConflictError('This passkey is registered already', { hint: 'Make another one.' });
@@ -222,7 +220,7 @@ export class Passkeys {
 
   /** @throws NotFoundError when the user has no such passkey */
   async rename(userId: UserId, id: string, name: string): Promise<void> {
-    const clean = cleanName(name);
+    const clean = cleanPasskeyName(name);
     if (clean === undefined || (await renamePasskey(this.#database, userId, id, clean))) return;
     throw noSuchPasskey();
   }
@@ -271,41 +269,6 @@ export class Passkeys {
     }
   }
 
-  async #challenge(
-    purpose: StepPurpose,
-    request: CookieRequest,
-    response: CookieResponse,
-    userId?: UserId,
-  ): Promise<Uint8Array<ArrayBuffer>> {
-    const value = randomValue();
-    const browser = hashOf(this.#sessions.browser(request, response));
-    await insertStep(this.#database, {
-      purpose,
-      hash: hashOf(value),
-      browser,
-      userId,
-      ttlSeconds: challengeSeconds,
-    });
-    return new Uint8Array(Buffer.from(value, 'base64url'));
-  }
-
-  /** The challenge that an answer is to, taken: it answers no other one. */
-  async #takeChallenge(
-    purpose: StepPurpose,
-    request: CookieRequest,
-    given: AuthenticationResponseJSON | RegistrationResponseJSON,
-  ): Promise<{ readonly value: string; readonly step: Step } | undefined> {
-    const value = challengeOf(given.response.clientDataJSON);
-    const browser = this.#sessions.cookies.browser.read(request);
-    if (value === undefined || browser === undefined) return undefined;
-    const step = await takeStep(this.#database, {
-      purposes: [purpose],
-      hash: hashOf(value),
-      browser: hashOf(browser),
-    });
-    return step && { value, step };
-  }
-
   async #refused(passkey: KnownPasskey | undefined, address: string | undefined, reason: string): Promise<void> {
     const data = { method: 'passkey', reason, passkey: passkey?.id };
     await recordIdentityEvent(this.#database, { type: 'sign_in_failed', userId: passkey?.userId, address, data });
@@ -319,42 +282,9 @@ export class Passkeys {
   }
 }
 
-function challengeOf(clientDataJSON: string): string | undefined {
-  try {
-    const data = JSON.parse(Buffer.from(clientDataJSON, 'base64url').toString('utf8')) as { challenge?: unknown };
-    return typeof data.challenge === 'string' ? data.challenge : undefined;
-  } catch {
-    return undefined; // no client data: no challenge
-  }
-}
-
 /** The id's 16 bytes. */
 function userHandle(userId: UserId): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Buffer.from(userId.replaceAll('-', ''), 'hex'));
-}
-
-function cleanName(name: string | undefined): string | undefined {
-  const clean = name
-    ?.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, ' ')
-    .replace(/\s+/g, ' ')
-    .trim()
-    .slice(0, 100)
-    .toWellFormed();
-  return clean === '' ? undefined : clean;
-}
-
-const devices: readonly (readonly [RegExp, string])[] = [
-  [/iPhone/, 'iPhone'],
-  [/iPad/, 'iPad'],
-  [/Android/, 'Android device'],
-  [/Macintosh/, 'Mac'],
-  [/Windows/, 'Windows PC'],
-  [/Linux|X11/, 'Linux PC'],
-];
-
-/** What a passkey is called that nobody named: after the device that it was made at. */
-function nameOf({ headers }: CookieRequest): string {
-  return devices.find(([form]) => form.test(headers['user-agent'] ?? ''))?.[1] ?? 'Passkey';
 }
 
 function refused(): UnauthenticatedError {
