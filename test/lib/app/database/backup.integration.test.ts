@@ -127,7 +127,7 @@ describe('a backup', () => {
     expect(await schemaOf(copy)).toBe(await schemaOf(original));
     // It goes on working: triggers and keys are as they were, the next number is a new one.
     await expect(run(copy.owner, 'DELETE FROM service_events')).rejects.toThrow('append-only');
-    await expect(run(copy.app, "UPDATE users SET roles = '{nobody}'")).rejects.toThrow('check');
+    await expect(run(copy.owner, "UPDATE users SET roles = '{nobody}'")).rejects.toThrow('check');
     await run(
       copy.owner,
       "INSERT INTO service_events (installation_id, service, generation, from_state, to_state, event, epoch, at) VALUES (gen_random_uuid(), 'a', 1, 'a', 'b', 'c', 1, now())",

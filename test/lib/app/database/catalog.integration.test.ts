@@ -95,7 +95,12 @@ describe('the catalog, to the role that reads only', () => {
 
   test('lists indexes of one table and of all, and what takes up space', async () => {
     const users = await look(async (session) => indexes(session, await findRelation(session, 'users')));
-    expect(users.map(({ name }) => name).sort()).toEqual(['users_email_key', 'users_name_key', 'users_pkey']);
+    expect(users.map(({ name }) => name).sort()).toEqual([
+      'users_access_changed',
+      'users_email_key',
+      'users_name_key',
+      'users_pkey',
+    ]);
     const all = await look((session) => indexes(session));
     expect(all.length).toBeGreaterThan(users.length);
     const found = await look(sizes);
