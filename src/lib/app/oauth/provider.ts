@@ -91,7 +91,8 @@ function configurationOf(deps: ProviderDependencies): Configuration {
     claims: { openid: ['sub'], profile: ['name', 'preferred_username'], email: ['email'] },
     responseTypes: ['code'],
     pkce: { required: () => true },
-    clientDefaults: { ...clients.clientDefaults, response_modes: ['query'] },
+    clientDefaults: clients.clientDefaults,
+    extraParams: { response_mode: onlyQuery },
     enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
     acceptQueryParamAccessTokens: false,
     // Only one of them can be told apart from another program's by its name (RFC 6265bis section 4.1.3).
@@ -145,6 +146,14 @@ function configurationOf(deps: ProviderDependencies): Configuration {
       else show(ctx, pages.error({ status: ctx.status, error, ...(description === undefined ? {} : { description }) }));
     },
   };
+}
+
+/** Codes travel in the query and nowhere else: other modes need pages with scripts of the library's. */
+function onlyQuery({ oidc }: KoaContextWithOIDC, mode: string | undefined): void {
+  if (mode === undefined || mode === 'query') return;
+  // That is said by the mode that there is.
+  if (oidc.params !== undefined) oidc.params['response_mode'] = undefined;
+  throw new errors.UnsupportedResponseMode();
 }
 
 /** `__Host-` is for the whole host; those of one interaction are for its address alone (T30). */
