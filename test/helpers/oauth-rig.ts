@@ -92,6 +92,8 @@ export interface OAuthRig {
   ): Promise<Answer>;
   /** Tokens of a new sign-in. */
   tokens(browser: CookieBrowser, params?: Readonly<Record<string, string | undefined>>): Promise<Tokens>;
+  /** Another process: nothing in memory, the same database and secrets. */
+  reopen(): Promise<Pick<OAuthRig, 'token' | 'close'>>;
   close(): Promise<void>;
 }
 
@@ -151,22 +153,29 @@ export async function openOAuthRig(options: OAuthRigOptions = {}): Promise<OAuth
   const log = pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) });
   const pages = options.pages ?? plainPages;
   const parts = { database, secrets, identity, profile, servers: configs, pages, log };
-  const authorization = await openAuthorization(parts);
-  const { server } = authorization;
   const people =
     options.people === true ? await openPeople({ ...parts, instance, profile: peopleProfile(url) }) : undefined;
-  const api = await startTestApi(
-    identity.verifier,
-    {
+  const serve = async (at: number) => {
+    const authorization = await openAuthorization(parts);
+    const deps = {
       externalUrl: url,
       issuer: url,
       resources,
       oauth: oauthHandler(authorization, pages),
       ...(people === undefined ? {} : { people, account: openAccount({ database, identity, people, authorization }) }),
       ...options.api?.(authorization),
-    },
-    { port },
-  );
+    };
+    return { authorization, api: await startTestApi(identity.verifier, deps, { port: at }) };
+  };
+  const { authorization, api } = await serve(port);
+  const { server } = authorization;
+  const tokenAt =
+    (origin: string): OAuthRig['token'] =>
+    (form, headers = {}) =>
+      new CookieBrowser(origin).ask(`${oauthBase}/token`, {
+        form: given({ client_id: 'web', ...form }),
+        headers: { accept: 'application/json', host: new URL(url).host, ...headers },
+      });
 
   const rig: OAuthRig = {
     url,
@@ -255,11 +264,7 @@ export async function openOAuthRig(options: OAuthRigOptions = {}): Promise<OAuth
       if (code === null) throw new Error(`There is no code: ${end.status} ${end.headers.location} ${end.text}`);
       return { code, verifier, redirect };
     },
-    token: (form, headers = {}) =>
-      new CookieBrowser(url).ask(`${oauthBase}/token`, {
-        form: given({ client_id: 'web', ...form }),
-        headers: { accept: 'application/json', ...headers },
-      }),
+    token: tokenAt(url),
     tokens: async (browser, params) => {
       const { code, verifier } = await rig.authorize(browser, params);
       const answer = await rig.token({
@@ -271,6 +276,14 @@ export async function openOAuthRig(options: OAuthRigOptions = {}): Promise<OAuth
       });
       if (answer.status !== 200) throw new Error(`There are no tokens: ${answer.status} ${answer.text}`);
       return answer.json() as Tokens;
+    },
+    reopen: async () => {
+      const another = await serve(0);
+      const close = async () => {
+        await another.api.close();
+        await another.authorization.close();
+      };
+      return { token: tokenAt(`http://localhost:${another.api.endpoint.port}`), close };
     },
     close: async () => {
       await api.close();

@@ -22,6 +22,7 @@ export function oauthHandler({ server, browser }: Authorization, pages: OAuthPag
 
 /** Of a request to the authorization server; forms are small. */
 const bodyLimitBytes = 56 * 1024;
+const cutAfterMs = 1000;
 /** Headers that mean something else when they come twice. */
 const single = new Set(['authorization', 'content-type', 'dpop']);
 /** How long others may keep the metadata. */
@@ -89,13 +90,11 @@ async function take({ oauth, rateLimiter, logger }: DoorDependencies, taking: Ta
     const twice = repeated(request);
     if (twice !== undefined) return answer.error(400, `The request has more than one header ${twice}`);
     if (Number(request.headers['content-length'] ?? 0) > bodyLimitBytes) {
-      return answer.error(413, 'The request is too large', { connection: 'close' });
+      answer.error(413, 'The request is too large');
+      return cutLater(request);
     }
     if (group === 'oauth_public') response.setHeader('cache-control', kept);
-    // What is still on its way when the answer is out nobody reads.
-    response.once('finish', () => {
-      if (!request.complete) request.destroy();
-    });
+    response.once('finish', () => cutLater(request));
     await oauth?.handle(request, response);
   } catch (thrown) {
     const { error, status } = toAnswer(thrown);
@@ -103,6 +102,13 @@ async function take({ oauth, rateLimiter, logger }: DoorDependencies, taking: Ta
     if (response.headersSent) response.destroy();
     else answer.failure(error, status);
   }
+}
+
+/** What is still on its way when the answer is out is thrown away for a moment: at once, the answer would be lost with it. */
+function cutLater(request: IncomingMessage): void {
+  if (request.complete) return;
+  request.resume();
+  setTimeout(() => request.complete || request.destroy(), cutAfterMs).unref();
 }
 
 /** What the door itself answers: a page to a person's browser, JSON to programs. */

@@ -51,7 +51,7 @@ export function prefilled(ctx: KoaContextWithOIDC, pages: OAuthPages, userCode: 
 
 export function show(ctx: KoaContextWithOIDC, page: RenderedPage): void {
   ctx.status = page.status;
-  ctx.set({ ...page.headers });
+  ctx.set({ 'cache-control': 'no-store', ...page.headers });
   ctx.body = page.body;
 }
 

@@ -30,6 +30,7 @@ export async function assertMayRefresh(
   if (token.totalLifetime() >= settings.refreshAbsolute) throw new errors.InvalidGrant('refresh token is expired');
   const audience = params?.['resource'] ?? token.resource;
   if (typeof audience !== 'string') return;
+  if (![token.resource].flat().includes(audience)) throw new errors.InvalidTarget();
   const resource = policy.resource(audience, client.clientId);
   const permitted = await policy.permitted(ctx, account.accountId, client.clientId, resource);
   const granted = entities.Grant?.getResourceScope(audience).split(' ') ?? [];
