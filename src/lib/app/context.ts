@@ -5,9 +5,12 @@ import { loadProfile, type Profile } from '../infra/config/profile.ts';
 import { openSecretStore } from '../infra/config/secrets.ts';
 import { openDatabase } from '../infra/database/connection.ts';
 import { connectionFor } from '../infra/database/connections.ts';
+import { createGuardedFetch } from '../infra/http/guarded-fetch.ts';
 import type { Logger } from '../infra/logging/logger.ts';
 import type { ApiMetrics } from '../infra/telemetry/api-metrics.ts';
 import { PreconditionError } from '../shared/errors.ts';
+import { DatabaseEntitlements } from './access/entitlements.ts';
+import { ForeignSubjects } from './access/foreign-subjects.ts';
 import { loadServices } from './config/load-services.ts';
 import { type Identity, openIdentity } from './identity.ts';
 import { type Authorization, openAuthorization } from './oauth/open.ts';
@@ -108,7 +111,9 @@ export async function openApiContext(
       externalUrl: profile.server.external_url,
       maxTtlSeconds: profile.security.access_token_ttl_seconds,
     });
-    const identity = await openIdentity({ database, secrets, profile, resources });
+    const entitlements = new DatabaseEntitlements(database);
+    const foreign = new ForeignSubjects({ database, entitlements, resources, fetch: createGuardedFetch() });
+    const identity = await openIdentity({ database, secrets, profile, resources, foreign });
     closers.push(() => identity.close());
     const authorization = await openAuthorization({ database, secrets, identity, servers, profile, pages, log });
     closers.push(() => authorization.close());

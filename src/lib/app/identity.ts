@@ -1,7 +1,9 @@
 import {
+  type ForeignTrust,
   KeyService,
   SessionService,
   TokenIssuer,
+  type TokenLookup,
   type TokenPolicies,
   type TokenPolicy,
   TokenVerifier,
@@ -59,6 +61,10 @@ export async function openIdentity(deps: {
   /** What accepts tokens, and what each demands of them; it may change meanwhile. */
   readonly resources: TokenPolicies & { all(): readonly TokenPolicy[] };
   readonly secrets: Pick<SecretStore, 'seal' | 'open'>;
+  /** Without it tokens of other issuers are refused. */
+  readonly foreign?: ForeignTrust | undefined;
+  /** Without it personal access tokens are refused. */
+  readonly personal?: TokenLookup | undefined;
   readonly profile: {
     readonly server: { readonly external_url: string };
     readonly security: {
@@ -82,6 +88,8 @@ export async function openIdentity(deps: {
     maxTtlSeconds,
     addresses: [profile.server.external_url, ...(profile.security.audiences ?? [])],
     policies: resources,
+    foreign: deps.foreign,
+    personal: deps.personal,
   });
   const users = new UserService(database);
   return {
@@ -107,13 +115,15 @@ export interface SignInServer {
   readonly scopes: readonly string[];
   /** Of those, the ones that everybody has without a grant. */
   readonly openScopes?: readonly string[] | undefined;
+  /** Whether its tokens are signed with a key of its own. */
+  readonly ownKey?: boolean | undefined;
 }
 
 /** What a sign-in is told of a configured server. */
 export function signInServer(server: McpServerConfig): SignInServer {
   const scopes = [...server.oauth.scopes, ...[...server.tools.values()].flatMap((tool) => tool.scopes)];
   const openScopes = [...(server.oauth.details ?? [])].flatMap(([name, { open }]) => (open ? [name] : []));
-  return { name: server.name, scopes: [...new Set(scopes)], openScopes };
+  return { name: server.name, scopes: [...new Set(scopes)], openScopes, ownKey: server.oauth.ownKey };
 }
 
 /** The error for a server that is not configured. */

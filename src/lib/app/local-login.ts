@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { actorOf, type IssuedToken } from '../domain/auth/index.ts';
+import { actorOf, type IssuedToken, type KeySwitch } from '../domain/auth/index.ts';
 import type { Actor } from '../shared/actor.ts';
-import type { SessionId } from '../shared/ids.ts';
+import { PreconditionError } from '../shared/errors.ts';
+import type { SessionId, UserId } from '../shared/ids.ts';
 import { isPermission } from '../shared/permission.ts';
 import { type Identity, instanceAudience, mcpAudience, type SignInServer, unknownServer } from './identity.ts';
 import { instanceResource } from './resources.ts';
@@ -19,7 +20,13 @@ const loginInput = z.strictObject({
 });
 const logoutInput = z.strictObject({ sessionId: z.uuid() });
 const actorInput = z.strictObject({ token: z.string().min(1) });
-const rotateInput = z.strictObject({ revoke: z.boolean().optional() });
+const rotateInput = z.strictObject({
+  /** Name of an MCP server that has a key of its own. */
+  server: z.string().min(1).max(100).optional(),
+  revoke: z.boolean().optional(),
+  /** Who wants it; the local owner unless told. */
+  actorId: z.uuid().optional(),
+});
 const noInput = z.strictObject({});
 
 /** The answer of a sign-in. */
@@ -59,10 +66,7 @@ export function localLoginRoutes(deps: LocalLoginDependencies): ControlRoute[] {
       await sessions.touch(claims.sid);
       return actorOf(claims);
     }),
-    route('POST', '/v1/keys/rotate', rotateInput, async ({ revoke }) => {
-      const { keys } = await deps.identity();
-      return keys.rotate({ revoke: revoke ?? false });
-    }),
+    route('POST', '/v1/keys/rotate', rotateInput, (input) => rotate(deps, input)),
     route('GET', '/v1/jwks', noInput, async () => (await deps.identity()).keys.jwks()),
   ];
 }
@@ -88,6 +92,21 @@ async function login(deps: LocalLoginDependencies, input: z.infer<typeof loginIn
   const session = await sessions.begin({ userId: user.id, client, ttlSeconds });
   const { expiresAt, ...issued } = await issuer.issue({ ...request, sessionId: session.id });
   return { ...issued, expiresAt: expiresAt.toISOString(), user: user.name, sessionId: session.id };
+}
+
+async function rotate(deps: LocalLoginDependencies, input: z.infer<typeof rotateInput>): Promise<KeySwitch> {
+  const { keys, users, addresses } = await deps.identity();
+  const server = input.server === undefined ? undefined : await knownServer(deps, input.server);
+  if (server !== undefined && server.ownKey !== true) {
+    throw new PreconditionError(`The tokens for ${server.name} are signed with the key of the instance`, {
+      hint: 'Give it a key of its own with `own_key: true` under oauth in services/mcp/, or rotate without --server.',
+      next: ['admin keys list'],
+      data: { server: server.name },
+    });
+  }
+  const resource = server && mcpAudience(addresses.externalUrl, server.name);
+  const actorId = (input.actorId as UserId | undefined) ?? (await users.ensureOwner()).id;
+  return keys.rotate({ resource, revoke: input.revoke, actorId });
 }
 
 async function knownServer(deps: LocalLoginDependencies, name: string): Promise<SignInServer> {

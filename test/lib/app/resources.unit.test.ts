@@ -66,6 +66,7 @@ describe('resource servers', () => {
       {
         issuer: 'https://ci.example',
         audience: 'https://it.example/api/v1/mcp/notes/mcp',
+        privateNetwork: false,
         algorithms: ['ES256', 'RS256'],
         serviceAccount: 'ci',
         subjectClaim: 'sub',

@@ -6,10 +6,8 @@ import type { UserId } from '../../shared/ids.ts';
 import { recordIdentityEvent } from './events.ts';
 import {
   activateNextKey,
-  allKeys,
   deleteRetiredKeys,
   insertNextKey,
-  type KeyFacts,
   type KeyOwner,
   keyWithStatus,
   lockKeys,
@@ -122,11 +120,6 @@ export class KeyService {
   async jwks(): Promise<PublicKeySet> {
     const keys = await publishedKeys(this.#database, this.overlapSeconds);
     return { keys: keys.map((key) => key.publicJwk) };
-  }
-
-  /** Every key and its owner; nothing of what signs. */
-  list(): Promise<KeyFacts[]> {
-    return allKeys(this.#database);
   }
 
   /**

@@ -16,6 +16,8 @@ export interface TrustedIssuer {
   readonly issuer: string;
   /** Absent: the one of its discovery document. */
   readonly jwksUri?: string;
+  /** Whether its keys may be asked for by http, and at addresses that are not public. */
+  readonly privateNetwork: boolean;
   /** The `aud` that its tokens must have. */
   readonly audience: string;
   readonly algorithms: readonly string[];

@@ -3,9 +3,6 @@ import type { ProofLedger } from './dpop.ts';
 
 /** Most proofs of one statement; more wait for the next. */
 const batchSize = 500;
-/** How often what no longer counts is removed, in ms. */
-const sweepEveryMs = 60_000;
-
 interface Waiting {
   readonly digest: Uint8Array;
   readonly expiresAt: Date;
@@ -22,7 +19,6 @@ export class DatabaseProofs implements ProofLedger {
   readonly #database: Database;
   #waiting: Waiting[] = [];
   #running = false;
-  #sweptAt = Number.NEGATIVE_INFINITY;
 
   constructor(database: Database) {
     this.#database = database;
@@ -35,13 +31,17 @@ export class DatabaseProofs implements ProofLedger {
     });
   }
 
+  /** Removes what no longer counts. */
+  async sweep(): Promise<void> {
+    await this.#database.query("DELETE FROM dpop_proofs WHERE expires_at < now() - interval '1 minute'");
+  }
+
   async #run(): Promise<void> {
     this.#running = true;
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.slice(0, batchSize);
       this.#waiting = this.#waiting.slice(batchSize);
       try {
-        await this.#sweep();
         const fresh = await this.#insert(batch);
         for (const { digest, resolve } of batch) resolve(fresh.delete(hex(digest)));
       } catch (error) {
@@ -60,12 +60,6 @@ export class DatabaseProofs implements ProofLedger {
     );
     // One that is there twice in a batch is fresh for the first alone.
     return new Set(rows.map(({ proof }) => hex(proof)));
-  }
-
-  async #sweep(): Promise<void> {
-    if (performance.now() - this.#sweptAt < sweepEveryMs) return;
-    this.#sweptAt = performance.now();
-    await this.#database.query("DELETE FROM dpop_proofs WHERE expires_at < now() - interval '1 minute'");
   }
 }
 

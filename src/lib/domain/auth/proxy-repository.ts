@@ -18,19 +18,29 @@ export async function takeNonce(connection: Queryable, owner: string, nonce: str
 }
 
 /** The session of a user through a proxy: the one that lasts, or a new one of a day. */
-export async function proxySession(connection: Queryable, userId: UserId, client: string): Promise<SessionId> {
+export function proxySession(connection: Queryable, userId: UserId, client: string): Promise<SessionId> {
+  return lastingSession(connection, userId, client, 'proxy');
+}
+
+/** The session of a user with somebody who vouches for them: the one that lasts, or a new one of a day. */
+export async function lastingSession(
+  connection: Queryable,
+  userId: UserId,
+  client: string,
+  kind: 'proxy' | 'service',
+): Promise<SessionId> {
   const [row] = await connection.query<{ id: string }>(
     `WITH found AS (
        SELECT id FROM user_sessions
-       WHERE user_id = $1 AND client = $2 AND kind = 'proxy' AND revoked_at IS NULL AND expires_at > now() + interval '1 hour'
+       WHERE user_id = $1 AND client = $2 AND kind = $3 AND revoked_at IS NULL AND expires_at > now() + interval '1 hour'
        ORDER BY expires_at DESC LIMIT 1
      ), made AS (
        INSERT INTO user_sessions (user_id, client, kind, expires_at)
-       SELECT $1, $2, 'proxy', now() + interval '1 day' WHERE NOT EXISTS (SELECT 1 FROM found) RETURNING id
+       SELECT $1, $2, $3, now() + interval '1 day' WHERE NOT EXISTS (SELECT 1 FROM found) RETURNING id
      )
      SELECT id FROM found UNION ALL SELECT id FROM made`,
-    [userId, client],
-    { name: 'proxy_session' },
+    [userId, client, kind],
+    { name: 'lasting_session' },
   );
   if (row === undefined) throw new Error('The session is not there after it was added');
   return row.id as SessionId;

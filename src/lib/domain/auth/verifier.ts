@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { jwtVerify } from 'jose';
 import type { Database } from '../../infra/database/connection.ts';
 import { type Claims, parsePayload, refuse } from './claims.ts';
-import { checkProof, type ProofLedger, type ShownProof } from './dpop.ts';
+import { checkProof, type ShownProof } from './dpop.ts';
 import { type ForeignTrust, foreignClaims, foreignIssuer } from './foreign.ts';
 import { type KeyService, type PublicKeySet, signatureAlgorithm } from './keys.ts';
 import { isPersonalToken, personalClaims, type TokenLookup } from './personal.ts';
@@ -14,6 +14,8 @@ import { type TrustedKey, TrustState } from './trust.ts';
 const clockSkewSeconds = 5;
 const cacheMs = 60_000;
 const cacheEntries = 10_000;
+/** How often proofs that no longer count are removed, in ms. */
+const sweepEveryMs = 60_000;
 /** Ours have some 700 characters. */
 const maxTokenLength = 8192;
 
@@ -54,7 +56,8 @@ export class TokenVerifier {
   readonly #policies: TokenPolicies | undefined;
   readonly #personal: TokenLookup | undefined;
   readonly #foreign: ForeignTrust | undefined;
-  readonly #proofs: ProofLedger;
+  readonly #proofs: DatabaseProofs;
+  readonly #sweeping: NodeJS.Timeout;
   readonly #trust: TrustState;
   /** In order of last use. */
   readonly #cache = new Map<string, CacheEntry>();
@@ -62,7 +65,7 @@ export class TokenVerifier {
   readonly #looked = new Set<string>();
   #reloads = 0;
 
-  private constructor(trust: TrustState, proofs: ProofLedger, options: VerifierOptions) {
+  private constructor(trust: TrustState, proofs: DatabaseProofs, options: VerifierOptions) {
     this.#trust = trust;
     this.#proofs = proofs;
     this.#issuer = options.issuer;
@@ -74,6 +77,8 @@ export class TokenVerifier {
     // What a removed key signed must not live on in memory.
     trust.onKeysChanged(() => this.#cache.clear());
     trust.onReload(() => this.#forgetLooked());
+    // One that fails is made up for by the next.
+    this.#sweeping = setInterval(() => void proofs.sweep().catch(() => {}), sweepEveryMs).unref();
   }
 
   /** @throws DatabaseUnavailableError when keys and revocations can't be read: then there is no verifier */
@@ -131,6 +136,7 @@ export class TokenVerifier {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#sweeping);
     this.#cache.clear();
     await this.#trust.close();
   }

@@ -34,6 +34,10 @@ const issuer = z
   .strictObject({
     issuer: webAddress.describe('The `iss` of its tokens, letter by letter.'),
     jwks_uri: webAddress.optional().describe('Where its keys are. Default: where its discovery document says.'),
+    private_network: z
+      .boolean()
+      .default(false)
+      .describe('Whether its keys may be fetched by http, and from addresses that are not public.'),
     audience: z
       .string()
       .min(1)
@@ -146,6 +150,8 @@ export interface McpIssuer {
   readonly issuer: string;
   /** Absent: the one of its discovery document. */
   readonly jwksUri?: string;
+  /** Whether its keys may be asked for by http, and at addresses that are not public. */
+  readonly privateNetwork: boolean;
   /** Absent: the server's own. */
   readonly audience?: string;
   readonly algorithms: readonly string[];
@@ -205,6 +211,7 @@ function toIssuer(yaml: z.output<typeof issuer>): McpIssuer {
     issuer: yaml.issuer,
     ...(jwksUri === undefined ? {} : { jwksUri }),
     ...(audience === undefined ? {} : { audience }),
+    privateNetwork: yaml.private_network,
     algorithms: yaml.algorithms,
     ...(serviceAccount === undefined ? {} : { serviceAccount }),
     subjectClaim: yaml.subject_claim,
