@@ -6,7 +6,7 @@ import { isNotRunning } from '../../../lib/shared/errors.ts';
 import { formatDate } from '../../../lib/shared/text/cells.ts';
 
 export default class UserLink extends BaseCommand<typeof UserLink> {
-  static override summary = 'Make a link that signs a user in once, to make a passkey';
+  static override summary = 'Make a link for a user to make a passkey with';
   static override description =
     'For the first passkey of a user, and for who has lost all of them. The link works once, for a day, and until a newer ' +
     'one is made; whoever opens it is that user. Without a name it is for the owner of the instance.';

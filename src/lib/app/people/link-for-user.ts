@@ -21,7 +21,7 @@ export async function linkForUser(
     const what = user.kind === 'person' ? `${user.name} is ${user.status}` : `${user.name} is a service account`;
     throw new PreconditionError(`${what}: there is no sign-in with a browser`, {
       data: { user: user.name },
-      next: [`admin users show ${user.name}`],
+      next: ['admin users list'],
     });
   }
   const createdBy = given.actor.userId;
