@@ -29,6 +29,25 @@ export function openContext(browser: Browser, options: BrowserContextOptions = {
   return browser.newContext({ viewport: { width: 900, height: 760 }, reducedMotion: 'reduce', ...options });
 }
 
+/** Gives the page a built-in authenticator that says yes to everything, as a device that was just unlocked. */
+export async function addAuthenticator(page: Page): Promise<{ credentials(): Promise<number> }> {
+  const client = await page.context().newCDPSession(page);
+  await client.send('WebAuthn.enable');
+  const { authenticatorId } = await client.send('WebAuthn.addVirtualAuthenticator', {
+    options: {
+      protocol: 'ctap2',
+      transport: 'internal',
+      hasResidentKey: true,
+      hasUserVerification: true,
+      isUserVerified: true,
+      automaticPresenceSimulation: true,
+    },
+  });
+  return {
+    credentials: async () => (await client.send('WebAuthn.getCredentials', { authenticatorId })).credentials.length,
+  };
+}
+
 export async function screenshot(page: Page, name: string): Promise<void> {
   await mkdir(artefacts, { recursive: true });
   await page.screenshot({ path: join(artefacts, `${name}.png`), fullPage: true });
