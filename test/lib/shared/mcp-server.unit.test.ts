@@ -15,7 +15,7 @@ describe('defineTool', () => {
       additionalProperties: false,
     });
     expect(tool.outputSchema).toMatchObject({ type: 'object' });
-    expect(tool.outputSchema['oneOf']).toHaveLength(5);
+    expect(tool.outputSchema['oneOf']).toHaveLength(6);
     expect(tool.outputSchema).not.toHaveProperty('$schema');
   });
 

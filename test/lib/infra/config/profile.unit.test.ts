@@ -68,13 +68,16 @@ describe('loadProfile', () => {
       rate_limits: {
         enabled: false,
         oauth_public_per_second: 10,
+        oauth_auth_per_second: 10,
         mcp_registry_per_second: 50,
         mcp_per_second: 200,
         stream_per_second: 100,
         burst_multiplier: 3,
+        client_multiplier: 20,
         tier_multipliers: { admin: 10, user: 1, service: 5, a2a: 5, mcp: 5, anon: 0.5 },
       },
       logging: { max_file_mb: 10, max_files: 5 },
+      mail: {},
       telemetry: { metrics: 'off' },
       runtime: {
         log_level: 'info',
