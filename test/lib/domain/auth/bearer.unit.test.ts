@@ -93,6 +93,29 @@ describe('bearer token of a request', () => {
 });
 
 describe('auth 32: the challenge', () => {
+  it('auth 23: of a server that takes bound tokens alone, and for a proof that does not hold, is DPoP with its algorithms', () => {
+    const bound = { ...resource, requireDpop: true };
+    const missing = challengeFor(new UnauthenticatedError('x', { data: { reason: 'missing' } }), bound);
+    const algs = 'algs="ES256 EdDSA ES384 PS256 RS256"';
+    expect(missing).toEqual({ status: 401, header: `DPoP ${metadata}, scope="user tools:read", ${algs}` });
+    for (const [reason, code] of [
+      ['proof', 'invalid_dpop_proof'],
+      ['replayed', 'invalid_dpop_proof'],
+      ['bound', 'invalid_token'],
+    ]) {
+      const header = challengeFor(new UnauthenticatedError('x', { data: { reason } }), resource)?.header;
+      expect(header).toBe(`DPoP error="${code}", error_description="x", ${metadata}, scope="user tools:read", ${algs}`);
+    }
+  });
+
+  it('auth 23: by the scheme DPoP a token comes with one proof, and with the address that it was sent to', () => {
+    const headers = ['Authorization', 'DPoP abc', 'DPoP', 'p'];
+    const shown = { proof: 'p', method: 'POST', path: '/api/v1/mcp/alpha/mcp' };
+    expect(read(headers, '/api/v1/mcp/alpha/mcp?x=1')).toEqual({ token: 'abc', shown });
+    expect(refused(headers.slice(0, 2)).data.reason).toBe('proof');
+    expect(refused([...headers, 'dpop', 'q']).data.reason).toBe('proof');
+  });
+
   it('of a request without a token names metadata and scopes, and no error', () => {
     expect(challengeFor(refused([]), resource)).toEqual({
       status: 401,
