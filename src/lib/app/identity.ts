@@ -3,8 +3,6 @@ import {
   KeyService,
   SessionService,
   TokenIssuer,
-  type TokenLookup,
-  type TokenPolicies,
   type TokenPolicy,
   TokenVerifier,
 } from '../domain/auth/index.ts';
@@ -13,7 +11,8 @@ import { UserService } from '../domain/users/index.ts';
 import type { SecretStore } from '../infra/config/secrets.ts';
 import type { Database } from '../infra/database/connection.ts';
 import { NotFoundError } from '../shared/errors.ts';
-import { DatabaseEntitlements, type Entitlements } from './access/entitlements.ts';
+import { DatabaseEntitlements, type EntitledResource, type Entitlements } from './access/entitlements.ts';
+import { PersonalTokenLookup } from './access/token-lookup.ts';
 import type { SetupLink } from './people/setup-links.ts';
 
 /** Where tokens are good, from the address under which clients reach the API. */
@@ -59,12 +58,13 @@ export interface Identity {
 export async function openIdentity(deps: {
   readonly database: Database;
   /** What accepts tokens, and what each demands of them; it may change meanwhile. */
-  readonly resources: TokenPolicies & { all(): readonly TokenPolicy[] };
+  readonly resources: {
+    all(): readonly TokenPolicy[];
+    byAudience(audience: string): (TokenPolicy & EntitledResource) | undefined;
+  };
   readonly secrets: Pick<SecretStore, 'seal' | 'open'>;
   /** Without it tokens of other issuers are refused. */
   readonly foreign?: ForeignTrust | undefined;
-  /** Without it personal access tokens are refused. */
-  readonly personal?: TokenLookup | undefined;
   readonly profile: {
     readonly server: { readonly external_url: string };
     readonly security: {
@@ -81,6 +81,7 @@ export async function openIdentity(deps: {
   await keys.ensureKey();
   // Before the first signature: a key that is published ahead of its time surprises no verifier.
   for (const { audience, ownKey } of resources.all()) if (ownKey) await keys.ensureKey(audience);
+  const entitlements = new DatabaseEntitlements(database);
   const verifier = await TokenVerifier.open({
     database,
     keys,
@@ -89,7 +90,7 @@ export async function openIdentity(deps: {
     addresses: [profile.server.external_url, ...(profile.security.audiences ?? [])],
     policies: resources,
     foreign: deps.foreign,
-    personal: deps.personal,
+    personal: new PersonalTokenLookup({ database, resources, entitlements }),
   });
   const users = new UserService(database);
   return {
@@ -99,11 +100,11 @@ export async function openIdentity(deps: {
     keys,
     issuer: new TokenIssuer({ keys, issuer, maxTtlSeconds, policies: resources }),
     verifier,
-    entitlements: new DatabaseEntitlements(database),
     ownerLink: async () => {
       const { ownerLink } = await import('./people/setup-links.ts');
       return ownerLink(database, users, profile.server.external_url);
     },
+    entitlements,
     close: () => verifier.close(),
   };
 }

@@ -116,6 +116,10 @@ function drawn(artifact: Artifact, line: string, face: (typeof faces)[number]): 
 }
 
 async function filled(line: string): Promise<string> {
+  if (line.includes('{token}')) {
+    const { items } = await system.artifact<{ items: { id: string }[] }>('admin', 'tokens', 'list');
+    return line.replace('{token}', items[0]?.id ?? '');
+  }
   if (!line.includes('{execution}')) return line;
   const { items } = await system.artifact<{ items: { execution_id: string; status: string }[] }>(
     'admin',

@@ -154,6 +154,10 @@ export const story: readonly Step[] = [
   step('admin access check', '--user ada --server demo --tool echo'),
   step('admin access revoke', '--user ada --server demo'),
   step('admin access list', '--all'),
+  step('admin tokens create', 'laptop --user ada --server demo --expires 7d', { shape: true }),
+  step('admin tokens list'),
+  step('admin tokens revoke', '{token}'),
+  step('admin tokens list', '--all'),
   step('admin users ban', "ada --reason 'shared a token'"),
   step('admin access check', '--user ada --server demo'),
   step('admin users unban', 'ada'),
@@ -162,6 +166,7 @@ export const story: readonly Step[] = [
   step('admin users sessions revoke', 'ada --all'),
   step('admin users ban', 'owner --reason x', { code: 1 }),
   step('admin users delete', 'nightly-build --yes'),
+  step('admin audit identity', '--user ada --limit 6'),
 
   // Tenants.
   step('cloud tenant create', 'shop --port-base 21000'),

@@ -16,6 +16,8 @@ export interface Holder {
   readonly userId: UserId;
   readonly clientId?: string | undefined;
   readonly agent?: string | undefined;
+  /** What somebody works with who asks in the user's name: tiers beyond it do not count. */
+  readonly within?: readonly string[] | undefined;
 }
 
 /** The most that a token for one resource may hold. */
@@ -34,7 +36,7 @@ export interface Entitlements {
 }
 
 /** What the database knows of a holder at one resource. */
-interface Standing {
+export interface Standing {
   readonly roles: readonly Permission[];
   /** Named scopes by grants that are in force, at this resource. */
   readonly granted: readonly string[];
@@ -44,7 +46,7 @@ interface Standing {
  * The rule: the tiers that the roles imply, the open scopes, and what was granted among the scopes that the resource has.
  * An admin has all of them. Nothing is ever taken away by a grant.
  */
-function scopesOf({ roles, granted }: Standing, resource: EntitledResource): ReadonlySet<string> {
+export function scopesOf({ roles, granted }: Standing, resource: EntitledResource): ReadonlySet<string> {
   const named = resource.scopes.map(({ name }) => name).filter((name) => !isPermission(name));
   const given = new Set([...resource.openScopes, ...granted]);
   const all = roles.includes('admin');
@@ -87,7 +89,11 @@ export class DatabaseEntitlements implements Entitlements {
     if (row === undefined) return nobody;
     const accessVersion = row.access_version;
     if (row.status !== 'active') return { active: false, scopes: nobody.scopes, accessVersion };
-    const scopes = scopesOf({ roles: row.roles.filter(isPermission), granted: row.granted }, resource);
+    const { within } = holder;
+    const held = row.roles.filter(isPermission);
+    const roles =
+      within === undefined ? held : permissions.filter((tier) => covers(held, tier) && covers(within, tier));
+    const scopes = scopesOf({ roles, granted: row.granted }, resource);
     return { active: true, scopes, accessVersion };
   }
 }

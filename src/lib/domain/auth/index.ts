@@ -22,9 +22,12 @@ export type { NewClient } from './clients/repository.ts';
 export { type ClientChange, ClientService, type LiveSecret } from './clients/service.ts';
 export { ClientStore, kindField } from './clients/store.ts';
 export { proofAlgorithms } from './dpop.ts';
+export { type IdentityEntry, type IdentityEventFilter, listIdentityEvents } from './event-reader.ts';
 export {
   type IdentityEvent,
+  type IdentityEventData,
   type IdentityEventType,
+  identityEventTypes,
   recordIdentityEvent,
   recordIdentityEvents,
 } from './events.ts';
@@ -42,6 +45,15 @@ export { type IssuedToken, type IssueRequest, TokenIssuer, type TokenUser } from
 export { type KeyChange, KeyService, type KeySwitch, type PublicKeySet } from './keys.ts';
 export * from './people/index.ts';
 export type { FoundToken, TokenLookup } from './personal.ts';
+export {
+  findPersonalToken,
+  goodPersonalToken,
+  insertPersonalToken,
+  listPersonalTokens,
+  type PersonalToken,
+  personalTokenClient,
+  revokePersonalToken,
+} from './personal-tokens.ts';
 export type { TokenPolicies, TokenPolicy, TrustedIssuer } from './policy.ts';
 export { DatabaseProofs } from './proofs.ts';
 export { lastingSession, proxySession, takeNonce } from './proxy-repository.ts';

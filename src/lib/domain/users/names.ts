@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { normalizeEmail } from '../../shared/email.ts';
+import { normaliseMailAddress } from '../../shared/mail-address.ts';
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -20,7 +20,7 @@ export const displayName = z
 
 /** A mail address, normalised. */
 export const emailAddress = z.string().transform((text, context) => {
-  const email = normalizeEmail(text);
+  const email = normaliseMailAddress(text);
   if (email !== undefined) return email;
   context.addIssue({ code: 'custom', message: 'must be a mail address, with letters of ASCII before the @' });
   return z.NEVER;
@@ -33,6 +33,6 @@ export type Handle = { readonly id: string } | { readonly email: string } | { re
 export function handleOf(text: string): Handle {
   const lower = text.trim().toLowerCase();
   if (uuid.test(lower)) return { id: lower };
-  if (text.includes('@')) return { email: normalizeEmail(text) ?? lower };
+  if (text.includes('@')) return { email: normaliseMailAddress(text) ?? lower };
   return { name: lower };
 }

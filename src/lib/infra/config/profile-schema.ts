@@ -90,6 +90,17 @@ const security = z
       .describe(
         'Further addresses of the instance, beside `server.external_url`: requests may name them as their host, and tokens that are bound to them are accepted.',
       ),
+    personal_access_tokens: z
+      .strictObject({
+        max_days: z
+          .int()
+          .min(1)
+          .max(3650)
+          .default(365)
+          .describe('How long a personal access token is good at most, in days.'),
+      })
+      .prefault({})
+      .describe('Tokens that people make for their own programs.'),
     proxies: proxiesField,
     federation: federationField,
     registration: registrationField,

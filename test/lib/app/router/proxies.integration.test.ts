@@ -33,6 +33,7 @@ beforeAll(async () => {
         refresh_idle_seconds: 3600,
         refresh_absolute_seconds: 3600,
         refresh_reuse_window_seconds: 30,
+        personal_access_tokens: { max_days: 365 },
         proxies: [{ id: 'edge', key: '${secret:proxy.edge}', max_age_seconds: 30 }],
       };
       return openTrustedProxies({ profile: { security }, servers, secrets }, database, identity);

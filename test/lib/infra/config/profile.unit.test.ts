@@ -60,6 +60,7 @@ describe('loadProfile', () => {
         client_documents: { mode: 'open', hosts: [] },
         workload_identity: [],
         audiences: [],
+        personal_access_tokens: { max_days: 365 },
         proxies: [],
         federation: [],
       },
