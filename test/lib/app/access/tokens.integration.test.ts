@@ -48,7 +48,7 @@ let people: UserAdministration;
 
 beforeAll(async () => {
   test = await createTestDatabase();
-  app = openDatabase(test.app, { poolSize: 4 });
+  app = openDatabase(test.app, { poolSize: 4, actor: 'system' });
   const entitlements = new DatabaseEntitlements(app);
   tokens = new PersonalTokens({ database: app, resources, entitlements, maxDays: 90 });
   lookup = new PersonalTokenLookup({ database: app, resources, entitlements });

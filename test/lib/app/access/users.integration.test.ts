@@ -26,7 +26,7 @@ let sessions: UserSessions;
 
 beforeAll(async () => {
   test = await createTestDatabase();
-  app = openDatabase(test.app, { poolSize: 4 });
+  app = openDatabase(test.app, { poolSize: 4, actor: 'system' });
   const owner = await new UserService(app).ensureOwner();
   admin = { userId: owner.id, userName: owner.name, scopes: ['admin'], permission: 'admin' };
   people = new UserAdministration(app);
