@@ -162,7 +162,9 @@ export async function openOAuthRig(options: OAuthRigOptions = {}): Promise<OAuth
       issuer: url,
       resources,
       oauth: oauthHandler(authorization, pages),
-      ...(people === undefined ? {} : { people, account: openAccount({ database, identity, people, authorization }) }),
+      ...(people === undefined
+        ? {}
+        : { people, account: openAccount({ database, identity, people, authorization, maxTokenDays: 365 }) }),
       ...options.api?.(authorization),
     };
     return { authorization, api: await startTestApi(identity.verifier, deps, { port: at }) };
