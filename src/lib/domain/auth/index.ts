@@ -51,7 +51,6 @@ export {
   insertPersonalToken,
   listPersonalTokens,
   type PersonalToken,
-  personalTokenClient,
   revokePersonalToken,
 } from './personal-tokens.ts';
 export type { TokenPolicies, TokenPolicy, TrustedIssuer } from './policy.ts';

@@ -3,7 +3,7 @@ import type { SessionId, UserId } from '../../shared/ids.ts';
 import type { PersonalAccessTokensRow } from './tables.ts';
 
 /** What the sessions and the tokens of personal access tokens name as their client. */
-export const personalTokenClient = 'personal-access-token';
+const personalTokenClient = 'personal-access-token';
 
 /** A personal access token as it is listed: what it is, never what it is shown with. */
 export interface PersonalToken {
