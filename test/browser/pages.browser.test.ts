@@ -235,6 +235,25 @@ async function each(tab: Tab, look: (name: string) => Promise<string[]>): Promis
   return found.filter((fault) => !/Failed to load resource/.test(fault));
 }
 
+describe('an asset', () => {
+  it('is kept by browsers for ever under the name of its content, and by no name that could be guessed from outside', async () => {
+    const shown = await (await fetch(`${url}/page/sign-in`)).text();
+    const names = [...shown.matchAll(/"(\/auth\/assets\/[^"]+)"/g)].map(([, name]) => name);
+    expect(names).toEqual([
+      expect.stringMatching(/\/style-[A-Z0-9]{8}\.css$/),
+      expect.stringMatching(/\/passkey-[A-Z0-9]{8}\.js$/),
+    ]);
+    for (const name of names) {
+      const { status, headers } = await fetch(`${url}${name}`);
+      expect([status, headers.get('cache-control')]).toEqual([200, 'public, max-age=31536000, immutable']);
+      expect(headers.get('content-type')).toMatch(/^text\/(css|javascript); charset=utf-8$/);
+    }
+    for (const name of ['style.css', 'manifest.json', '..%2F..%2Fpackage.json', '%2e%2e%2fentry']) {
+      expect((await fetch(`${url}/auth/assets/${name}`)).status).toBeGreaterThanOrEqual(400);
+    }
+  });
+});
+
 describe('every page', () => {
   it.each(['light', 'dark'] as const)(
     'in %s is accessible, and breaks no rule of its own policy',

@@ -31,32 +31,35 @@ export function signInPage(view: SignInPage): Page {
   const { csrf, returnTo, providers } = view;
   const hidden = html`${csrfInput(csrf)}<input type="hidden" name="return_to" value="${returnTo}">`;
   const [options, verify] = passkeyPaths.signIn;
+  const others = view.mail !== false || providers.length > 0;
   return {
     title: view.error === undefined ? 'Sign in' : 'Error: Sign in',
     scripts: ['passkey.js'],
     ...(view.status === undefined ? {} : { status: view.status }),
     body: html`<h1>Sign in</h1>
 ${view.notice !== undefined && html`<p class="lead">${view.notice}</p>`}
-${view.error !== undefined && note('error', view.error)}
+${view.error !== undefined && html`<div class="note error" role="alert" id="error">${view.error}</div>`}
 <form data-passkey="sign-in" data-autofill="yes" data-options="${options}" data-verify="${verify}" data-needs-passkey hidden>
 ${hidden}
 <div class="note error" role="alert" data-message hidden></div>
 <button type="submit">${keyIcon}Sign in with a passkey</button>
 </form>
-<p class="note plain" data-without-passkey>Passkeys need JavaScript and a browser that has them. The ways below work without.</p>
+<p class="note plain" data-without-passkey>Passkeys need JavaScript and a browser that has them.${others && ' The ways below work without.'}</p>
 ${view.mail !== false && mailForm(view, hidden)}
 ${providers.length > 0 && html`<p class="or">or go on with</p><div class="stack">${providers.map((provider) => providerButton(provider, returnTo))}</div>`}`,
   };
 }
 
 function mailForm(view: SignInPage, hidden: Html): Html {
+  const invalid = view.error !== undefined && view.email !== undefined;
   return html`<p class="or">or</p>
-<form method="post" action="/auth/sign-in">
+<form method="post" action="/auth/sign-in" class="stack">
 ${hidden}
+<div>
 <label for="email">Mail address</label>
-<input id="email" name="email" type="email" required maxlength="254" autocomplete="username webauthn" inputmode="email" spellcheck="false" aria-describedby="email-help" value="${view.email ?? ''}">
+<input id="email" name="email" type="email" required maxlength="254" autocomplete="username webauthn" inputmode="email" spellcheck="false" aria-describedby="email-help${invalid && ' error'}"${invalid && html` aria-invalid="true"`} value="${view.email ?? ''}">
 <span class="help" id="email-help">We send you a link that signs you in once.</span>
-<p></p>
+</div>
 <button type="submit" class="quiet">Send me a link</button>
 </form>`;
 }
