@@ -24,7 +24,7 @@ const levels: readonly Level[] = [
   { name: 'integration', timeout: 30_000, workers: 2, setup: [postgres, supervisor] },
   { name: 'e2e', timeout: 120_000, workers: 2, setup: [built, postgres] },
   { name: 'browser', timeout: 120_000, workers: 1, setup: [built, postgres] },
-  { name: 'conformance', timeout: 120_000, workers: 1, setup: [built] },
+  { name: 'conformance', timeout: 120_000, workers: 1, setup: [built, postgres] },
   // They wait more than they work.
   { name: 'fault', timeout: 180_000, workers: 3, setup: [built, postgres, supervisor] },
 ];

@@ -11,7 +11,8 @@ export interface Answer {
 export interface Asking {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
-  readonly form?: Readonly<Record<string, string>>;
+  readonly form?: Readonly<Record<string, string>> | readonly (readonly [string, string])[];
+  readonly json?: object;
 }
 
 interface Kept {
@@ -29,9 +30,13 @@ export class CookieBrowser {
   }
 
   /** One request, without following where it leads. */
-  ask(address: string, { method, headers = {}, form }: Asking = {}): Promise<Answer> {
+  ask(address: string, { method, headers = {}, form, json }: Asking = {}): Promise<Answer> {
     const url = new URL(address, this.#origin);
-    const body = form === undefined ? undefined : new URLSearchParams(form).toString();
+    const body =
+      json === undefined
+        ? form && new URLSearchParams(form as Record<string, string>).toString()
+        : JSON.stringify(json);
+    const type = json === undefined ? 'application/x-www-form-urlencoded' : 'application/json';
     return new Promise((done, fail) => {
       const request = httpRequest(
         {
@@ -43,7 +48,7 @@ export class CookieBrowser {
             host: url.host,
             accept: 'text/html',
             ...(this.cookieHeader(url.pathname) ?? {}),
-            ...(body === undefined ? {} : { 'content-type': 'application/x-www-form-urlencoded' }),
+            ...(body === undefined ? {} : { 'content-type': type }),
             ...(headers as Record<string, string>),
           },
           agent: false,

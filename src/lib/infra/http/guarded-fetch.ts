@@ -1,6 +1,7 @@
 import { type LookupAddress, lookup as systemLookup } from 'node:dns';
 import { createServer } from 'node:http';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
+import type { Agent, Response } from 'undici';
 
 /** Networks that nobody's public document is in (IANA special-purpose registries, RFC 6890). */
 const special = new BlockList();
@@ -64,7 +65,7 @@ export interface FetchBounds {
 
 export interface FetchedDocument {
   readonly status: number;
-  readonly headers: Headers;
+  readonly headers: { get(name: string): string | null };
   readonly body: Buffer;
 }
 
@@ -78,14 +79,13 @@ type Lookup = typeof systemLookup;
  * Redirects are not followed, bodies are cut off, and nothing that identifies us or our caller is sent.
  */
 export function createGuardedFetch(lookup: Lookup = systemLookup): GuardedFetch {
-  const agents = new Map<boolean, object>();
-  const agentFor = (privateNetwork: boolean): object => {
+  const agents = new Map<boolean, Agent>();
+  const agentFor = (privateNetwork: boolean, undici: typeof import('undici')): Agent => {
     let agent = agents.get(privateNetwork);
     if (agent === undefined) {
-      agent = new (agentClass())({
+      agent = new undici.Agent({
         connect: { lookup: privateNetwork ? lookup : publicLookup(lookup), timeout: 5000 },
         keepAliveTimeout: 1,
-        maxRedirections: 0,
       });
       agents.set(privateNetwork, agent);
     }
@@ -95,14 +95,15 @@ export function createGuardedFetch(lookup: Lookup = systemLookup): GuardedFetch 
     const url = new URL(address);
     const privateNetwork = bounds.privateNetwork === true;
     checkAddress(url, privateNetwork);
-    const init = {
+    // Agent and fetch of one library: Node's own fetch is of another version, and takes no agents of this one.
+    const undici = await import('undici');
+    const response = await undici.fetch(url, {
       method: 'GET',
       redirect: 'manual',
       headers: { accept: 'application/json', 'user-agent': '', ...bounds.headers },
       signal: AbortSignal.timeout(bounds.timeoutMs),
-      dispatcher: agentFor(privateNetwork),
-    } as const;
-    const response = await fetch(url, init as RequestInit);
+      dispatcher: agentFor(privateNetwork, undici),
+    });
     return { status: response.status, headers: response.headers, body: await readBounded(response, bounds.maxBytes) };
   };
 }
@@ -188,16 +189,4 @@ async function readBounded(response: Response, maxBytes: number): Promise<Buffer
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
-}
-
-/** The agent of the fetch that Node brings along, which has no other name. */
-function agentClass(): new (options: object) => object {
-  void Response; // the first use of fetch's globals sets the dispatcher
-  const globals = globalThis as unknown as Record<symbol, object | undefined>;
-  const dispatcher =
-    globals[Symbol.for('undici.globalDispatcher.2')] ?? globals[Symbol.for('undici.globalDispatcher.1')];
-  if (dispatcher === undefined) throw new FetchRefusedError('This Node has no fetch that can be guarded');
-  return dispatcher.constructor as new (
-    options: object,
-  ) => object;
 }
