@@ -1,7 +1,7 @@
 import { type LookupAddress, lookup as systemLookup } from 'node:dns';
 import { createServer } from 'node:http';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
-import type { Agent, Response } from 'undici';
+import { Agent, fetch, type Response } from 'undici';
 
 /** Networks that nobody's public document is in (IANA special-purpose registries, RFC 6890). */
 const special = new BlockList();
@@ -80,10 +80,10 @@ type Lookup = typeof systemLookup;
  */
 export function createGuardedFetch(lookup: Lookup = systemLookup): GuardedFetch {
   const agents = new Map<boolean, Agent>();
-  const agentFor = (privateNetwork: boolean, undici: typeof import('undici')): Agent => {
+  const agentFor = (privateNetwork: boolean): Agent => {
     let agent = agents.get(privateNetwork);
     if (agent === undefined) {
-      agent = new undici.Agent({
+      agent = new Agent({
         connect: { lookup: privateNetwork ? lookup : publicLookup(lookup), timeout: 5000 },
         keepAliveTimeout: 1,
       });
@@ -96,13 +96,12 @@ export function createGuardedFetch(lookup: Lookup = systemLookup): GuardedFetch 
     const privateNetwork = bounds.privateNetwork === true;
     checkAddress(url, privateNetwork);
     // Agent and fetch of one library: Node's own fetch is of another version, and takes no agents of this one.
-    const undici = await import('undici');
-    const response = await undici.fetch(url, {
+    const response = await fetch(url, {
       method: 'GET',
       redirect: 'manual',
       headers: { accept: 'application/json', 'user-agent': '', ...bounds.headers },
       signal: AbortSignal.timeout(bounds.timeoutMs),
-      dispatcher: agentFor(privateNetwork, undici),
+      dispatcher: agentFor(privateNetwork),
     });
     return { status: response.status, headers: response.headers, body: await readBounded(response, bounds.maxBytes) };
   };
