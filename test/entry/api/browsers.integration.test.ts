@@ -55,7 +55,7 @@ const ways = [
 describe.each(ways)('a page of another site, by %s', (_way, path, status) => {
   const expected = status === 401 ? expect.any(Number) : status;
 
-  it('that may call reads the answer', async () => {
+  it('auth 36: that may call reads the answer', async () => {
     for (const origin of [page, other]) {
       const answer = await ask(path, { origin });
       expect(answer.status).toEqual(expected);
@@ -68,7 +68,7 @@ describe.each(ways)('a page of another site, by %s', (_way, path, status) => {
     }
   });
 
-  it('that may call is told what it may send', async () => {
+  it('auth 36: that may call is told what it may send', async () => {
     const asked = 'authorization,content-type,mcp-protocol-version,mcp-session-id,x-evil';
     const answer = await ask(
       path,

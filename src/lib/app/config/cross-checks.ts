@@ -9,6 +9,8 @@ export type PortRange = readonly [number, number];
 interface Ranges {
   readonly agents?: PortRange | undefined;
   readonly mcp?: PortRange | undefined;
+  /** The longest life of a token. */
+  readonly maxTtlSeconds?: number | undefined;
 }
 
 type Listener = Declared<{ readonly port: number; readonly enabled: boolean }>;
@@ -21,6 +23,7 @@ export function crossChecks(composed: Composed, declarations: Declarations, prof
     ...sharedPorts([...servers, ...agents]),
     ...portsOutOf(servers, profile.mcp, settings.mcp_port_range, 'mcp'),
     ...portsOutOf(agents, profile.agents, settings.agent_port_range, 'agents'),
+    ...livesBeyond(servers, profile.maxTtlSeconds),
     ...defaultAgents(composed),
     ...repeatedJobs(composed),
     ...unknownReferences(composed, declarations),
@@ -75,6 +78,16 @@ function portsOutOf(
       return [issueAt(listener, ['port'], `port ${port} is outside of the range in the settings`, hint)];
     }
     return [];
+  });
+}
+
+/** Servers whose tokens would live longer than the profile lets any. */
+function livesBeyond(servers: Composed['servers'], max: number | undefined): ConfigIssue[] {
+  return servers.flatMap((server) => {
+    const { token_ttl_seconds: seconds } = server.value.oauth;
+    if (seconds === undefined || max === undefined || seconds <= max) return [];
+    const hint = `write ${max} at most, or change security.access_token_ttl_seconds of the profile`;
+    return [issueAt(server, ['oauth', 'token_ttl_seconds'], `${seconds} s is longer than the profile allows`, hint)];
   });
 }
 

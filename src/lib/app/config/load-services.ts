@@ -15,7 +15,10 @@ export interface LoadServicesOptions {
   /** First and last port that MCP servers may have; not checked unless given, be it here or by the profile. */
   readonly portRange?: PortRange;
   /** The profile whose port ranges hold; for another tenant than `local` the ports are moved into them, and not checked. */
-  readonly profile?: Pick<Profile, 'ports'> & { readonly tenant?: string };
+  readonly profile?: Pick<Profile, 'ports'> & {
+    readonly tenant?: string;
+    readonly security?: Pick<Profile['security'], 'access_token_ttl_seconds'>;
+  };
   /** What files (absolute) would hold, instead of what they hold: to look at a change before it is made. */
   readonly texts?: ReadonlyMap<string, string>;
 }
@@ -39,6 +42,7 @@ export async function loadServices(
   const ranges = {
     mcp: options.portRange ?? writtenPortRange(tenant, ports?.mcp),
     agents: writtenPortRange(tenant, ports?.agents),
+    maxTtlSeconds: options.profile?.security?.access_token_ttl_seconds,
   };
   const findings = [
     ...issues,

@@ -93,6 +93,17 @@ describe('the MCP servers of the configuration', () => {
     });
   });
 
+  it('lets no token live longer than the profile says', async () => {
+    await write('a.yaml', good.replace('[user]', '[user]\n      token_ttl_seconds: 900'));
+    const profile = { ports: { mcp: [5000, 5999], agents: [9000, 9999] }, security: { access_token_ttl_seconds: 600 } };
+    const options = { profile: profile as never };
+    await expect(loadServices({ servicesDir: services }, options)).rejects.toMatchObject({
+      issues: [
+        { line: 8, message: '900 s is longer than the profile allows', hint: expect.stringMatching(/^write 600/) },
+      ],
+    });
+  });
+
   it('knows no servers where there is no folder', async () => {
     await rm(join(services, 'mcp'), { recursive: true });
     expect((await loadServices({ servicesDir: services })).mcpServers).toEqual([]);

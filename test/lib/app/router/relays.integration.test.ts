@@ -34,7 +34,7 @@ async function lastSeen() {
 }
 
 describe('who may come in', () => {
-  it('32: without a token gets 401 with the metadata’s address and the scopes, and its body is not read', async () => {
+  it('auth 32: without a token gets 401 with the metadata’s address and the scopes, and its body is not read', async () => {
     const socket = connect(test.port, '127.0.0.1');
     socket.write(
       'POST /api/v1/mcp/alpha/mcp HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{',
@@ -54,7 +54,7 @@ describe('who may come in', () => {
     await new Promise((resolve) => socket.once('close', resolve));
   });
 
-  it('12, 13, 14: a token of another server, a broken one and one in the address are refused', async () => {
+  it('auth 12: auth 13: auth 14: a token of another server, a broken one and one in the address are refused', async () => {
     const beta = await test.token({ server: 'beta' });
     for (const authorization of [`Bearer ${beta}`, 'Bearer nonsense', `Bearer ${test.bearer.slice(0, -3)}AAA`]) {
       const reply = await test.send(list, { authorization });
@@ -67,7 +67,7 @@ describe('who may come in', () => {
     expect(test.log()).not.toContain(test.bearer);
   });
 
-  it('16: a token of an ended sign-in is refused', async () => {
+  it('auth 16: a token of an ended sign-in is refused', async () => {
     const session = await test.identity.sessions.begin({ userId: test.user.id, client: 'test', ttlSeconds: 600 });
     const authorization = `Bearer ${await test.token({ sessionId: session.id })}`;
     expect((await test.send(list, { authorization })).status).toBe(200);
@@ -84,7 +84,7 @@ describe('who may come in', () => {
 });
 
 describe('what a server is sent', () => {
-  it('15: never the caller’s credentials, but an identity for this run of it', async () => {
+  it('auth 15: never the caller’s credentials, but an identity for this run of it', async () => {
     await test.seen();
     const reply = await test.send(list, {
       cookie: 'session=1',
@@ -92,6 +92,7 @@ describe('what a server is sent', () => {
       'x-systemprompt-token': 'forged',
       'x-forwarded-for': '1.2.3.4',
       'proxy-authorization': 'Basic eDp5',
+      dpop: 'a.proof.of-the-caller',
       'mcp-protocol-version': '2025-11-25',
       'mcp-param-region': 'eu',
       traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
@@ -158,7 +159,7 @@ describe('everything but a tool call', () => {
     expect((await test.send(list, { 'content-type': 'application/json; charset=utf-8' })).status).toBe(200);
   });
 
-  it('streams events at once, and ends at the server when the client leaves', async () => {
+  it('auth 35: streams events at once, and ends at the server when the client leaves', async () => {
     const before = (await test.seen()).openStreams;
     const req = request({
       host: '127.0.0.1',
@@ -211,7 +212,7 @@ describe('everything but a tool call', () => {
 });
 
 describe('a session', () => {
-  it('34: opens nothing for another user, another server, or whoever guesses', async () => {
+  it('auth 34: opens nothing for another user, another server, or whoever guesses', async () => {
     const initialize = '{"jsonrpc":"2.0","id":1,"method":"initialize"}';
     const session = String((await test.send(initialize)).headers['mcp-session-id']);
     expect(session).not.toBe('inner-session-1');
