@@ -4,6 +4,7 @@ export { displayName, emailAddress, userName } from './names.ts';
 export {
   eraseUser,
   findUser,
+  findUserByName,
   insertUser,
   listUsers,
   setRoles,
