@@ -66,6 +66,7 @@ const filled: Readonly<Record<string, () => readonly string[]>> = {
   'admin access grant --user {} --server {} --scope {}': () => [
     'admin access grant --user owner --server scoped --scope scoped:write',
   ],
+  'admin clients show {}': () => ['admin clients show systemprompt-cli'],
   'admin users role {} --add {}': () => ['admin users role owner --add mcp'],
   'admin users unban {}': () => ['admin users unban owner'],
   'cloud secrets rotate {}': () => ['cloud secrets rotate database.mcp.systemprompt'],

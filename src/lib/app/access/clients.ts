@@ -207,7 +207,7 @@ export class ClientAdministration {
       if (known.kind === 'service' && known.status === 'active' && draft.roles.length === 0) return known;
       throw new ConflictError(`There is a user ${draft.id} already`, {
         hint: 'Take another id; a service account that is there is used when no role is named.',
-        next: [`admin users show ${draft.id}`],
+        next: ['admin users list'],
       });
     }
     const roles = draft.roles.length === 0 ? (['service'] as const) : draft.roles;
