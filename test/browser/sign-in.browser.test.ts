@@ -11,6 +11,7 @@ import {
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { oauthPages } from '../../src/entry/api/pages/oauth.ts';
+import { PersonalTokens } from '../../src/lib/app/access/tokens.ts';
 import { createSetupLink } from '../../src/lib/app/people/setup-links.ts';
 import { accessibilityFaults } from '../helpers/accessibility.ts';
 import { addAuthenticator, launchChromium, openContext, screenshot } from '../helpers/chromium.ts';
@@ -197,6 +198,22 @@ describe('an MCP client', () => {
     await tab.getByText('The application is disconnected.').waitFor();
     await tab.getByText('No application acts in your name.').waitFor();
     await until('the token is refused', async () => !(await works(client.kept?.access_token)), 5_000);
+  });
+});
+
+describe('a token of a program', () => {
+  it('is listed with what it may, and revoked', async () => {
+    const { id: userId, name: userName } = await rig.identity.users.ensureOwner();
+    const { resources, entitlements } = rig.authorization;
+    const tokens = new PersonalTokens({ database: rig.database, resources, entitlements, maxDays: 30 });
+    const actor = { userId, userName, scopes: ['admin'], permission: 'admin' } as const;
+    const request = { userId, name: 'nightly report', server: 'alpha', scopes: ['alpha:read'] };
+    await tokens.create({ ...actor, scopes: ['admin', 'alpha:read'] }, request);
+    await tab.goto(`${rig.url}/auth/account`);
+    await tab.getByText('may: alpha:read').waitFor();
+    await press(tab, 'Revoke nightly report');
+    await tab.getByText('The token is revoked.').waitFor();
+    expect((await tokens.list(actor, userId)).map(({ name }) => name)).toEqual([]);
   });
 });
 
