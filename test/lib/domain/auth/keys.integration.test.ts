@@ -187,15 +187,24 @@ describe('ended sign-ins', () => {
     await late.close();
   });
 
-  it('of a user who is suspended or loses a role: all of them', async () => {
-    const { token } = await signIn();
+  it('of a user who is suspended: all of them; who loses a role keeps the sign-in, and loses the tokens from before', async () => {
+    const { verifier } = test.identity;
     await test.owner.query("INSERT INTO users (name, display_name, roles) VALUES ('ada', 'Ada', '{admin}')");
+    const { token, sessionId } = await signIn();
+    const refused = (reason: string) =>
+      until('it is refused', async () => (await refusalOf(verifier.verify(token, audience))) === reason);
+    const ended = async () => {
+      const sql = 'SELECT revoked_at FROM user_sessions WHERE id = $1';
+      return (await test.owner.query<{ revoked_at: Date | null }>(sql, [sessionId]))[0]?.revoked_at !== null;
+    };
     await test.owner.query("UPDATE users SET roles = '{user}' WHERE id = $1", [owner.id]);
-    await until('it is refused', async () => {
-      return (await refusalOf(test.identity.verifier.verify(token, audience))) === 'revoked';
-    });
-    await test.owner.query("UPDATE users SET roles = '{admin}' WHERE id = $1", [owner.id]);
-    expect(await refusalOf(test.identity.verifier.verify((await signIn()).token, audience))).toBe('accepted');
+    await refused('access_changed');
+    expect(await ended()).toBe(false);
+    await test.owner.query("UPDATE users SET status = 'suspended' WHERE id = $1", [owner.id]);
+    await refused('revoked');
+    expect(await ended()).toBe(true);
+    await test.owner.query("UPDATE users SET roles = '{admin}', status = 'active' WHERE id = $1", [owner.id]);
+    expect(await refusalOf(verifier.verify((await signIn()).token, audience))).toBe('accepted');
   });
 
   it('are not missed when the listening connection was lost meanwhile', async () => {
