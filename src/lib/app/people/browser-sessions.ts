@@ -4,6 +4,7 @@ import {
   findBrowserSession,
   insertBrowserSession,
   type NewBrowserSession,
+  recordIdentityEvent,
   replaceBrowserHash,
 } from '../../domain/auth/index.ts';
 import type { Database, Queryable } from '../../infra/database/connection.ts';
@@ -86,7 +87,14 @@ export class BrowserSessions {
     response: CookieResponse,
   ): Promise<Pick<BrowserSession, 'sessionId' | 'userId'> | undefined> {
     const value = this.cookies.session.read(request);
-    const ended = value === undefined ? undefined : await endBrowserSession(this.#database, hashOf(value));
+    const ended =
+      value === undefined
+        ? undefined
+        : await this.#database.transaction(async (tx) => {
+            const over = await endBrowserSession(tx, hashOf(value));
+            if (over !== undefined) await recordIdentityEvent(tx, { type: 'sign_out', ...over });
+            return over;
+          });
     this.cookies.session.clear(response);
     this.cookies.browser.clear(response);
     return ended;

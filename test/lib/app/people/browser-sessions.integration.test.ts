@@ -56,6 +56,9 @@ describe('A browser session', () => {
     await sessions.end(jar.request, jar.response);
     expect(jar.all.size).toBe(0);
     expect(await sessions.current(kept.request)).toBeUndefined();
+    await sessions.end(kept.request, kept.response);
+    const told = await test.owner.query("SELECT user_id FROM identity_events WHERE type = 'sign_out'");
+    expect(told).toEqual([{ user_id: userId }]);
 
     const { sessionId } = await sessions.begin(jar.request, jar.response, { userId, methods });
     await test.identity.sessions.revoke(sessionId);
