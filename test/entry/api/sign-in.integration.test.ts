@@ -1,7 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { BrowserSessions } from '../../../src/lib/app/people/browser-sessions.ts';
 import { createSetupLink } from '../../../src/lib/app/people/setup-links.ts';
+import { openDatabase } from '../../../src/lib/infra/database/connection.ts';
 import type { UserId } from '../../../src/lib/shared/ids.ts';
 import { startTestApi, type TestApi } from '../../helpers/api.ts';
 import { SoftwareAuthenticator } from '../../helpers/authenticator.ts';
@@ -209,6 +211,29 @@ describe('Pages of sign-in', () => {
       { reason: 'recent_authentication', within_minutes: 10 },
     ]);
   });
+});
+
+it('auth 53: nobody is let in while the database is away, and nobody is told why', async () => {
+  const database = openDatabase({ ...rig.test.testDatabase.app, host: '127.0.0.1', port: 9 });
+  const away = await startTestApi(rig.test.identity.verifier, {
+    people: { ...rig.people, sessions: new BrowserSessions({ database, externalUrl }) },
+  });
+  try {
+    const url = `http://localhost:${away.endpoint.port}`;
+    const headers = { cookie: `systemprompt-session-8080=${'a'.repeat(43)}` };
+    const page = await fetch(`${url}/auth/sign-in`, { headers, redirect: 'manual' });
+    expect([page.status, page.headers.get('location')]).toEqual([503, null]);
+    expect(await page.text()).not.toMatch(/ECONNREFUSED|127\.0\.0\.1|at .*\.ts/);
+    const asked = await fetch(`${url}/auth/passkeys/sign-in/options`, {
+      method: 'POST',
+      headers: { ...headers, 'content-type': 'application/json' },
+      body: '{}',
+    });
+    expect([asked.status, ((await asked.json()) as { code: string }).code]).toEqual([503, 'DATABASE_UNAVAILABLE']);
+  } finally {
+    await away.close();
+    await database.close();
+  }
 });
 
 describe('auth 48: a link by mail', () => {

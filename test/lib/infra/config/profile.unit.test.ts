@@ -64,6 +64,7 @@ describe('loadProfile', () => {
         proxies: [],
         federation: [],
       },
+      mail: {},
       ports: { mcp: [5000, 5999], agents: [9000, 9999] },
       limits: { body_bytes: 10 * 1024 * 1024, call_timeout_ms: 120_000 },
       rate_limits: {
@@ -91,6 +92,54 @@ describe('loadProfile', () => {
       services: { api: { limits: {} }, database: { limits: {} } },
       paths: { services: 'services' },
     });
+  });
+
+  it('takes a mail server by address or by secret, with a sender that is one', async () => {
+    const smtp = (url: string, from = 'a@example.com') => `mail: { smtp: { url: "${url}", from: "${from}" } }`;
+    for (const url of ['smtp://localhost:2525', 'smtps://u:p@mail.example.com', '${secret:mail.smtp}']) {
+      expect((await load(smtp(url))).mail.smtp?.url).toBe(url);
+    }
+    expect((await load(smtp('smtp://h', 'Us <no-reply@example.com>'))).mail.smtp?.from).toContain('no-reply');
+    for (const url of ['http://mail.example.com', 'mail.example.com', 'smtp://']) {
+      expect(await issuesOf(smtp(url))).toHaveLength(1);
+    }
+    for (const from of ['nobody', 'Us <nobody>', 'a@example.com, b@example.com']) {
+      expect(await issuesOf(smtp('smtp://h', from))).toHaveLength(1);
+    }
+    expect(await issuesOf('mail: { smtp: { url: "smtp://h" } }')).toHaveLength(1);
+  });
+
+  it('takes other providers, each by https, with an id of its own and its secret kept elsewhere', async () => {
+    const one = (more: string) =>
+      `security: { federation: [{ id: x, name: X, issuer: "https://id.example.com", client_id: c, ${more} }] }`;
+    expect((await load(one(''))).security.federation).toEqual([
+      {
+        id: 'x',
+        name: 'X',
+        issuer: 'https://id.example.com',
+        client_id: 'c',
+        scopes: ['openid', 'email', 'profile'],
+        create_users: 'never',
+        domains: [],
+      },
+    ]);
+    await load(one('create_users: domains, domains: [example.com]'));
+    await load('security: { federation: [{ id: x, name: X, issuer: "http://localhost:9000", client_id: c }] }');
+    const messages = async (text: string) => (await issuesOf(text)).map((issue) => issue.replace(/^\S+ /, ''));
+    expect(await messages(one('client_secret: plain'))).toEqual([expect.stringContaining('must be a secret')]);
+    expect(await messages(one('create_users: domains'))).toEqual([
+      '`domains` is missing, which `create_users: domains` needs',
+    ]);
+    expect(await messages(one('domains: [example.com]'))).toEqual([
+      '`domains` is of no use without `create_users: domains`',
+    ]);
+    expect(await issuesOf(one('create_users: domains, domains: ["*.com"]'))).toHaveLength(1);
+    const twice = '{ id: x, name: X, issuer: "https://id.example.com", client_id: c }';
+    expect(await messages(`security: { federation: [${twice}, ${twice}] }`)).toEqual(['There is another provider `x`']);
+    for (const issuer of ['http://id.example.com', 'https://u@id.example.com', 'https://id.example.com/?a', 'id']) {
+      const text = `security: { federation: [{ id: x, name: X, issuer: "${issuer}", client_id: c }] }`;
+      expect(await issuesOf(text)).toHaveLength(1);
+    }
   });
 
   it('has a port for metrics that no other port of the profile is', async () => {
