@@ -47,6 +47,8 @@ const registerBody = asked.extend({
 const nameBody = z.object({ name: z.string().trim().min(1).max(100) });
 const idParams = z.object({ id: z.uuid() });
 
+const config = { rateGroup: 'oauth_auth' } as const;
+
 /** What the pages' script asks while it has a passkey made or used; JSON in and out. */
 export function passkeyRoutes({ people }: SignInDependencies): FastifyPluginAsync {
   const { sessions, passkeys, addressOf } = people;
@@ -68,12 +70,16 @@ export function passkeyRoutes({ people }: SignInDependencies): FastifyPluginAsyn
       reply.header('cache-control', 'no-store');
     });
 
-    app.post('/auth/passkeys/sign-in/options', { schema: { hide: true, body: asked } }, async (request, reply) => {
-      await sender(request);
-      return { options: await passkeys.signInOptions(request, reply.raw) };
-    });
+    app.post(
+      '/auth/passkeys/sign-in/options',
+      { config, schema: { hide: true, body: asked } },
+      async (request, reply) => {
+        await sender(request);
+        return { options: await passkeys.signInOptions(request, reply.raw) };
+      },
+    );
 
-    app.post('/auth/passkeys/sign-in', { schema: { hide: true, body: signInBody } }, async (request, reply) => {
+    app.post('/auth/passkeys/sign-in', { config, schema: { hide: true, body: signInBody } }, async (request, reply) => {
       const body = signInBody.parse(request.body);
       await sender(request);
       const response = withoutNulls(body.response) as AuthenticationResponseJSON;
@@ -81,24 +87,32 @@ export function passkeyRoutes({ people }: SignInDependencies): FastifyPluginAsyn
       return { location: safeReturnTo(body.return_to) ?? accountPath };
     });
 
-    app.post('/auth/passkeys/register/options', { schema: { hide: true, body: asked } }, async (request, reply) => {
-      const session = await signedIn(request);
-      return { options: await passkeys.addOptions(request, reply.raw, session) };
-    });
+    app.post(
+      '/auth/passkeys/register/options',
+      { config, schema: { hide: true, body: asked } },
+      async (request, reply) => {
+        const session = await signedIn(request);
+        return { options: await passkeys.addOptions(request, reply.raw, session) };
+      },
+    );
 
-    app.post('/auth/passkeys/register', { schema: { hide: true, body: registerBody } }, async (request, reply) => {
-      const body = registerBody.parse(request.body);
-      const session = await signedIn(request);
-      const response = withoutNulls(body.response) as RegistrationResponseJSON;
-      const given = { response, name: body.name, address: addressOf(request.raw) };
-      await passkeys.add(request, reply.raw, session, given);
-      const returnTo = safeReturnTo(body.return_to) ?? accountPath;
-      return { location: returnTo === accountPath ? `${accountPath}?added=passkey` : returnTo };
-    });
+    app.post(
+      '/auth/passkeys/register',
+      { config, schema: { hide: true, body: registerBody } },
+      async (request, reply) => {
+        const body = registerBody.parse(request.body);
+        const session = await signedIn(request);
+        const response = withoutNulls(body.response) as RegistrationResponseJSON;
+        const given = { response, name: body.name, address: addressOf(request.raw) };
+        await passkeys.add(request, reply.raw, session, given);
+        const returnTo = safeReturnTo(body.return_to) ?? accountPath;
+        return { location: returnTo === accountPath ? `${accountPath}?added=passkey` : returnTo };
+      },
+    );
 
     app.post(
       '/auth/passkeys/:id/name',
-      { schema: { hide: true, params: idParams, body: nameBody } },
+      { config, schema: { hide: true, params: idParams, body: nameBody } },
       async (request, reply) => {
         const session = await signedIn(request);
         await passkeys.rename(session.userId, idParams.parse(request.params).id, nameBody.parse(request.body).name);

@@ -18,7 +18,7 @@ export interface SignInDependencies {
 
 const tokenForm = /^[A-Za-z0-9_-]{43}$/;
 const linkMinutes = 10;
-const options = { schema: { hide: true } };
+const options = { schema: { hide: true }, config: { rateGroup: 'oauth_auth' } } as const;
 
 interface Query {
   readonly Querystring: Readonly<Record<string, unknown>>;
