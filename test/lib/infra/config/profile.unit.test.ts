@@ -79,7 +79,6 @@ describe('loadProfile', () => {
         tier_multipliers: { admin: 10, user: 1, service: 5, a2a: 5, mcp: 5, anon: 0.5 },
       },
       logging: { max_file_mb: 10, max_files: 5 },
-      mail: {},
       telemetry: { metrics: 'off' },
       runtime: {
         log_level: 'info',
