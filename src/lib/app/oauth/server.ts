@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type Provider from 'oidc-provider';
 import type { ClientStore } from '../../domain/auth/index.ts';
-import { signingJwks, sweepPayloads } from '../../domain/auth/oauth/index.ts';
+import { signingJwks, sweepPayloads } from '../../domain/auth/index.ts';
 import type { SecretStore } from '../../infra/config/secrets.ts';
 import type { Database } from '../../infra/database/connection.ts';
 import type { Logger } from '../../infra/logging/logger.ts';

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import Provider, { type Adapter, type AdapterPayload, errors } from 'oidc-provider';
-import { type ClientStore, recordIdentityEvent } from '../../domain/auth/index.ts';
 import {
+  type ClientStore,
   connectedGrants,
   consumePayload,
   deletePayload,
@@ -13,12 +13,13 @@ import {
   insertPayload,
   insertRefreshToken,
   type NewPayload,
+  recordIdentityEvent,
   type StoredGrant,
   type StoredPayload,
   sweepPayloads,
   upsertGrant,
   upsertPayload,
-} from '../../domain/auth/oauth/index.ts';
+} from '../../domain/auth/index.ts';
 import type { Database, Queryable } from '../../infra/database/connection.ts';
 import type { SessionId, UserId } from '../../shared/ids.ts';
 import { idHash, type Seal } from './seal.ts';

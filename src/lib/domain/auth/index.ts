@@ -43,6 +43,26 @@ export {
 } from './grants.ts';
 export { type IssuedToken, type IssueRequest, TokenIssuer, type TokenUser } from './issuer.ts';
 export { type KeyChange, KeyService, type KeySwitch, type PublicKeySet } from './keys.ts';
+export {
+  connectedGrants,
+  consumePayload,
+  deletePayload,
+  endGrant,
+  findGrant,
+  findPayload,
+  findPayloadBy,
+  grantsOf,
+  insertPayload,
+  insertRefreshToken,
+  type NewPayload,
+  type StoredGrant,
+  type StoredPayload,
+  sweepPayloads,
+  upsertGrant,
+  upsertPayload,
+} from './oauth/payloads.ts';
+export { findRefreshWindow, insertRefreshWindow } from './oauth/refresh-windows.ts';
+export { signingJwks } from './oauth/signing-jwks.ts';
 export * from './people/index.ts';
 export type { FoundToken, TokenLookup } from './personal.ts';
 export {

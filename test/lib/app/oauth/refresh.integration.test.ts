@@ -241,7 +241,7 @@ describe('what the database keeps', () => {
     await rig.owner.query(
       "UPDATE oauth_payloads SET expires_at = now() - interval '1 hour' WHERE model = 'Interaction'",
     );
-    const { sweepPayloads } = await import('../../../../src/lib/domain/auth/oauth/index.ts');
+    const { sweepPayloads } = await import('../../../../src/lib/domain/auth/index.ts');
     const [one, two] = await Promise.all([sweepPayloads(rig.database, 1), sweepPayloads(rig.database, 1)]);
     expect(one + two).toBeLessThanOrEqual(4);
     while ((await sweepPayloads(rig.database, 100)) > 0);
