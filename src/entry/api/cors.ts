@@ -14,6 +14,7 @@ const exposed = [
 /** What a page may send; `mcp-*` beside it (Mcp-Protocol-Version, Mcp-Session-Id, Mcp-Param-…). */
 const sendable = new Set([
   'authorization',
+  'dpop',
   'content-type',
   'accept',
   'last-event-id',

@@ -117,6 +117,15 @@ describe('discovery', () => {
     expect((await ask('/.well-known/oauth-protected-resource/api/v1/mcp/nobody/mcp')).status).toBe(404);
   });
 
+  it('auth 32: a resource has exactly one form: with a slash at its end it is none', async () => {
+    const document = (await ask('/.well-known/oauth-protected-resource/api/v1')).json() as {
+      scopes_supported: string[];
+    };
+    expect(document.scopes_supported).toEqual(['user']);
+    expect((await ask('/.well-known/oauth-protected-resource/api/v1/mcp/alpha/mcp/')).status).toBe(404);
+    expect((await ask('/.well-known/oauth-protected-resource/api/v1/mcp/instance/mcp')).status).toBe(404);
+  });
+
   it('auth 31: nothing published is made from Host or X-Forwarded-Host', async () => {
     const path = '/.well-known/oauth-protected-resource/api/v1/mcp/alpha/mcp';
     expect((await ask(path, { headers: { host: 'evil.example' } })).status).toBe(421);

@@ -21,7 +21,10 @@ beforeAll(async () => {
   test = await openTestIdentity();
   routes = localLoginRoutes({
     identity: async () => test.identity,
-    server: async (name) => (name === 'alpha' ? { name, scopes: ['user', 'tools:write'] } : undefined),
+    server: async (name) =>
+      name === 'alpha' || name === 'own'
+        ? { name, scopes: ['user', 'tools:write'], ownKey: name === 'own' }
+        : undefined,
   });
 });
 afterAll(() => test?.close());
@@ -100,6 +103,16 @@ describe('sign-in of the local owner', () => {
   it('of two at once is one owner', async () => {
     await Promise.all(Array.from({ length: 8 }, () => call('/v1/session/login')));
     expect(await test.owner.query("SELECT name FROM users WHERE name <> 'ada'")).toEqual([{ name: 'owner' }]);
+  });
+
+  it('rotates the key of one server by its name, if it has one', async () => {
+    const all = await call<{ active: string }>('/v1/keys/rotate');
+    const own = await call<{ active: string; revoked: string[] }>('/v1/keys/rotate', { server: 'own', revoke: true });
+    expect(own.revoked).toHaveLength(1);
+    const { keys } = await call<{ keys: { kid: string }[] }>('/v1/jwks');
+    expect(keys.map((key) => key.kid)).toEqual(expect.arrayContaining([all.active, own.active]));
+    await expect(call('/v1/keys/rotate', { server: 'alpha' })).rejects.toMatchObject({ code: 'PRECONDITION' });
+    await expect(call('/v1/keys/rotate', { server: 'other' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
   it('rotates and shows the keys', async () => {
