@@ -59,6 +59,8 @@ const filled: Readonly<Record<string, () => readonly string[]>> = {
   '{} --help': () => ['plugins mcp call --help'],
   'admin audit show {}': () => [`admin audit show ${executionId}`],
   // The value comes from standard input, unless a flag names another place.
+  // Nobody listens there: it fails before anybody is asked to sign in.
+  'cloud auth login --url {}': () => ['cloud auth login --url http://127.0.0.1:1'],
   'cloud secrets set {}': () => ['cloud secrets set SUGGESTED --from-env SYSTEMPROMPT_INVOKED_AS'],
   'cloud secrets set {} --server {}': () => [
     'cloud secrets set SUGGESTED --server systemprompt --from-env SYSTEMPROMPT_INVOKED_AS',

@@ -1,4 +1,6 @@
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
+import { cameBy } from '../../../entry/cli/views/sign-ins.ts';
+import type { InstanceSignIn } from '../../../lib/infra/config/sign-in-store.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
 import { UnauthenticatedError } from '../../../lib/shared/errors.ts';
@@ -34,12 +36,23 @@ export default class Show extends BaseCommand<typeof Show> {
       );
     }
     const profile = { heading: 'Profile', content: `${active.name}\n${originInWords(active.from, active.file)}` };
-    const facts = { profile: active.name, profile_from: active.from, profile_file: active.file ?? null, tenant };
+    const remote = await this.#atTheAddress();
+    const facts = {
+      profile: active.name,
+      profile_from: active.from,
+      profile_file: active.file ?? null,
+      tenant,
+      at_address: remote === undefined ? null : { instance: remote.origin, user: remote.user, by: remote.by },
+    };
+    const also =
+      remote === undefined
+        ? []
+        : [{ heading: 'Also', content: `${remote.user} at ${remote.origin}, ${cameBy(remote)} (cloud auth whoami)` }];
     if (kept === undefined) {
       return {
         type: 'presentation_card',
         title: 'Not signed in',
-        sections: [profile, { heading: 'Tenant', content: tenant }],
+        sections: [profile, { heading: 'Tenant', content: tenant }, ...also],
         data: { ...facts, signed_in: false },
       };
     }
@@ -49,13 +62,16 @@ export default class Show extends BaseCommand<typeof Show> {
       sections: [
         profile,
         { heading: 'Tenant', content: tenant },
+        { heading: 'Signed in', content: 'as the owner of this machine, by the control socket (admin session login)' },
         { heading: 'Opens', content: kept.audience },
         { heading: 'Scopes', content: kept.scopes.join(' ') },
         { heading: ended ? 'Ended' : 'Expires', content: formatDate(kept.expiresAt) },
+        ...also,
       ],
       data: {
         ...facts,
         signed_in: !ended,
+        by: 'control_socket',
         user: kept.userName,
         audience: kept.audience,
         scopes: kept.scopes,
@@ -64,5 +80,15 @@ export default class Show extends BaseCommand<typeof Show> {
         renew_from: kept.renewFrom ?? null,
       },
     };
+  }
+
+  /** The sign-in of cloud auth login to the address of this profile, if there is one. */
+  async #atTheAddress(): Promise<(InstanceSignIn & { readonly origin: string }) | undefined> {
+    const { SignInStore } = await import('../../../lib/infra/config/sign-in-store.ts');
+    const all = await new SignInStore(this.context.options.env).list();
+    if (all.size === 0) return undefined;
+    const { external_url: origin } = (await this.context.profile()).server;
+    const found = all.get(origin);
+    return found === undefined ? undefined : { ...found, origin };
   }
 }

@@ -9,7 +9,7 @@ import type { CommandDeclaration } from '../../../lib/shared/command.ts';
 import { CancelledError } from '../../../lib/shared/errors.ts';
 
 export default class CloudLogin extends BaseCommand<typeof CloudLogin> {
-  static override summary = 'Sign in to an instance by its address; a local tenant needs no account';
+  static override summary = 'Sign in to an instance; a local tenant needs none';
   static override description =
     'With the browser of this machine, or where there is none (over SSH, without a display, in a pipeline) by a code that is ' +
     'entered in any browser; with --json address and code are lines of their own. What runs on this machine is yours by the ' +

@@ -6,7 +6,7 @@ import type { CommandDeclaration } from '../../../lib/shared/command.ts';
 import { PartialError } from '../../../lib/shared/errors.ts';
 
 export default class CloudLogout extends BaseCommand<typeof CloudLogout> {
-  static override summary = 'Sign out of an instance: revoke the sign-in there and forget it here';
+  static override summary = 'Sign out of an instance and revoke the sign-in there';
   static override description =
     'With the sign-in go its tokens. Where the instance does not answer, the sign-in is forgotten here all the same, and the ' +
     'command says that it was not revoked; its user can end it on the account page.';
@@ -49,6 +49,7 @@ export default class CloudLogout extends BaseCommand<typeof CloudLogout> {
     if (failures.length > 0) {
       this.verdict = new PartialError('Signed out here, and not revoked there', {
         hint: `End it on the account page of the instance (/auth/account). ${failures.join('. ')}`,
+        next: ['cloud auth logout --help'],
         data: { instances: items.filter(({ revoked }) => !revoked).map(({ instance }) => instance) },
       });
     }

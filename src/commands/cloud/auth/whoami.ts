@@ -7,7 +7,7 @@ import type { CommandDeclaration } from '../../../lib/shared/command.ts';
 import { UnauthenticatedError } from '../../../lib/shared/errors.ts';
 
 export default class CloudWhoAmI extends BaseCommand<typeof CloudWhoAmI> {
-  static override summary = 'Show who you are at an instance that you signed in to';
+  static override summary = 'Show who you are at an instance';
   static override description =
     'The instance is asked whether it still takes the token, and what the token says is shown after its signature was ' +
     'verified. One that has ended is renewed. Who the owner of a local tenant is, admin session show tells.';

@@ -1,10 +1,13 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { TokenEndpointResponse } from 'openid-client';
 import { LoopbackCallback } from '../../infra/http/loopback-callback.ts';
 import { AppError, CancelledError, ForbiddenError, PreconditionError, TimeoutError } from '../../shared/errors.ts';
-import { type InstanceServer, unavailable } from './server.ts';
+import { help, type InstanceServer, unavailable } from './server.ts';
 
 /** As long as the server keeps what was begun. */
 const browserTimeoutMs = 10 * 60_000;
+
+const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code';
 
 /** Where a person signs in, for whoever shows it. */
 export interface DeviceCode {
@@ -86,13 +89,32 @@ export async function grantByDevice(
     completeAddress: given.verification_uri_complete,
     expiresIn: given.expires_in,
   });
-  const polled = { ...given, interval: given.interval ?? pollSeconds };
-  return await client
-    .pollDeviceAuthorizationGrant(config, polled, { resource }, { signal: wish.signal })
-    .catch((error: unknown) => {
-      if (wish.signal.aborted) throw new CancelledError('Interrupted');
-      throw refused(error, server);
+  const form = { device_code: given.device_code, resource };
+  const deadline = performance.now() + given.expires_in * 1000;
+  let interval = given.interval ?? pollSeconds;
+  // Not the library's own loop: that one sleeps through an interruption.
+  while (performance.now() < deadline) {
+    await delay(interval * 1000, undefined, { signal: wish.signal }).catch(() => {
+      throw new CancelledError('Interrupted');
     });
+    try {
+      return await client.genericGrantRequest(config, deviceGrant, form);
+    } catch (error) {
+      const code = oauthError(error);
+      // RFC 8628 section 3.5.
+      if (code === 'slow_down') interval += 5;
+      else if (code !== 'authorization_pending') throw refused(error, server);
+    }
+  }
+  throw tooLate();
+}
+
+function tooLate(cause?: unknown): TimeoutError {
+  return new TimeoutError('Nobody entered the code in time', {
+    hint: 'Begin again: a code is good for some minutes.',
+    next: help,
+    cause,
+  });
 }
 
 /** The `error` of an OAuth answer (RFC 6749 sections 4.1.2.1 and 5.2), if it is one. */
@@ -115,10 +137,11 @@ export function refused(error: unknown, { origin }: Pick<InstanceServer, 'origin
       return new ForbiddenError(`The sign-in to ${origin} was refused`, {
         hint: 'Whoever was asked said no, or may have nothing of what was asked for.',
         data: { error: code },
+        next: help,
         cause,
       });
     case 'expired_token':
-      return new TimeoutError('Nobody entered the code in time', { hint: 'Begin again: a code is good for some minutes.', cause });
+      return tooLate(cause);
     case 'temporarily_unavailable':
     case 'server_error':
       return unavailable(origin, cause);
@@ -126,6 +149,7 @@ export function refused(error: unknown, { origin }: Pick<InstanceServer, 'origin
       return new PreconditionError(`${origin} refused the sign-in: ${code}`, {
         hint: code === 'invalid_scope' ? 'Ask for scopes that the instance has.' : 'Its log says why.',
         data: { error: code },
+        next: help,
         cause,
       });
   }
@@ -140,6 +164,7 @@ function notAnAnswer(why: string, cause?: unknown): PreconditionError {
   return new PreconditionError(`The answer that came was refused: ${why}`, {
     hint: 'Sign in again; if it is so again, somebody may be in between.',
     data: { reason: 'answer' },
+    next: help,
     cause,
   });
 }

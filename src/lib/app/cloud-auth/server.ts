@@ -4,6 +4,9 @@ import { z } from 'zod';
 import { ApiUnavailableError, PreconditionError, UsageError } from '../../shared/errors.ts';
 import { instanceAudience, resourceMetadataUrl } from '../identity.ts';
 
+/** What helps with an instance that can't be signed in to. */
+export const help = ['cloud auth login --help'];
+
 /** Our own public client, which every instance knows: what is installed everywhere keeps no secret. */
 export const cliClientId = 'systemprompt-cli';
 const timeoutSeconds = 15;
@@ -68,6 +71,7 @@ export async function discoverInstance(origin: string): Promise<InstanceServer> 
     throw new PreconditionError(`The instance at ${origin} has another address: ${metadata.resource.slice(0, 200)}`, {
       hint: 'Sign in at the address that it was given (server.external_url of its profile): tokens are bound to it.',
       data: { resource: metadata.resource.slice(0, 200) },
+      next: help,
     });
   }
   const [issuer = ''] = metadata.authorization_servers;
@@ -89,6 +93,7 @@ async function protectedResource(origin: string, resource: string): Promise<z.in
   throw new PreconditionError(`There is no systemprompt instance at ${origin}`, {
     hint: 'Look at the address; with a proxy in front, it has to pass on /.well-known/.',
     data: { status: response.status },
+    next: help,
   });
 }
 
@@ -102,6 +107,7 @@ export async function authorizationServer(
       `The instance at ${origin} names no authorization server that can be spoken to safely`,
       {
         data: { issuer: issuer.slice(0, 200) },
+        next: help,
       },
     );
   }
@@ -123,6 +129,7 @@ export async function authorizationServer(
   }
   throw new PreconditionError(`What ${issuer} says about itself does not fit`, {
     hint: 'Its issuer and its endpoints have to be its own, by https.',
+    next: help,
   });
 }
 
@@ -141,6 +148,7 @@ function asJson(text: string): unknown {
 export function unavailable(where: string, cause: unknown): ApiUnavailableError {
   return new ApiUnavailableError(`${where} does not answer`, {
     hint: 'See whether it runs, and whether this machine reaches it.',
+    next: help,
     cause,
   });
 }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { InstanceSignIn, InstanceTokens, NewSignIn, SignInStore } from '../../infra/config/sign-in-store.ts';
 import { AppError, PreconditionError, UnauthenticatedError } from '../../shared/errors.ts';
 import { oauthError, refused } from './grants.ts';
-import { authorizationServer, cliClientId, type InstanceServer, unavailable } from './server.ts';
+import { authorizationServer, cliClientId, help, type InstanceServer, unavailable } from './server.ts';
 
 /** A token that ends sooner is renewed before it is used, in ms. */
 const renewBeforeMs = 30_000;
@@ -216,7 +216,7 @@ async function revoke(known: Known, origin: string): Promise<void> {
   const { tokenRevocation } = await import('openid-client');
   const { config } = await authorizationServer(known.issuer, origin);
   if (config.serverMetadata().revocation_endpoint === undefined) {
-    throw new PreconditionError(`${known.issuer} offers no revocation`);
+    throw new PreconditionError(`${known.issuer} offers no revocation`, { next: help });
   }
   const { access, refresh } = known.tokens;
   const hint = refresh === undefined ? 'access_token' : 'refresh_token';
@@ -233,10 +233,9 @@ export function notSignedIn(origin: string): UnauthenticatedError {
 }
 
 function ended(origin: string, cause?: unknown): UnauthenticatedError {
-  const hint = 'It was ended there, or not used for too long.';
   return new UnauthenticatedError(`The sign-in to ${origin} is over`, {
-    hint,
-    next,
+    hint: 'It was ended there, or not used for too long.',
+    next: [`cloud auth login --url ${origin}`],
     data: { instance: origin },
     cause,
   });
@@ -245,6 +244,7 @@ function ended(origin: string, cause?: unknown): UnauthenticatedError {
 function wrongToken(origin: string, cause: unknown): PreconditionError {
   return new PreconditionError(`The token that ${origin} gave is not what was asked for`, {
     hint: 'The clocks of the two machines may differ, or somebody may be in between.',
+    next: help,
     cause,
   });
 }

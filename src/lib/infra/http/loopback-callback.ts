@@ -56,7 +56,9 @@ export class LoopbackCallback implements AsyncDisposable {
         fail(
           signal.aborted
             ? new CancelledError('Interrupted')
-            : new TimeoutError(`Nobody signed in with the browser in ${Math.round(timeoutMs / 60_000)} minutes`),
+            : new TimeoutError(`Nobody signed in with the browser in ${Math.round(timeoutMs / 60_000)} minutes`, {
+                next: ['cloud auth login --help'],
+              }),
         );
       if (ended.aborted) return onEnd();
       ended.addEventListener('abort', onEnd, { once: true });
