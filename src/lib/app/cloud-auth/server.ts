@@ -50,12 +50,12 @@ export function instanceOrigin(address: string): string {
 }
 
 /** Whether nobody on the way can read what is sent there. */
-export function isSafe({ protocol, hostname }: URL): boolean {
+function isSafe({ protocol, hostname }: URL): boolean {
   return protocol === 'https:' || isLoopback(hostname);
 }
 
 /** RFC 6761 section 6.3, RFC 8252 section 8.3. */
-export function isLoopback(hostname: string): boolean {
+function isLoopback(hostname: string): boolean {
   if (isIPv4(hostname)) return hostname.startsWith('127.');
   return hostname === 'localhost' || hostname.endsWith('.localhost') || hostname === '[::1]';
 }
