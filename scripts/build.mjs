@@ -94,6 +94,7 @@ async function compileAssets(esbuild, outdir) {
   const outputs = Object.entries(result.metafile.outputs);
   const names = outputs.map(([file, { entryPoint }]) => [basename(entryPoint).replace(/\.ts$/, '.js'), basename(file)]);
   const manifest = join(outdir, 'assets', 'manifest.json');
+  mkdirSync(dirname(manifest), { recursive: true });
   writeFileSync(manifest, JSON.stringify(Object.fromEntries(names)));
   return [...outputs.map(([file]) => file), relative(root, manifest)];
 }

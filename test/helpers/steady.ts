@@ -22,6 +22,12 @@ const inTexts: readonly Replacement[] = [
     pattern: /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g,
     by: '01930000-0000-7000-8000-000000000001',
   },
+  // RFC 7638: SHA-256 as base64url.
+  {
+    name: 'thumbprint',
+    pattern: /(?<![\w/.-])(?=[\w-]*[A-Z])(?=[\w-]*\d)[\w-]{43}(?![\w/.-])/g,
+    by: 'thumbprint'.padEnd(43, '0'),
+  },
   { name: 'digest', pattern: /\b[0-9a-f]{64}\b/g, by: 'd19e57'.padEnd(64, '0') },
   { name: 'short digest', pattern: /\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{12,40}\b/g, by: 'd19e57000000' },
   {

@@ -167,6 +167,19 @@ export const story: readonly Step[] = [
   step('admin users ban', 'owner --reason x', { code: 1 }),
   step('admin users delete', 'nightly-build --yes'),
   step('admin audit identity', '--user ada --limit 6'),
+  step('admin users link', 'ada', { shape: true }),
+
+  // Which programs are there, and what signs their tokens.
+  step('admin clients create', 'nightly --service --server demo', { shape: true }),
+  step('admin clients create', "editor --redirect-uri http://127.0.0.1/callback --name 'The editor'"),
+  step('admin clients list'),
+  step('admin clients show', 'nightly'),
+  step('admin clients update', "nightly --name 'Nightly build'"),
+  step('admin clients update', 'nightly --disable'),
+  step('admin clients rotate-secret', 'nightly', { shape: true }),
+  step('admin clients delete', 'editor --yes'),
+  step('admin keys list'),
+  step('admin keys rotate'),
 
   // Tenants.
   step('cloud tenant create', 'shop --port-base 21000'),

@@ -46,6 +46,8 @@ beforeAll(async () => {
   await system.run('plugins', 'mcp', 'call', 'systemprompt', 'systemprompt', '--arg', 'command=doctor');
   const calls = await system.artifact<{ items: { execution_id: string }[] }>('admin', 'audit', 'list');
   executionId = calls.items[0]?.execution_id ?? '';
+  // Who you are is only told when you are somebody.
+  await system.run('admin', 'session', 'login');
 });
 afterAll(async () => {
   await system?.[Symbol.asyncDispose]();
@@ -53,14 +55,16 @@ afterAll(async () => {
   await rm(empty, { recursive: true, force: true });
 });
 
+/** Nobody listens there: it fails (exit code 6) before anybody is asked to sign in. */
+const signInElsewhere = 'cloud auth login --url http://127.0.0.1:1';
+
 /** What takes the place of what a suggestion fills in. A form that is not here fails, so that none goes untried. */
 const filled: Readonly<Record<string, () => readonly string[]>> = {
   // Of every command: every-command.e2e.test.ts.
   '{} --help': () => ['plugins mcp call --help'],
   'admin audit show {}': () => [`admin audit show ${executionId}`],
+  'cloud auth login --url {}': () => [signInElsewhere],
   // The value comes from standard input, unless a flag names another place.
-  // Nobody listens there: it fails before anybody is asked to sign in.
-  'cloud auth login --url {}': () => ['cloud auth login --url http://127.0.0.1:1'],
   'cloud secrets set {}': () => ['cloud secrets set SUGGESTED --from-env SYSTEMPROMPT_INVOKED_AS'],
   'cloud secrets set {} --server {}': () => [
     'cloud secrets set SUGGESTED --server systemprompt --from-env SYSTEMPROMPT_INVOKED_AS',
@@ -186,7 +190,8 @@ describe('what the sources suggest', () => {
     for (const line of [...writing].sort((a, b) => order(a) - order(b))) {
       if (line.includes('--port')) await run('infra services stop');
       // What can't be undone asks first, and here nobody answers.
-      expect([0, effectOf(line) === 'destructive' ? 5 : 0], line).toContain((await works(line)).code);
+      const refused = line === signInElsewhere ? 6 : effectOf(line) === 'destructive' ? 5 : 0;
+      expect([0, refused], line).toContain((await works(line)).code);
       if (order(line) > 0) {
         if (line.includes('--port')) await run('infra services stop');
         expect(await run('infra services start')).toMatchObject({ code: 0 });

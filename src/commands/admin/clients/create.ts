@@ -11,7 +11,7 @@ import { UsageError } from '../../../lib/shared/errors.ts';
 import type { Permission } from '../../../lib/shared/permission.ts';
 
 export default class ClientCreate extends BaseCommand<typeof ClientCreate> {
-  static override summary = 'Register a client: a service account, an app, or an MCP server itself';
+  static override summary = 'Register a service account, an app or an MCP server';
   static override description =
     'A service account signs in as itself, with a secret unless told otherwise; it gets a user of the same name. An app asks people for ' +
     'their sign-in. A server may introspect tokens that are for it, and exchange them to act for its callers elsewhere. A secret ' +

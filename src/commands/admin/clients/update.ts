@@ -7,7 +7,7 @@ import type { CommandDeclaration } from '../../../lib/shared/command.ts';
 import { UsageError } from '../../../lib/shared/errors.ts';
 
 export default class ClientUpdate extends BaseCommand<typeof ClientUpdate> {
-  static override summary = "Change a client's name, servers or redirect addresses, or disable it";
+  static override summary = 'Change what a client may have, or disable it';
   static override description =
     'A client that is disabled loses everything that was issued to it; enabling it gives nothing of that back.';
   static override examples = [
