@@ -6,7 +6,7 @@ export const subjectFlags = {
   user: string({ helpValue: '<user>', exclusive: ['role', 'agent', 'client'], summary: 'A user: id, name or address' }),
   role: string({ options: roleOptions, exclusive: ['agent', 'client'], summary: 'Everybody who has this role' }),
   agent: string({ helpValue: '<name>', exclusive: ['client'], summary: 'An agent' }),
-  client: string({ helpValue: '<id>', summary: 'Whoever uses this client' }),
+  client: string({ helpValue: '<id>', summary: 'A client that acts as a service account' }),
 };
 
 /** What is granted: scopes, or what a tool asks for. */

@@ -45,7 +45,7 @@ export async function checkAccess(
   const subjects: GrantSubject[] = [
     { type: 'user', id: user.id },
     ...user.roles.map((id) => ({ type: 'role' as const, id })),
-    ...(client === undefined ? [] : [{ type: 'client' as const, id: client }]),
+    ...(client === undefined || user.kind !== 'service' ? [] : [{ type: 'client' as const, id: client }]),
   ];
   const found = subjects.map((subject) => listGrants(database, { server: server.name, subject }));
   const grants = (await Promise.all(found)).flat();

@@ -11,7 +11,10 @@ export interface EntitledResource {
   readonly openScopes: readonly string[];
 }
 
-/** For whom: a user, and the client or agent that acts for them. */
+/**
+ * For whom: a user, and the client or agent by which they act. What was granted to that one counts where it acts for itself, by
+ * its service account; a person's own rights don't grow by what they use.
+ */
 export interface Holder {
   readonly userId: UserId;
   readonly clientId?: string | undefined;
@@ -74,25 +77,25 @@ export class DatabaseEntitlements implements Entitlements {
   }
 
   async permittedScopes(holder: Holder, resource: EntitledResource): Promise<Permitted> {
+    const { within } = holder;
+    const reach = within && permissions.filter((tier) => covers(within, tier));
     const [row] = await this.#database.query<StandingRow>(
       `SELECT u.status, u.roles, u.access_version, ARRAY(
          SELECT DISTINCT g.scope FROM access_grants g
          WHERE g.revoked_at IS NULL AND g.server = $2 AND (
            (g.subject_type = 'user' AND g.subject = u.id::text) OR
-           (g.subject_type = 'role' AND g.subject = ANY (u.roles)) OR
-           (g.subject_type = 'client' AND g.subject = $3) OR
-           (g.subject_type = 'agent' AND g.subject = $4))) AS granted
+           (g.subject_type = 'role' AND g.subject = ANY (u.roles) AND ($5::text[] IS NULL OR g.subject = ANY ($5))) OR
+           (u.kind = 'service' AND g.subject_type = 'client' AND g.subject = $3) OR
+           (u.kind = 'service' AND g.subject_type = 'agent' AND g.subject = $4))) AS granted
        FROM users u WHERE u.id = $1`,
-      [holder.userId, resource.name, holder.clientId ?? null, holder.agent ?? null],
+      [holder.userId, resource.name, holder.clientId ?? null, holder.agent ?? null, reach ?? null],
       { name: 'permitted_scopes' },
     );
     if (row === undefined) return nobody;
     const accessVersion = row.access_version;
     if (row.status !== 'active') return { active: false, scopes: nobody.scopes, accessVersion };
-    const { within } = holder;
     const held = row.roles.filter(isPermission);
-    const roles =
-      within === undefined ? held : permissions.filter((tier) => covers(held, tier) && covers(within, tier));
+    const roles = reach === undefined ? held : reach.filter((tier) => covers(held, tier));
     const scopes = scopesOf({ roles, granted: row.granted }, resource);
     return { active: true, scopes, accessVersion };
   }

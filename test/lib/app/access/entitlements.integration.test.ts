@@ -62,11 +62,26 @@ describe('entitlements', () => {
     await grant(admin, 'role', 'service', 'tools:admin');
     expect(await scopes(plain)).toEqual([...tiersOfUser, 'tools:read', 'tools:write'].sort());
     expect(await scopes(machine)).toContain('tools:admin');
+  });
+
+  it('of a client or an agent are its own, by its service account, and raise no person who uses it', async () => {
+    const [admin, plain, machine] = [await user('{admin}'), await user('{user}'), await user('{mcp}', 'service')];
     await grant(admin, 'client', 'https://client.example/id', 'tools:admin');
     await grant(admin, 'agent', 'helper', 'tools:admin');
-    expect(await scopes(plain)).not.toContain('tools:admin');
-    expect(await scopes(plain, { clientId: 'https://client.example/id' })).toContain('tools:admin');
-    expect(await scopes(plain, { agent: 'helper' })).toContain('tools:admin');
+    for (const by of [{ clientId: 'https://client.example/id' }, { agent: 'helper' }]) {
+      expect(await scopes(machine, by)).toContain('tools:admin');
+      expect(await scopes(plain, by)).not.toContain('tools:admin');
+    }
+    expect(await scopes(machine)).not.toContain('tools:admin');
+  });
+
+  it('within a narrower sign-in leave out what comes with a role beyond it', async () => {
+    const admin = await user('{admin,user}');
+    const by = await user('{admin}');
+    await grant(by, 'role', 'admin', 'tools:admin');
+    await grant(by, 'role', 'user', 'tools:write');
+    const permitted = await entitlements.permittedScopes({ userId: admin, within: ['user'] }, notes);
+    expect([...permitted.scopes].sort()).toEqual([...tiersOfUser, 'tools:read', 'tools:write'].sort());
   });
 
   it('of nobody, and of who may not act, are none', async () => {
