@@ -273,9 +273,19 @@ describe('tokens of another issuer', () => {
     const before = keysRead;
     for (let turn = 0; turn < 5; turn += 1) await verifier.verify(await say(), at('ci'));
     expect(keysRead).toBe(before);
-    // Its sign-in ends like any other.
+  });
+
+  it('auth 16: end with their sign-in, that it was shown again opens no other; a later one does', async () => {
+    const token = await say();
+    const claims = await verifier.verify(token, at('ci'));
     await test.identity.sessions.revoke(claims.sid as SessionId);
-    const again = await say();
+    await until('it is refused', async () => (await refusalOf(verifier.verify(token, at('ci')))) === 'revoked');
+    const [row] = await test.database.query<{ live: number }>(
+      "SELECT count(*)::int AS live FROM user_sessions WHERE client LIKE 'issuer:%' AND revoked_at IS NULL",
+    );
+    expect(row?.live).toBe(0);
+    expect(await refusalOf(verifier.verify(token, at('ci')))).toBe('revoked');
+    const again = await say({ iat: Math.floor(Date.now() / 1000) + 2 });
     await until(
       'a new one is begun',
       async () => (await verifier.verify(again, at('ci')).catch(() => undefined))?.sid !== claims.sid,

@@ -1,5 +1,6 @@
 import { errors, type JWTVerifyGetKey } from 'jose';
 import {
+  endedSince,
   type ForeignSubject,
   type ForeignTrust,
   type KnownSubject,
@@ -52,7 +53,7 @@ export class ForeignSubjects implements ForeignTrust {
     };
   }
 
-  async find(subject: ForeignSubject): Promise<KnownSubject | undefined> {
+  async find(subject: ForeignSubject): Promise<KnownSubject | 'ended' | undefined> {
     const resource = this.#resources.byAudience(subject.resource);
     const user = await this.#user(subject);
     if (resource === undefined || user === undefined) return undefined;
@@ -60,6 +61,8 @@ export class ForeignSubjects implements ForeignTrust {
     const userId = user.id as UserId;
     const permitted = await this.#entitlements.permittedScopes({ userId, clientId: client }, resource);
     if (!permitted.active) return undefined;
+    // We can't take the token back; it is of the sign-in that it was first shown in, and does not begin another.
+    if (await endedSince(this.#database, { userId, client, kind: 'service' }, subject.issuedAt)) return 'ended';
     const scopes = subject.scopes.filter((scope) => permitted.scopes.has(scope));
     const sessionId = await lastingSession(this.#database, userId, client, 'service');
     return { userId, userName: user.name, sessionId, scopes, accessVersion: permitted.accessVersion };

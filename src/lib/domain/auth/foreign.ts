@@ -17,6 +17,8 @@ export interface ForeignSubject {
   readonly resource: string;
   /** The most that it is good for. */
   readonly scopes: readonly string[];
+  /** Of the token, in seconds since the epoch. */
+  readonly issuedAt: number;
 }
 
 /** Whom it is here. */
@@ -33,8 +35,11 @@ export interface KnownSubject {
 export interface ForeignTrust {
   /** The keys of an issuer. What it throws that is no verdict on a token says that they could not be read. */
   keys(issuer: TrustedIssuer): JWTVerifyGetKey;
-  /** Who that is here; undefined: nobody. @throws DatabaseUnavailableError */
-  find(subject: ForeignSubject): Promise<KnownSubject | undefined>;
+  /**
+   * Who that is here; undefined: nobody; `ended`: the sign-in that the token is of was ended since.
+   * @throws DatabaseUnavailableError
+   */
+  find(subject: ForeignSubject): Promise<KnownSubject | 'ended' | undefined>;
 }
 
 /** The issuer of a token, if it is one that the resource trusts beside ours. Nothing of the token is believed by that. */
@@ -71,16 +76,18 @@ export async function foreignClaims(
   const { iat = 0, exp = 0 } = payload;
   const end = Math.min(exp, iat + policy.tokenTtlSeconds);
   if (end <= Date.now() / 1000) throw refuse('expired');
+  const cnf = payload['cnf'] === undefined ? undefined : confirmationSchema.safeParse(payload['cnf']);
+  if (cnf?.success === false) throw refuse('malformed');
   const known = await trust.find({
     issuer: issuer.issuer,
     subject,
     serviceAccount: issuer.serviceAccount,
     resource: policy.audience,
     scopes: scopesFor(payload, issuer),
+    issuedAt: iat,
   });
   if (known === undefined) throw refuse('issuer');
-  const cnf = payload['cnf'] === undefined ? undefined : confirmationSchema.safeParse(payload['cnf']);
-  if (cnf?.success === false) throw refuse('malformed');
+  if (known === 'ended') throw refuse('revoked');
   return Object.freeze({
     sub: known.userId,
     name: known.userName,

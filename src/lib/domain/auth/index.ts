@@ -75,7 +75,7 @@ export {
 } from './personal-tokens.ts';
 export type { TokenPolicies, TokenPolicy, TrustedIssuer } from './policy.ts';
 export { DatabaseProofs } from './proofs.ts';
-export { lastingSession, proxySession, takeNonce } from './proxy-repository.ts';
+export { endedSince, lastingSession, proxySession, takeNonce } from './proxy-repository.ts';
 export { isProxied, isSignedBody, type ProxyKey, refuseProxied, verifyProxied } from './proxy-signature.ts';
 export { allKeys as listKeys, type KeyFacts, revokeToken } from './repository.ts';
 export { SessionService, type UserSession } from './sessions.ts';

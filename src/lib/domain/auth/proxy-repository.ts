@@ -45,3 +45,21 @@ export async function lastingSession(
   if (row === undefined) throw new Error('The session is not there after it was added');
   return row.id as SessionId;
 }
+
+/**
+ * Whether a session of that kind was ended at or after a moment: what was made before it is of that session.
+ * @param since seconds since the epoch
+ */
+export async function endedSince(
+  connection: Queryable,
+  session: { readonly userId: UserId; readonly client: string; readonly kind: 'proxy' | 'service' },
+  since: number,
+): Promise<boolean> {
+  const [row] = await connection.query<{ ended: boolean }>(
+    `SELECT EXISTS (SELECT FROM user_sessions
+       WHERE user_id = $1 AND client = $2 AND kind = $3 AND revoked_at >= to_timestamp($4::float8)) AS ended`,
+    [session.userId, session.client, session.kind, since],
+    { name: 'session_ended_since' },
+  );
+  return row?.ended === true;
+}
