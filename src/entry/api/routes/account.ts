@@ -45,7 +45,7 @@ export function accountRoutes(
 ): FastifyPluginAsync {
   const { account, browser, addressOf } = deps;
   const visitors = new Visitors(deps);
-  const options = { schema: { hide: true } };
+  const options = { schema: { hide: true }, config: { rateGroup: 'oauth_auth' } } as const;
 
   return async (app) => {
     servePages(app);

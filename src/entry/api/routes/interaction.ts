@@ -39,7 +39,7 @@ interface Params {
 export function interactionRoutes(deps: PageSessions & { readonly interactions: InteractionPort }): FastifyPluginAsync {
   const { interactions } = deps;
   const visitors = new Visitors(deps);
-  const options = { schema: { hide: true } };
+  const options = { schema: { hide: true }, config: { rateGroup: 'oauth_auth' } } as const;
 
   const find = async (request: FastifyRequest<Params>, response: ServerResponse): Promise<Interaction> => {
     const interaction = await interactions.find(request.raw, response);

@@ -20,6 +20,8 @@ let session: BrowserSession | undefined;
 let interaction: Awaited<ReturnType<InteractionPort['find']>>;
 /** What the pages asked for, in order. */
 let calls: unknown[];
+/** What each address is counted with. */
+const groups = new Map<string, string | undefined>();
 
 beforeEach(async () => {
   jar = new CookieJar();
@@ -102,6 +104,7 @@ beforeEach(async () => {
     },
   };
   app = fastify();
+  app.addHook('onRoute', ({ url, config }) => void groups.set(url, config?.rateGroup));
   await app.register(interactionRoutes({ browser, interactions }));
   await app.register(
     accountRoutes({
@@ -277,4 +280,9 @@ describe('the account', () => {
     expect(body).toContain('&lt;b&gt;CLI&lt;/b&gt;');
     expect(body).not.toContain('<b>CLI');
   });
+});
+
+it('auth 52: every page is counted with the rest of the authorization server', () => {
+  expect(groups.size).toBeGreaterThan(4);
+  for (const [url, group] of groups) expect(group, url).toBe('oauth_auth');
 });
