@@ -64,6 +64,7 @@ export class TokenVerifier {
   /** Of what the cache holds that no key of ours signed: the rights behind those may change. */
   readonly #looked = new Set<string>();
   #reloads = 0;
+  #keyChanges = 0;
 
   private constructor(trust: TrustState, proofs: DatabaseProofs, options: VerifierOptions) {
     this.#trust = trust;
@@ -74,8 +75,11 @@ export class TokenVerifier {
     this.#policies = options.policies;
     this.#personal = options.personal;
     this.#foreign = options.foreign;
-    // What a removed key signed must not live on in memory.
-    trust.onKeysChanged(() => this.#cache.clear());
+    // What a removed key signed must not live on in memory, nor get there later by a check that was under way.
+    trust.onKeysChanged(() => {
+      this.#keyChanges += 1;
+      this.#cache.clear();
+    });
     trust.onReload(() => this.#forgetLooked());
     // One that fails is made up for by the next.
     this.#sweeping = setInterval(() => void proofs.sweep().catch(() => {}), sweepEveryMs).unref();
@@ -202,8 +206,9 @@ export class TokenVerifier {
       const claims = await personalClaims(token, this.#issuer, this.#personal);
       return this.#keep(digest, { claims, resource: undefined, signed: false }, reloads);
     }
+    const keys = this.#keyChanges;
     const found = await this.#verifySignature(token);
-    this.#remember(digest, found);
+    if (keys === this.#keyChanges) this.#remember(digest, found);
     return found;
   }
 
