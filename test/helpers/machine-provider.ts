@@ -115,7 +115,6 @@ export async function openMachineProvider(options: MachineProviderOptions = {}):
     addressOf,
   });
   const policyDeps: ClientPolicyDependencies = {
-    database,
     clients,
     registration: { mode: 'open', perNetworkPerHour: 1000, maxClients: 1000, ...options.registration },
     documents: new ClientDocuments({ hosts: options.hosts ?? [] }, options.documentFetch ?? createGuardedFetch()),

@@ -57,13 +57,28 @@ describe('a client that registers itself', () => {
     expect(body).not.toHaveProperty('systemprompt_kind');
     expect(await authorize(String(body.client_id), callback)).toBe(303);
     expect(await rig.clients.secretMatches(String(body.client_id), String(body.client_secret))).toBe(true);
-    await until('it is on record', async () => {
-      const sql = "SELECT FROM identity_events WHERE type = 'client_registered' AND client_id = $1";
-      return (await rig.test.database.query(sql, [body.client_id])).length === 1;
-    });
+    const sql = "SELECT address FROM identity_events WHERE type = 'client_registered' AND client_id = $1";
+    const told = await rig.test.database.query(sql, [body.client_id]);
+    expect(told).toEqual([{ address: '203.0.113.5' }]);
     const open = await register({ redirect_uris: [callback], token_endpoint_auth_method: 'none' });
     expect(open.body).not.toHaveProperty('client_secret');
     expect(open.body.token_endpoint_auth_method).toBe('none');
+  });
+
+  it('auth 55: is not there when it could not be put on record', async () => {
+    const { owner } = rig.test;
+    const clients = async () => (await owner.query("SELECT FROM oauth_clients WHERE kind = 'dynamic'")).length;
+    const before = await clients();
+    await owner.query(
+      "ALTER TABLE identity_events ADD CONSTRAINT broken CHECK (type <> 'client_registered') NOT VALID",
+    );
+    try {
+      const { status } = await register({ redirect_uris: [callback], client_name: 'App' });
+      expect(status).toBeGreaterThanOrEqual(500);
+    } finally {
+      await owner.query('ALTER TABLE identity_events DROP CONSTRAINT broken');
+    }
+    expect(await clients()).toBe(before);
   });
 
   it('auth 25: obtains nothing but codes and refresh tokens, whatever it asks for', async () => {

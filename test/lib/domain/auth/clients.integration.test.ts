@@ -149,7 +149,7 @@ describe('clients', () => {
 
   it('auth 26: that registered themselves go when nobody uses them; who is signed in by one keeps it', async () => {
     const register = (id: string) =>
-      store.registering('203.0.113.7', () =>
+      store.registering({ network: '203.0.113.7', address: '203.0.113.7' }, () =>
         store.register(id, { ...metadata, client_id: id, client_secret: `s-${id}` }),
       );
     await Promise.all(['fresh', 'unused', 'idle', 'idle-in-use'].map(register));

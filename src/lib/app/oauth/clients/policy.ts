@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type ClientMetadata, type Configuration, errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider';
-import { type ClientStore, kindField, recordIdentityEvent } from '../../../domain/auth/index.ts';
-import type { Database } from '../../../infra/database/connection.ts';
+import { type ClientStore, kindField } from '../../../domain/auth/index.ts';
 import { type AddressOf, networkOf } from '../../caller-address.ts';
 import { mayIntrospect, mayRevoke } from '../machines/structured-tokens.ts';
 import type { ClientDocuments } from './documents.ts';
@@ -17,7 +16,6 @@ export interface RegistrationSettings {
 }
 
 export interface ClientPolicyDependencies {
-  readonly database: Database;
   readonly clients: ClientStore;
   readonly registration: RegistrationSettings;
   /** Absent where clients may publish no documents of themselves, or where the guard of fetches does not hold. */
@@ -98,16 +96,9 @@ export function applyClientPolicy(provider: Provider, deps: ClientPolicyDependen
       ctx.body = { error: refusal.error, error_description: refusal.description };
       return;
     }
-    await clients.registering(networkOf(deps.addressOf(ctx.req)), next);
+    const address = deps.addressOf(ctx.req);
+    await clients.registering({ network: networkOf(address), address }, next);
     if (ctx.status === 201 && typeof ctx.body === 'object') delete (ctx.body as Record<string, unknown>)[kindField];
-  });
-  provider.on('registration_create.success', (ctx, client) => {
-    recordIdentityEvent(deps.database, {
-      type: 'client_registered',
-      clientId: client.clientId,
-      address: deps.addressOf(ctx.req),
-      data: { name: client.clientName, redirect_uris: [...(client.redirectUris ?? [])] },
-    }).catch(() => undefined);
   });
 }
 

@@ -93,7 +93,6 @@ export async function openMachines(deps: Dependencies): Promise<Machines> {
   return {
     grants,
     policy: {
-      database: deps.database,
       clients,
       registration: {
         mode: settings.registration ?? 'open',

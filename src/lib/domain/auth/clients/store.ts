@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomBytes } from 'node:crypto';
 import type { Database } from '../../../infra/database/connection.ts';
 import type { SessionId, UserId } from '../../../shared/ids.ts';
+import { recordIdentityEvent } from '../events.ts';
 import { insertSession } from '../repository.ts';
 import type { ClientMetadata, KnownClient } from './client.ts';
 import {
@@ -35,6 +36,14 @@ const placeholder = randomBytes(32).toString('base64url');
 
 const secretMethods: ReadonlySet<unknown> = new Set(['client_secret_basic', 'client_secret_post', undefined]);
 
+/** Where a registration comes from. */
+interface Registering {
+  /** By which registrations are counted. */
+  readonly network: string;
+  /** For the record. */
+  readonly address: string | undefined;
+}
+
 interface Entry {
   readonly client: KnownClient;
   readonly until: number;
@@ -46,7 +55,7 @@ export class ClientStore {
   /** In order of last use. */
   readonly #cache = new Map<string, Entry>();
   readonly #touched = new Map<string, number>();
-  readonly #origin = new AsyncLocalStorage<string>();
+  readonly #origin = new AsyncLocalStorage<Registering>();
   #generation = 0;
   #unlisten: (() => Promise<void>) | undefined;
 
@@ -93,19 +102,23 @@ export class ClientStore {
     return matchesSecret(secret, client?.secrets ?? []);
   }
 
-  /** Has clients that are registered during `work` stand as coming from that network. */
-  registering<T>(network: string, work: () => Promise<T>): Promise<T> {
-    return this.#origin.run(network, work);
+  /** Has clients that are registered during `work` stand as coming from there. */
+  registering<T>(from: Registering, work: () => Promise<T>): Promise<T> {
+    return this.#origin.run(from, work);
   }
 
-  /** Keeps a client that registered itself; of a secret only its hash. */
+  /** Keeps a client that registered itself, and puts it on record; of a secret only its hash. */
   async register(id: string, metadata: ClientMetadata): Promise<void> {
     const { client_secret: secret, client_secret_expires_at: _, client_id: __, [kindField]: ___, ...kept } = metadata;
     const name = typeof kept['client_name'] === 'string' ? kept['client_name'] : id;
+    const from = this.#origin.getStore();
+    const uris = Array.isArray(kept['redirect_uris']) ? kept['redirect_uris'].map(String) : [];
     await this.#database.transaction(async (tx) => {
-      const client = { id, kind: 'dynamic' as const, name, metadata: kept, registeredFrom: this.#origin.getStore() };
+      const client = { id, kind: 'dynamic' as const, name, metadata: kept, registeredFrom: from?.network };
       if ((await insertClient(tx, client)) === undefined) throw new Error('A client with this id exists already');
       if (typeof secret === 'string') await insertSecret(tx, id, hashSecret(secret));
+      const data = { name, redirect_uris: uris };
+      await recordIdentityEvent(tx, { type: 'client_registered', clientId: id, address: from?.address, data });
     });
   }
 
