@@ -14,6 +14,8 @@ export interface RunningSystem extends AsyncDisposable {
   readonly instance: Instance;
   readonly url: string;
   readonly mcpUrl: string;
+  /** What its start printed. */
+  readonly started: string;
   run(...argv: string[]): Promise<CliRun>;
   /** Runs with `--json` and gives the artifact. @throws when the command fails */
   artifact<T>(...argv: string[]): Promise<T>;
@@ -56,6 +58,7 @@ export async function startSystem(
     instance,
     url,
     mcpUrl: `${url}/api/v1/mcp/systemprompt/mcp`,
+    started: started.stdout,
     run,
     artifact,
     async token(...flags) {

@@ -10,7 +10,7 @@ import { type McpServerConfig, mcpEndpointPath } from '../domain/mcp/index.ts';
 import { UserService } from '../domain/users/index.ts';
 import type { SecretStore } from '../infra/config/secrets.ts';
 import type { Database } from '../infra/database/connection.ts';
-import { NotFoundError } from '../shared/errors.ts';
+import { NotFoundError, PreconditionError } from '../shared/errors.ts';
 import { DatabaseEntitlements, type EntitledResource, type Entitlements } from './access/entitlements.ts';
 import { PersonalTokenLookup } from './access/token-lookup.ts';
 import type { SetupLink } from './people/setup-links.ts';
@@ -118,13 +118,31 @@ export interface SignInServer {
   readonly openScopes?: readonly string[] | undefined;
   /** Whether its tokens are signed with a key of its own. */
   readonly ownKey?: boolean | undefined;
+  /** Whether it takes only tokens that are bound to a key of the client. */
+  readonly requireDpop?: boolean | undefined;
 }
 
 /** What a sign-in is told of a configured server. */
 export function signInServer(server: McpServerConfig): SignInServer {
   const scopes = [...server.oauth.scopes, ...[...server.tools.values()].flatMap((tool) => tool.scopes)];
   const openScopes = [...(server.oauth.details ?? [])].flatMap(([name, { open }]) => (open ? [name] : []));
-  return { name: server.name, scopes: [...new Set(scopes)], openScopes, ownKey: server.oauth.ownKey };
+  return {
+    name: server.name,
+    scopes: [...new Set(scopes)],
+    openScopes,
+    ownKey: server.oauth.ownKey,
+    requireDpop: server.oauth.requireDpop,
+  };
+}
+
+/** The error for a token that its server would not take, since no key is bound to it (RFC 9449). */
+export function needsBoundTokens(server: string): PreconditionError {
+  return new PreconditionError(`${server} takes only tokens that are bound to a key of the client (DPoP)`, {
+    hint:
+      'Have a client that proves its key get one from the authorization server: an app that signs people in, or a service ' +
+      'account (admin clients create <id> --service). `dpop: optional` in services/mcp/ lets others in too.',
+    data: { server, reason: 'unbound' },
+  });
 }
 
 /** The error for a server that is not configured. */

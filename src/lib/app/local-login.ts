@@ -4,7 +4,14 @@ import type { Actor } from '../shared/actor.ts';
 import { PreconditionError } from '../shared/errors.ts';
 import type { SessionId, UserId } from '../shared/ids.ts';
 import { isPermission } from '../shared/permission.ts';
-import { type Identity, instanceAudience, mcpAudience, type SignInServer, unknownServer } from './identity.ts';
+import {
+  type Identity,
+  instanceAudience,
+  mcpAudience,
+  needsBoundTokens,
+  type SignInServer,
+  unknownServer,
+} from './identity.ts';
 import { instanceResource } from './resources.ts';
 import type { ControlRoute } from './supervisor/control.ts';
 
@@ -74,6 +81,7 @@ export function localLoginRoutes(deps: LocalLoginDependencies): ControlRoute[] {
 async function login(deps: LocalLoginDependencies, input: z.infer<typeof loginInput>): Promise<LocalLogin> {
   const { users, sessions, issuer, addresses, entitlements } = await deps.identity();
   const server = input.server === undefined ? undefined : await knownServer(deps, input.server);
+  if (server?.requireDpop === true) throw needsBoundTokens(server.name);
   const user = await users.ensureOwner();
   const client = input.client ?? cliClient;
   const audience = server ? mcpAudience(addresses.externalUrl, server.name) : instanceAudience(addresses.externalUrl);

@@ -106,12 +106,15 @@ export class TrustedProxies {
 
   /**
    * The caller that a proxy vouches for, with no more than the user may have at that resource. Role, status and grants are read at each request.
-   * @throws UnauthenticatedError `proxy` when the word of the proxy does not hold; DatabaseUnavailableError
+   * @throws UnauthenticatedError `proxy` when the word of the proxy does not hold, `unbound` where callers have to prove a key
+   *   (RFC 9449); DatabaseUnavailableError
    */
   async identify(request: BearerRequest & { readonly method?: string | undefined }, audience: string): Promise<Sender> {
     const said = verifyProxied(request, this.#keys);
     const resource = this.#resources.byAudience(audience);
     if (resource === undefined) throw refuseProxied();
+    // Nothing that a caller could show here binds the call to a key of the caller.
+    if (resource.requireDpop) throw refuseProxied('unbound');
     const client = `proxy:${said.proxyId}`;
     const userId = said.userId as UserId;
     if (!(await takeNonce(this.#database, said.proxyId, said.nonce, said.until))) throw refuseProxied();

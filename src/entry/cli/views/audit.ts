@@ -21,6 +21,7 @@ export function auditTable(page: AuditPage): TableArtifact {
       server: entry.server,
       tool: entry.tool,
       user: entry.userName,
+      client: entry.client ?? null,
       status: entry.status,
       latency: entry.latencyUs === undefined ? null : entry.latencyUs / 1000,
       output_bytes: entry.outputBytes ?? null,

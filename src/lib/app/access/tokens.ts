@@ -13,7 +13,7 @@ import type { Database } from '../../infra/database/connection.ts';
 import type { Actor } from '../../shared/actor.ts';
 import { ForbiddenError, NotFoundError, UsageError } from '../../shared/errors.ts';
 import type { UserId } from '../../shared/ids.ts';
-import { unknownServer } from '../identity.ts';
+import { needsBoundTokens, unknownServer } from '../identity.ts';
 import { instanceResource, type ResourceServers } from '../resources.ts';
 import type { Entitlements } from './entitlements.ts';
 import { checked } from './input.ts';
@@ -67,7 +67,7 @@ export class PersonalTokens {
   /**
    * Makes a token.
    * @throws ForbiddenError for scopes that the user may not have, or the token of somebody else; NotFoundError for a server;
-   *   UsageError for a name, scope or life that can't be
+   *   PreconditionError for one that takes bound tokens only; UsageError for a name, scope or life that can't be
    */
   async create(actor: Actor, request: TokenRequest): Promise<MadeToken> {
     const { userId } = request;
@@ -76,6 +76,8 @@ export class PersonalTokens {
     const ttlSeconds = this.#ttl(request.ttlSeconds);
     const resource = this.#resources.byName(request.server ?? instanceResource);
     if (resource === undefined) throw unknownServer(request.server ?? instanceResource);
+    // It is shown as it is, by whoever has it.
+    if (resource.requireDpop) throw needsBoundTokens(resource.name);
     const user = await new UserService(this.#database).get(userId);
     // Whoever works with less than all of their own rights makes nothing that is more.
     const within = actor.userId === userId ? actor.scopes : undefined;

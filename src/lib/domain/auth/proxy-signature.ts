@@ -109,8 +109,8 @@ export function isSignedBody(body: Buffer, bodyDigest: string | undefined): bool
 }
 
 /** All that is wrong is told alike: who forges learns nothing, who configures finds the form in the documentation. */
-export function refuseProxied(): UnauthenticatedError {
-  return refuse('proxy');
+export function refuseProxied(reason: 'proxy' | 'unbound' = 'proxy'): UnauthenticatedError {
+  return refuse(reason);
 }
 
 /** Headers by lower-case name. Of those that count here none may come twice. */
