@@ -41,15 +41,19 @@ export async function followConfiguration(
         await supervisor.booted(supervisor.closing);
         await supervisor.fence.held(supervisor.closing);
         await supervisor.reconcile({ unasked: true });
-        await follower.follow(paths());
       } catch (error) {
         if (supervisor.closing.aborted || error instanceof ConflictError) return;
-        if (error instanceof DatabaseUnavailableError) again = true;
-        // What stands against the configuration has been told by the reconcile itself.
-        else if (!(error instanceof AppError))
-          log.error({ err: error }, 'a change of the configuration was not taken up');
+        failed(error);
       }
+      // Where else it is read from now, files may have changed between the reading and the watching.
+      if (await follower.follow(paths())) again = true;
     }
+  }
+
+  function failed(error: unknown): void {
+    if (error instanceof DatabaseUnavailableError) again = true;
+    // What stands against the configuration has been told by the reconcile itself.
+    else if (!(error instanceof AppError)) log.error({ err: error }, 'a change of the configuration was not taken up');
   }
 
   await follower.follow(paths());

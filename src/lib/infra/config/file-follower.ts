@@ -17,6 +17,8 @@ export class FileFollower {
   readonly #options: FollowOptions;
   #watcher: FSWatcher | undefined;
   #paths: readonly string[] = [];
+  /** A folder has appeared: what came into it before it was watched is not told by itself. */
+  #grown = false;
   #quiet: NodeJS.Timeout | undefined;
   #latest: NodeJS.Timeout | undefined;
 
@@ -24,11 +26,16 @@ export class FileFollower {
     this.#options = options;
   }
 
-  /** Follows these paths, in place of those before; resolves when every later change is seen. */
-  async follow(paths: readonly string[]): Promise<void> {
-    if (paths.length === this.#paths.length && paths.every((path, index) => path === this.#paths[index])) return;
+  /**
+   * Follows these paths, in place of those before; resolves when every later change is seen.
+   * @returns whether it watches anew: what has changed until now may then not have been told
+   */
+  async follow(paths: readonly string[]): Promise<boolean> {
+    const same = paths.length === this.#paths.length && paths.every((path, index) => path === this.#paths[index]);
+    if (same && !this.#grown) return false;
     const before = this.#watcher;
     this.#paths = paths;
+    this.#grown = false;
     const { watch } = await import('chokidar');
     const roots = [...new Set(paths.map((path) => realOf(dirname(path))))];
     // Of a path that is not there, the folder in which it would appear: chokidar says too early that it is ready otherwise.
@@ -40,10 +47,14 @@ export class FileFollower {
       ignored: (path) => isDraft(path) || (!isWay(path) && (!isWanted(path) || leadsAway(path, roots))),
     });
     this.#watcher = watcher;
-    watcher.on('all', () => this.#touched());
+    watcher.on('all', (event) => {
+      if (event === 'addDir') this.#grown = true;
+      this.#touched();
+    });
     watcher.on('error', this.#options.onError);
     await new Promise<void>((resolve) => watcher.once('ready', resolve));
     await before?.close();
+    return true;
   }
 
   async close(): Promise<void> {

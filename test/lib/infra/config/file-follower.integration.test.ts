@@ -71,6 +71,18 @@ describe('FileFollower', () => {
     expect(told).toBe(before + 1);
   }, 20_000);
 
+  it('says when it watches anew, and does so for what came with a new folder', async () => {
+    const paths = [join(services, 'skills')];
+    expect(await follower.follow(paths)).toBe(true);
+    await isTold(join(services, 'skills/own/first.md'));
+    expect(await follower.follow(paths)).toBe(false);
+    await mkdir(join(services, 'skills/later'));
+    await until('the folder', () => told > 1);
+    expect(await follower.follow(paths)).toBe(true);
+    expect(await follower.follow(paths)).toBe(false);
+    await isTold(join(services, 'skills/later/first.md'));
+  }, 20_000);
+
   it('follows a link within, a linked file, and a folder that is made anew', async () => {
     await symlink('../shared', join(services, 'skills/shared'));
     await writeFile(join(outside, 'profile.yaml'), '');
