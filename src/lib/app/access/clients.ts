@@ -5,9 +5,11 @@ import {
   type IdentityEventType,
   insertGrant,
   type LiveSecret,
+  listGrants,
   type NewClient,
   type OauthClient,
   recordIdentityEvent,
+  revokeGrants,
 } from '../../domain/auth/index.ts';
 import type { McpServerConfig } from '../../domain/mcp/index.ts';
 import { findUserByName, insertUser, type User } from '../../domain/users/index.ts';
@@ -146,12 +148,27 @@ export class ClientAdministration {
     });
   }
 
-  /** Removes a client; everything that was issued to it ends. @throws as `update` */
+  /** Removes a client; everything that was issued to it ends, and so does what was granted to it. @throws as `update` */
   async delete(actor: Actor, id: string): Promise<OauthClient> {
     requireAdmin(actor, 'Deleting clients');
     return this.#database.transaction(async (tx) => {
       const client = await this.#clients.delete(tx, id);
       await this.#record(tx, 'client_removed', actor, id, { name: client.name, kind: client.kind });
+      // Whoever gets the same id one day is somebody else.
+      const subject = { type: 'client', id } as const;
+      const grants = await listGrants(tx, { subject, limit: null });
+      const revoked = grants.map((grant) => grant.id);
+      await revokeGrants(tx, revoked, actor.userId);
+      for (const { id: grant, scope, server } of grants) {
+        await this.#record(
+          tx,
+          'grant_revoked',
+          actor,
+          id,
+          { grant, subject_type: 'client', subject: id, scope },
+          server,
+        );
+      }
       return client;
     });
   }

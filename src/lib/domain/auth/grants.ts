@@ -34,7 +34,8 @@ export interface GrantFilter {
   readonly scopes?: readonly string[] | undefined;
   /** Revoked ones too. */
   readonly all?: boolean | undefined;
-  readonly limit?: number | undefined;
+  /** 1000 unless told; null: all of them. */
+  readonly limit?: number | null | undefined;
 }
 
 interface GrantRow extends AccessGrantsRow {
@@ -62,7 +63,7 @@ export async function listGrants(connection: Queryable, filter: GrantFilter): Pr
       filter.server ?? null,
       filter.scopes ?? null,
       filter.all === true,
-      filter.limit ?? 1000,
+      filter.limit === undefined ? 1000 : filter.limit,
     ],
   );
   return rows.map(toGrant);

@@ -127,13 +127,26 @@ describe('a client that an admin makes', () => {
     expect(revoked).toBe(1);
     expect(secret).toMatch(/^[\w-]{43}$/);
     expect((await clients.show(admin, 'nightly')).secrets).toHaveLength(1);
+    const live = () =>
+      database.query(
+        "SELECT FROM access_grants WHERE subject_type = 'client' AND subject = 'nightly' AND revoked_at IS NULL",
+      );
+    await database.query(
+      "INSERT INTO access_grants (subject_type, subject, server, scope, created_by) VALUES ('client', 'nightly', 'beta', 'x:y', $1)",
+      [admin.userId],
+    );
+    expect((await live()).length).toBeGreaterThan(0);
     await clients.delete(admin, 'nightly');
+    // Whoever is given the same id later gets nothing with it.
+    expect(await live()).toEqual([]);
     await expect(clients.show(admin, 'nightly')).rejects.toThrow(NotFoundError);
     // The account is still there, and may be a client again.
     expect((await create('nightly', { service })).client.userId).toBeDefined();
     const types = await database.query<{ type: string }>(
       "SELECT type FROM identity_events WHERE client_id = 'nightly'",
     );
-    expect(types.map(({ type }) => type)).toEqual(expect.arrayContaining(['client_changed', 'client_removed']));
+    expect(types.map(({ type }) => type)).toEqual(
+      expect.arrayContaining(['client_changed', 'client_removed', 'grant_revoked']),
+    );
   });
 });
