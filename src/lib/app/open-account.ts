@@ -1,4 +1,5 @@
-import type { Database } from '../infra/database/connection.ts';
+import { type Database, databaseFor } from '../infra/database/connection.ts';
+import type { UserId } from '../shared/ids.ts';
 import { UserSessions } from './access/sessions.ts';
 import { PersonalTokens } from './access/tokens.ts';
 import type { Identity } from './identity.ts';
@@ -16,17 +17,27 @@ export function openAccount(deps: {
   readonly authorization: Pick<Authorization, 'server' | 'clients' | 'resources'>;
 }): Account {
   const { server, clients, resources } = deps.authorization;
+  // Whoever sits there reaches their own rows and no others, whatever a statement says (row-level security).
+  const sessionsFor = (user: UserId) => new UserSessions(databaseFor(deps.database, user));
+  const tokensFor = (user: UserId) =>
+    new PersonalTokens({
+      database: databaseFor(deps.database, user),
+      resources,
+      entitlements: deps.identity.entitlements,
+      maxDays: deps.maxTokenDays,
+    });
   return new Account({
     users: deps.identity.users,
     passkeys: deps.people.passkeys,
     federation: deps.people.federation,
-    sessions: new UserSessions(deps.database),
-    tokens: new PersonalTokens({
-      database: deps.database,
-      resources,
-      entitlements: deps.identity.entitlements,
-      maxDays: deps.maxTokenDays,
-    }),
+    sessions: {
+      list: (actor, userId) => sessionsFor(actor.userId).list(actor, userId),
+      end: (actor, userId, id) => sessionsFor(actor.userId).end(actor, userId, id),
+    },
+    tokens: {
+      list: (actor, userId) => tokensFor(actor.userId).list(actor, userId),
+      revoke: (actor, id) => tokensFor(actor.userId).revoke(actor, id),
+    },
     consents: (userId) => server.consentsOf(userId),
     resourceName: (audience) => resources.byAudience(audience)?.displayName,
     clientName: async (id) => (await clients.client(id))?.name,

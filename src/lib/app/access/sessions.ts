@@ -1,5 +1,5 @@
 import { endSessions, type ListedSession, recordIdentityEvents, sessionsOf } from '../../domain/auth/index.ts';
-import type { Database } from '../../infra/database/connection.ts';
+import type { Transactional } from '../../infra/database/connection.ts';
 import type { Actor } from '../../shared/actor.ts';
 import { NotFoundError } from '../../shared/errors.ts';
 import type { SessionId, UserId } from '../../shared/ids.ts';
@@ -7,9 +7,9 @@ import { requireOwn } from './rights.ts';
 
 /** The sign-ins of users: each user sees and ends their own, an admin everybody's. */
 export class UserSessions {
-  readonly #database: Database;
+  readonly #database: Transactional;
 
-  constructor(database: Database) {
+  constructor(database: Transactional) {
     this.#database = database;
   }
 

@@ -9,7 +9,7 @@ import {
   revokePersonalToken,
 } from '../../domain/auth/index.ts';
 import { displayName, UserService } from '../../domain/users/index.ts';
-import type { Database } from '../../infra/database/connection.ts';
+import type { Transactional } from '../../infra/database/connection.ts';
 import type { Actor } from '../../shared/actor.ts';
 import { ForbiddenError, NotFoundError, UsageError } from '../../shared/errors.ts';
 import type { UserId } from '../../shared/ids.ts';
@@ -46,13 +46,13 @@ export interface MadeToken extends PersonalToken {
  * those of everybody. A token never does more than its user may at the moment of the call.
  */
 export class PersonalTokens {
-  readonly #database: Database;
+  readonly #database: Transactional;
   readonly #resources: ResourceServers;
   readonly #entitlements: Entitlements;
   readonly #maxDays: number;
 
   constructor(deps: {
-    readonly database: Database;
+    readonly database: Transactional;
     readonly resources: ResourceServers;
     readonly entitlements: Entitlements;
     /** `security.personal_access_tokens.max_days` of the profile. */

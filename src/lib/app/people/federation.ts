@@ -10,7 +10,7 @@ import {
   useFederated,
 } from '../../domain/auth/index.ts';
 import type { FederationProvider } from '../../infra/config/profile-federation.ts';
-import type { Database } from '../../infra/database/connection.ts';
+import { type Database, withActor } from '../../infra/database/connection.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
 import { ForbiddenError, NotFoundError, UnauthenticatedError } from '../../shared/errors.ts';
 import type { UserId } from '../../shared/ids.ts';
@@ -141,13 +141,13 @@ export class Federation {
 
   /** What a user is linked with. */
   list(userId: UserId): Promise<FederatedIdentity[]> {
-    return federatedOf(this.#database, userId);
+    return withActor(this.#database, userId, (tx) => federatedOf(tx, userId));
   }
 
   /** Unlinks an identity; browser sessions that were begun with it end. @throws NotFoundError */
   async unlink(session: BrowserSession, id: string, address?: string): Promise<void> {
     requireRecent(session, recentMinutes);
-    await this.#database.transaction(async (tx) => {
+    await withActor(this.#database, session.userId, async (tx) => {
       const removed = await deleteFederated(tx, session.userId, id);
       if (removed === undefined) throw new NotFoundError('You are not linked with this');
       const { userId, sessionId } = session;

@@ -16,7 +16,7 @@ import {
   renamePasskey,
   usePasskey,
 } from '../../domain/auth/index.ts';
-import type { Database } from '../../infra/database/connection.ts';
+import { type Database, withActor } from '../../infra/database/connection.ts';
 import { ConflictError, NotFoundError, PreconditionError, UnauthenticatedError } from '../../shared/errors.ts';
 import type { UserId } from '../../shared/ids.ts';
 import { type BrowserSession, type BrowserSessions, requireRecent } from './browser-sessions.ts';
@@ -214,14 +214,15 @@ export class Passkeys {
 
   /** Of a user, oldest first. */
   async list(userId: UserId): Promise<Passkey[]> {
-    const known = await passkeysOf(this.#database, userId);
+    const known = await withActor(this.#database, userId, (tx) => passkeysOf(tx, userId));
     return known.map(({ credentialId: _id, publicKey: _key, transports: _transports, ...passkey }) => passkey);
   }
 
   /** @throws NotFoundError when the user has no such passkey */
   async rename(userId: UserId, id: string, name: string): Promise<void> {
     const clean = cleanPasskeyName(name);
-    if (clean === undefined || (await renamePasskey(this.#database, userId, id, clean))) return;
+    if (clean === undefined) return;
+    if (await withActor(this.#database, userId, (tx) => renamePasskey(tx, userId, id, clean))) return;
     throw noSuchPasskey();
   }
 
@@ -231,7 +232,7 @@ export class Passkeys {
    */
   async remove(session: BrowserSession, id: string, address?: string): Promise<void> {
     requireRecent(session, recentMinutes);
-    await this.#database.transaction(async (tx) => {
+    await withActor(this.#database, session.userId, async (tx) => {
       const removed = await deletePasskey(tx, session.userId, id);
       if (removed === undefined) throw noSuchPasskey();
       const { userId, sessionId } = session;

@@ -81,6 +81,17 @@ export function withActor<T>(
   });
 }
 
+/** A database as far as statements and transactions go. */
+export type Transactional = Pick<Database, 'query' | 'transaction'>;
+
+/** The same database on behalf of an actor: each statement and each transaction is as by `withActor`. */
+export function databaseFor(database: Pick<Database, 'transaction'>, actor: DatabaseActor): Transactional {
+  return {
+    query: (sql, params, options) => withActor(database, actor, (tx) => tx.query(sql, params, options)),
+    transaction: (work) => withActor(database, actor, work),
+  };
+}
+
 /** Opens a database; connects with the first statement. */
 export function openDatabase(config: ConnectionConfig, options: DatabaseOptions = {}): Database {
   return new PooledDatabase(config, options);

@@ -4,6 +4,7 @@ import { SessionService } from '../../../../src/lib/domain/auth/index.ts';
 import { AuditReader } from '../../../../src/lib/domain/governance/index.ts';
 import {
   type Database,
+  databaseFor,
   openDatabase,
   type Queryable,
   withActor,
@@ -159,7 +160,7 @@ describe.each(Object.keys(rows))('%s', (table) => {
 
 describe('what reads for people', () => {
   it('finds no session of another to end', async () => {
-    const ended = withActor(system, users.anna, (tx) => new SessionService(tx).revoke(sessions.bert));
+    const ended = new SessionService(databaseFor(system, users.anna)).revoke(sessions.bert);
     await expect(ended).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
