@@ -100,6 +100,19 @@ describe('sign-in of the local owner', () => {
     await expect(call('/v1/session/logout', { sessionId: newId() })).rejects.toThrow(NotFoundError);
   });
 
+  it('auth 55: is on record, and so is its end, once', async () => {
+    const { sessionId } = await call<LocalLogin>('/v1/session/login');
+    for (let turn = 0; turn < 2; turn += 1) await call('/v1/session/logout', { sessionId });
+    const told = await test.database.query(
+      'SELECT type, client_id, data FROM identity_events WHERE session_id = $1 ORDER BY id',
+      [sessionId],
+    );
+    expect(told).toEqual([
+      { type: 'sign_in', client_id: 'systemprompt-cli', data: { method: 'local' } },
+      { type: 'sign_out', client_id: 'systemprompt-cli', data: {} },
+    ]);
+  });
+
   it('of two at once is one owner', async () => {
     await Promise.all(Array.from({ length: 8 }, () => call('/v1/session/login')));
     expect(await test.owner.query("SELECT name FROM users WHERE name <> 'ada'")).toEqual([{ name: 'owner' }]);

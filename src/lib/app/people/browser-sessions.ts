@@ -59,7 +59,10 @@ export class BrowserSessions {
     const value = randomValue();
     const before = this.cookies.session.read(request);
     const work = async (connection: Queryable): Promise<BrowserSession> => {
-      if (before !== undefined) await endBrowserSession(connection, hashOf(before));
+      const over = before === undefined ? undefined : await endBrowserSession(connection, hashOf(before));
+      if (over !== undefined) {
+        await recordIdentityEvent(connection, { type: 'sign_out', ...over, data: { by: 'sign_in' } });
+      }
       const userAgent = request.headers['user-agent'];
       const kept = { ...session, userAgent, hash: hashOf(value), ttlSeconds: absoluteSeconds };
       const begun = await insertBrowserSession(connection, kept);

@@ -1,6 +1,7 @@
-import type { Queryable } from '../../infra/database/connection.ts';
+import type { Transactional } from '../../infra/database/connection.ts';
 import { NotFoundError } from '../../shared/errors.ts';
 import type { SessionId, UserId } from '../../shared/ids.ts';
+import { recordIdentityEvent } from './events.ts';
 import { insertSession, revokeSession, touchSession } from './repository.ts';
 import type { UserSessionsRow } from './tables.ts';
 
@@ -15,11 +16,11 @@ export interface UserSession {
   readonly revokedAt?: Date;
 }
 
-/** Sign-ins. Ending one makes every verifier refuse its tokens as soon as the database has announced it. */
+/** Sign-ins at the machine of the instance, each on record. Ending one makes every verifier refuse its tokens as soon as the database has announced it. */
 export class SessionService {
-  readonly #database: Queryable;
+  readonly #database: Transactional;
 
-  constructor(database: Queryable) {
+  constructor(database: Transactional) {
     this.#database = database;
   }
 
@@ -30,14 +31,36 @@ export class SessionService {
     readonly userAgent?: string;
     readonly ttlSeconds: number;
   }): Promise<UserSession> {
-    return toSession(await insertSession(this.#database, session));
+    const { userId, client: clientId } = session;
+    return this.#database.transaction(async (tx) => {
+      const begun = toSession(await insertSession(tx, session));
+      await recordIdentityEvent(tx, {
+        type: 'sign_in',
+        userId,
+        clientId,
+        sessionId: begun.id,
+        data: { method: 'local' },
+      });
+      return begun;
+    });
   }
 
   /** Ends a session; doing it again changes nothing. @throws NotFoundError when there is no such session */
   async revoke(id: SessionId): Promise<UserSession> {
-    const row = await revokeSession(this.#database, id);
-    if (row === undefined) throw new NotFoundError('There is no such session', { data: { session: id } });
-    return toSession(row);
+    return this.#database.transaction(async (tx) => {
+      const [before] = await tx.query<Pick<UserSessionsRow, 'revoked_at'>>(
+        'SELECT revoked_at FROM user_sessions WHERE id = $1 FOR UPDATE',
+        [id],
+      );
+      const row = await revokeSession(tx, id);
+      if (row === undefined) throw new NotFoundError('There is no such session', { data: { session: id } });
+      const session = toSession(row);
+      const { userId, client: clientId } = session;
+      if (before?.revoked_at === null) {
+        await recordIdentityEvent(tx, { type: 'sign_out', userId, clientId, sessionId: id });
+      }
+      return session;
+    });
   }
 
   /** Remembers that it was used, to the minute. */

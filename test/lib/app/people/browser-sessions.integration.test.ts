@@ -42,6 +42,11 @@ describe('A browser session', () => {
     const second = await sessions.begin(jar.request, jar.response, { userId, methods });
     expect(second.sessionId).not.toBe(first.sessionId);
     expect(await sessions.current(stolen.request)).toBeUndefined();
+    const told = await test.owner.query(
+      "SELECT type, data FROM identity_events WHERE session_id = $1 AND type = 'sign_out'",
+      [first.sessionId],
+    );
+    expect(told).toEqual([{ type: 'sign_out', data: { by: 'sign_in' } }]);
 
     const before = jar.copy();
     await sessions.rotate(jar.request, jar.response);
@@ -51,13 +56,17 @@ describe('A browser session', () => {
 
   it('auth 50: ends on the server at sign-out, by its row, and when the roles of its user change', async () => {
     const jar = new CookieJar();
-    await sessions.begin(jar.request, jar.response, { userId, methods });
+    const ended = await sessions.begin(jar.request, jar.response, { userId, methods });
     const kept = jar.copy();
     await sessions.end(jar.request, jar.response);
     expect(jar.all.size).toBe(0);
     expect(await sessions.current(kept.request)).toBeUndefined();
     await sessions.end(kept.request, kept.response);
-    const told = await test.owner.query("SELECT user_id FROM identity_events WHERE type = 'sign_out'");
+    const { sessionId: first } = ended;
+    const told = await test.owner.query(
+      "SELECT user_id FROM identity_events WHERE type = 'sign_out' AND session_id = $1",
+      [first],
+    );
     expect(told).toEqual([{ user_id: userId }]);
 
     const { sessionId } = await sessions.begin(jar.request, jar.response, { userId, methods });

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomBytes } from 'node:crypto';
 import type { Database } from '../../../infra/database/connection.ts';
 import type { SessionId, UserId } from '../../../shared/ids.ts';
-import { recordIdentityEvent } from '../events.ts';
+import { recordIdentityEvent, recordIdentityEvents } from '../events.ts';
 import { insertSession } from '../repository.ts';
 import type { ClientMetadata, KnownClient } from './client.ts';
 import {
@@ -164,7 +164,16 @@ export class ClientStore {
 
   /** Removes clients that registered themselves and nobody uses. @returns their ids */
   collect(after: { readonly unusedSeconds: number; readonly idleSeconds: number }): Promise<string[]> {
-    return deleteUnusedClients(this.#database, after);
+    return this.#database.transaction(async (tx) => {
+      const removed = await deleteUnusedClients(tx, after);
+      const events = removed.map((clientId) => ({
+        type: 'client_removed' as const,
+        clientId,
+        data: { reason: 'unused' },
+      }));
+      await recordIdentityEvents(tx, events);
+      return removed;
+    });
   }
 
   async close(): Promise<void> {
