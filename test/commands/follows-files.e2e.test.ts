@@ -161,6 +161,30 @@ describe('a running system follows its files', () => {
     expect(shown.stdout).toMatch(/config\/code[\s\S]*profile\.yaml:\d+/);
   });
 
+  it('gets a new address by a command that first says what it would do', async () => {
+    const to = system.url.replace('localhost', '127.0.0.1');
+    const rename = ['admin', 'identity', 'rename-origin', to];
+    const issuerOf = async (): Promise<unknown> => {
+      const answer = await fetch(`${system.url}/.well-known/oauth-authorization-server`).catch(() => undefined);
+      return answer?.ok === true ? ((await answer.json()) as { issuer: string }).issuer : undefined;
+    };
+    const registry = async (token: string): Promise<number> => {
+      const answer = await fetch(`${to}/api/v1/mcp/registry`, { headers: { authorization: `Bearer ${token}` } });
+      return answer.status;
+    };
+    const login = async () => (await system.run('admin', 'session', 'login', '--token-only')).stdout.trim();
+    const before = await login();
+    expect(await system.artifact(...rename)).toMatchObject({
+      data: { renamed: false, rp_id: { before: 'localhost', after: null }, issuer: { before: system.url, after: to } },
+    });
+    expect(await issuerOf()).toBe(system.url);
+    expect(await system.artifact(...rename, '--yes')).toMatchObject({ data: { renamed: true } });
+    await until('the API answers by its new address', async () => (await issuerOf()) === to);
+    expect(await registry(before)).toBe(401);
+    const after = await until('the owner signs in anew', async () => (await login()) || undefined);
+    expect(await registry(after)).toBe(200);
+  });
+
   it('leaves nothing behind', async () => {
     expect(await system.stop()).toEqual(noFootprint);
   });

@@ -86,6 +86,9 @@ export const story: readonly Step[] = [
   step('cloud sync versions'),
   step('cloud sync versions', 'mcp/demo.yaml'),
 
+  // Another address.
+  step('admin identity rename-origin', 'https://prompt.example.com --keep-old'),
+
   // Profiles.
   step('cloud profile list'),
   step('cloud profile create', 'staging --port 8099 --set runtime.log_level=debug'),

@@ -99,9 +99,12 @@ const noSuggestions: readonly string[] = ['plugins mcp call', 'init'];
 const aboutTheMachine = /^infra services (?:(?:un)?install|\{\} --user)(?! --help)/;
 /** Only where the sources of systemprompt are, and it would build them under the other tests: build.e2e.test.ts. */
 const aboutTheCheckout = /^build core$/;
+/** A person has to sign in with a browser: auth.e2e.test.ts. */
+const aboutAPerson = /^cloud auth login --url/;
 
 function linesOf(form: string): readonly string[] {
-  if (noSuggestions.includes(form) || aboutTheMachine.test(form) || aboutTheCheckout.test(form)) return [];
+  const elsewhere = [aboutTheMachine, aboutTheCheckout, aboutAPerson];
+  if (noSuggestions.includes(form) || elsewhere.some((about) => about.test(form))) return [];
   const service = /^infra services [a-z]+ \{\}$/.test(form) ? [form.replace('{}', 'api')] : [form];
   const lines = filled[form]?.() ?? service;
   for (const line of lines) expect(line, `what is filled in? add it to "filled": ${form}`).not.toMatch(/[<{]/);

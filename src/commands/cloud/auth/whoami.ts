@@ -40,7 +40,7 @@ export default class CloudWhoAmI extends BaseCommand<typeof CloudWhoAmI> {
           ? {}
           : { hint: 'What runs on this machine is yours without it, and admin session show says who you are there.' }),
         data: { instance: origin, kept: [...all.keys()].sort() },
-        next: [...(tenant === undefined ? [] : ['admin session show']), `cloud auth login --url ${origin}`],
+        next: [`cloud auth login --url ${origin}`],
       });
     }
     const signIns = new CloudSignIns(store);

@@ -1,7 +1,7 @@
-import { isIPv4 } from 'node:net';
 import type { Configuration } from 'openid-client';
 import { z } from 'zod';
 import { ApiUnavailableError, PreconditionError, UsageError } from '../../shared/errors.ts';
+import { isLoopback } from '../../shared/loopback.ts';
 import { instanceAudience, resourceMetadataUrl } from '../identity.ts';
 
 /** What helps with an instance that can't be signed in to. */
@@ -52,12 +52,6 @@ export function instanceOrigin(address: string): string {
 /** Whether nobody on the way can read what is sent there. */
 function isSafe({ protocol, hostname }: URL): boolean {
   return protocol === 'https:' || isLoopback(hostname);
-}
-
-/** RFC 6761 section 6.3, RFC 8252 section 8.3. */
-function isLoopback(hostname: string): boolean {
-  if (isIPv4(hostname)) return hostname.startsWith('127.');
-  return hostname === 'localhost' || hostname.endsWith('.localhost') || hostname === '[::1]';
 }
 
 /**

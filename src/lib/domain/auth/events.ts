@@ -29,6 +29,7 @@ export const identityEventTypes = [
   'token_revoked',
   'federation_linked',
   'proxy_refused',
+  'origin_renamed',
 ] as const;
 export type IdentityEventType = (typeof identityEventTypes)[number];
 

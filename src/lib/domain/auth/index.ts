@@ -63,6 +63,14 @@ export {
 } from './oauth/payloads.ts';
 export { findRefreshWindow, insertRefreshWindow } from './oauth/refresh-windows.ts';
 export { signingJwks } from './oauth/signing-jwks.ts';
+export {
+  type AnsweredClient,
+  type BoundPasskey,
+  type LiveSessions,
+  moveBuiltinClients,
+  type OriginUses,
+  originUses,
+} from './origin.ts';
 export * from './people/index.ts';
 export type { FoundToken, TokenLookup } from './personal.ts';
 export {
