@@ -8,7 +8,7 @@ import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
 
 export default class RenameOrigin extends BaseCommand<typeof RenameOrigin> {
-  static override summary = 'Give the instance a new address, or see what it would do';
+  static override summary = 'Give the instance a new address; first says what ends';
   static override description =
     'Passkeys are made for the name in the address, and tokens for the address: the command names the passkeys that would stop ' +
     'working, who would be left without one, and what else would end. It changes nothing without --yes. Nothing is deleted: ' +
