@@ -51,13 +51,14 @@ export function startedCard(facts: StartedFacts): PresentationCardArtifact {
   if (server !== undefined) {
     const url = mcpUrl(status.url, server);
     const signIn = runnable(`admin session login --server ${server} --token-only`);
-    const add = `claude mcp add --transport http ${server} ${url} --header "Authorization: Bearer $(${signIn})"`;
+    const byBrowser = `claude mcp add --transport http ${server} ${url}`;
+    const add = `${byBrowser} --header "Authorization: Bearer $(${signIn})"`;
     sections.push(
       { heading: 'Sign in (prints a token for this server, valid for an hour)', content: `  ${signIn}` },
       { heading: 'MCP server', content: `  ${url}` },
       {
-        heading: 'Add it to an MCP client',
-        content: `  ${add}\n\nOr, as configuration:\n\n${clientConfig(server, url)}`,
+        heading: 'Add it to an MCP client (it signs you in with your browser)',
+        content: `  ${byBrowser}\n\nWhere there is no browser, with a token:\n\n  ${add}\n\nOr, as configuration:\n\n${clientConfig(server, url)}`,
       },
     );
     Object.assign(data, { mcp_url: url, sign_in: signIn, add_to_client: add });
