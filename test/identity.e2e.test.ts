@@ -53,6 +53,10 @@ type Tokens = Awaited<ReturnType<typeof oauth.authorizationCodeGrant>>;
 let system: RunningSystem;
 let owner: Person;
 /** The owner's tokens: one server with a key of its own, one without, the instance. */
+/** The client that the server alpha is. */
+let alphaServer: oauth.Configuration;
+/** A service account. */
+let nightly: oauth.Configuration;
 let tokens: { readonly alpha: string; readonly beta: string; readonly instance: string };
 
 /** One request on a connection of its own: which of the API processes answers is the kernel's choice. */
@@ -104,14 +108,14 @@ function caller(work: () => Promise<Reply>): { stop(): Promise<{ calls: number; 
 }
 
 /** A program as openid-client sees it. */
-const program = (id: string, secret: string) =>
-  oauth.discovery(new URL(system.url), id, undefined, oauth.ClientSecretBasic(secret), {
+const program = (id: string, secret: string | undefined) =>
+  oauth.discovery(new URL(system.url), id, undefined, secret ? oauth.ClientSecretBasic(secret) : oauth.None(), {
     execute: [oauth.allowInsecureRequests],
     algorithm: 'oauth2',
   });
 
 async function client(id: string, ...flags: string[]): Promise<oauth.Configuration> {
-  const { data } = await system.artifact<{ data: { secret: string } }>('admin', 'clients', 'create', id, ...flags);
+  const { data } = await system.artifact<{ data: { secret?: string } }>('admin', 'clients', 'create', id, ...flags);
   return program(id, data.secret);
 }
 
@@ -134,11 +138,14 @@ beforeAll(async () => {
     await writeFile(profile, written.replace(/^server:$/m, 'server:\n  workers: 2'));
     await appendFile(profile, `\nsecurity:\n  proxies: [{ id: edge, key: '\${secret:proxy.edge}' }]\n`);
   });
-  const [alpha, beta, instance] = await Promise.all([
+  const [alpha, beta, instance, service, server] = await Promise.all([
     system.token('--server', 'alpha'),
     system.token('--server', 'beta'),
     system.token(),
+    client('nightly', '--service', '--server', 'alpha', '--server', 'beta'),
+    client('alpha-server', '--for', 'alpha', '--exchange-to', 'beta'),
   ]);
+  [nightly, alphaServer] = [service, server];
   tokens = { alpha, beta, instance };
 }, 120_000);
 afterAll(() => system?.[Symbol.asyncDispose]());
@@ -168,13 +175,24 @@ describe('keys', () => {
     for (const other of others) expect((await other.stop()).failed).toEqual([]);
     tokens = { ...tokens, alpha: third };
   });
+
+  it('of the instance likewise: the server with a key of its own notices nothing, and everybody else signs in again', async () => {
+    const own = caller(() => call('alpha', tokens.alpha));
+    await system.artifact('admin', 'keys', 'rotate', '--revoke', '--yes');
+    await Promise.all([
+      refused('the token of a server', () => call('beta', tokens.beta)),
+      refused('the token of the instance', () => ask(tokens.instance)),
+    ]);
+    const [beta, instance] = await Promise.all([system.token('--server', 'beta'), system.token()]);
+    expect(await everywhere(() => call('beta', beta))).toEqual([200]);
+    expect(await everywhere(() => ask(instance))).toEqual([200]);
+    expect((await own.stop()).failed).toEqual([]);
+    tokens = { ...tokens, beta, instance };
+  });
 });
 
 describe('machines', () => {
-  let nightly: oauth.Configuration;
-
   it('a service account signs in by its secret and calls; the audit names account and client', async () => {
-    nightly = await client('nightly', '--service', '--server', 'alpha', '--server', 'beta');
     const reply = await call('beta', await credentials(nightly, 'beta'));
     expect(reply).toMatchObject({ status: 200, body: expect.stringContaining('nightly') });
     const [row] = await audited('--user', 'nightly');
@@ -185,6 +203,15 @@ describe('machines', () => {
       client: 'nightly',
       status: 'success',
     });
+  });
+
+  it('a token that is given back is good nowhere, and the server that it was for is told so', async () => {
+    const [first, second] = await Promise.all([credentials(nightly, 'alpha'), credentials(nightly, 'alpha')]);
+    expect(await oauth.tokenIntrospection(alphaServer, first)).toMatchObject({ active: true, client_id: 'nightly' });
+    await oauth.tokenRevocation(nightly, first);
+    await refused('the token that was given back', () => call('alpha', first));
+    expect(await oauth.tokenIntrospection(alphaServer, first)).toEqual({ active: false });
+    expect(await everywhere(() => call('alpha', second))).toEqual([200]);
   });
 
   it('a client that is disabled or deleted loses its tokens at once, and no other does', async () => {
@@ -220,7 +247,13 @@ describe('people', () => {
   let redirect: string;
 
   /** Signs somebody in to the app by our pages. */
-  async function signIn(person: Person, resource: string, ticks: string[] = [], scope = 'service'): Promise<Tokens> {
+  async function signIn(
+    person: Person,
+    resource: string,
+    ticks: string[] = [],
+    scope = 'service',
+    options: oauth.DPoPOptions = {},
+  ): Promise<Tokens> {
     const [verifier, state] = [oauth.randomPKCECodeVerifier(), oauth.randomState()];
     const address = oauth.buildAuthorizationUrl(app, {
       redirect_uri: redirect,
@@ -232,7 +265,7 @@ describe('people', () => {
     });
     const back = await person.allow(address, ticks);
     const checks = { pkceCodeVerifier: verifier, expectedState: state };
-    return oauth.authorizationCodeGrant(app, back, checks, { resource });
+    return oauth.authorizationCodeGrant(app, back, checks, { resource }, options);
   }
   const scopesOf = (token: string) => String(decodeJwt(token)['scope']).split(' ').sort();
 
@@ -240,12 +273,37 @@ describe('people', () => {
     const link = /http:\S+\/auth\/owner\S*/.exec(system.started)?.[0] ?? '';
     owner = await Person.setUp(link);
     redirect = `http://127.0.0.1:${await freePort()}/callback`;
-    app = await client('app', '--redirect-uri', redirect, '--confidential');
+    app = await client('app', '--redirect-uri', redirect);
     const { access_token: token } = await signIn(owner, `${system.url}/api/v1`, [], 'user');
     expect(await everywhere(() => ask(token))).toEqual([200]);
     const account = await owner.browser.follow('/auth/account');
     expect(account).toMatchObject({ status: 200, text: expect.stringContaining('app') });
     expect((await Person.setUp(link).catch((error: Error) => error)) instanceof Error).toBe(true);
+  });
+
+  it('a token that is bound to a key of the app is renewed for that key alone', async () => {
+    const DPoP = oauth.getDPoPHandle(app, await oauth.randomDPoPKeyPair());
+    await expect(signIn(owner, audience('vault'))).rejects.toThrow();
+    const first = await signIn(owner, audience('vault'), [], 'service', { DPoP });
+    const show = (token: string) =>
+      oauth.fetchProtectedResource(
+        app,
+        token,
+        new URL(audience('vault')),
+        'POST',
+        bodyFor('whoami'),
+        new Headers(json),
+        {
+          DPoP,
+        },
+      );
+    expect((await show(first.access_token)).status).toBe(200);
+    const renew = (options?: oauth.DPoPOptions) =>
+      oauth.refreshTokenGrant(app, first.refresh_token ?? '', { resource: audience('vault') }, options);
+    await expect(renew()).rejects.toMatchObject({ status: 400 });
+    const other = oauth.getDPoPHandle(app, await oauth.randomDPoPKeyPair());
+    await expect(renew({ DPoP: other })).rejects.toMatchObject({ status: 400 });
+    expect((await show((await renew({ DPoP })).access_token)).status).toBe(200);
   });
 
   it('what a user may do is granted, asked about and taken back', async () => {
@@ -281,9 +339,8 @@ describe('people', () => {
   });
 
   it('a server acts for its caller at another one, and both audits say who acted', async () => {
-    const server = await client('alpha-server', '--for', 'alpha', '--exchange-to', 'beta');
     const given = await signIn(ada, audience('alpha'));
-    const { access_token: token } = await oauth.genericGrantRequest(server, tokenExchange, {
+    const { access_token: token } = await oauth.genericGrantRequest(alphaServer, tokenExchange, {
       subject_token: given.access_token,
       subject_token_type: accessToken,
       resource: audience('beta'),
@@ -399,7 +456,10 @@ describe('the audit of identity', () => {
       ...['user_changed', 'role_changed', 'grant_added', 'grant_revoked'],
     ];
     expect([...types]).toEqual(expect.arrayContaining(expected));
-    const [revoked] = await identityEvents('--type', 'key_revoked');
-    expect(revoked).toMatchObject({ by: 'owner', resource: audience('alpha') });
+    const revoked = await identityEvents('--type', 'key_revoked');
+    expect(revoked.map(({ by, resource }) => [by, resource])).toEqual([
+      ['owner', null],
+      ['owner', audience('alpha')],
+    ]);
   });
 });
