@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { Client, DpopSession, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as TransportV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
@@ -97,6 +97,27 @@ describe.each([
     expect(scopesOf(signIn)).toEqual(['desk:read', 'desk:wipe', 'user']);
     expect([signIn.registrations, signIn.visits.length]).toEqual([1, 2]);
     await client.close();
+  });
+});
+
+describe('the client of SDK v2 with a key of its own', () => {
+  it('gets tokens that are bound to it, and shows a fresh proof with each call (auth 23)', async () => {
+    const dpop = await DpopSession.create();
+    const signIn = await SignIn.of(owner, { dpop });
+    const transport = () => new StreamableHTTPClientTransport(desk, { authProvider: signIn });
+    const first = transport();
+    await expect(new Client(info).connect(first)).rejects.toThrow('Unauthorized');
+    await first.finishAuth(await signIn.answer());
+    const client = new Client(info);
+    await client.connect(transport());
+    for (const _ of [1, 2]) expect(textOf(await client.callTool({ name: 'whoami', arguments: {} }))).toBe('owner');
+    expect(signIn.kept?.token_type).toBe('DPoP');
+    expect(decodeJwt(signIn.kept?.access_token ?? '')).toMatchObject({ cnf: { jkt: dpop.thumbprint } });
+    await client.close();
+    const stolen = new StreamableHTTPClientTransport(desk, {
+      authProvider: { token: async () => signIn.kept?.access_token },
+    });
+    await expect(new Client(info).connect(stolen)).rejects.toThrow('Unauthorized');
   });
 });
 

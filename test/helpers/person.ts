@@ -7,10 +7,11 @@ export class Person {
   readonly #authenticator: SoftwareAuthenticator;
   browser: CookieBrowser;
 
-  private constructor(origin: string) {
+  /** @param browser at which somebody may be signed in */
+  constructor(origin: string, browser = new CookieBrowser(origin)) {
     this.#origin = origin;
     this.#authenticator = new SoftwareAuthenticator(origin);
-    this.browser = new CookieBrowser(origin);
+    this.browser = browser;
   }
 
   /** Makes the first passkey by a setup link, and leaves the browser in which that was done. */
