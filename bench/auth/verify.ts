@@ -1,96 +1,111 @@
-// What it costs to verify an access token at a resource: cold (the signature), warm (everything but the signature, all
-// checks of revocation included), and what reading the header adds. Without a database: it is not asked for either.
-//
-//   node bench/auth/verify.ts [--revoked 10000]
-import { randomUUID } from 'node:crypto';
-import { parseArgs } from 'node:util';
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { authenticate, KeyService, TokenVerifier } from '../../src/lib/domain/auth/index.ts';
-import type { Database } from '../../src/lib/infra/database/connection.ts';
+import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose';
+import { instanceAudience, mcpAudience } from '../../src/lib/app/identity.ts';
+import type { ApiRig } from '../../test/helpers/api-rig.ts';
+import { type LoadResult, load, round } from '../mcp-router/load.ts';
 
-const { values } = parseArgs({ options: { revoked: { type: 'string', default: '10000' } } });
-const issuer = 'https://it.example';
-const audience = `${issuer}/api/v1/mcp/notes/mcp`;
-const maxTtlSeconds = 3600;
-const rounds = 200_000;
-const tokens = 500;
-
-const pair = await generateKeyPair('ES256', { extractable: true });
-const kid = 'bench';
-const publicJwk = { ...(await exportJWK(pair.publicKey)), kid, alg: 'ES256', use: 'sig' };
-const later = new Date(Date.now() + maxTtlSeconds * 1000);
-const revoked = Array.from({ length: Number(values.revoked) }, () => ({ id: randomUUID(), expires_at: later }));
-const database = {
-  async query(sql: string) {
-    if (sql.includes('signing_keys')) return [{ kid, resource: audience, public_jwk: publicJwk, retired_at: null }];
-    if (sql.includes('user_sessions')) return revoked;
-    if (sql.includes('revoked_tokens')) return revoked.map(({ id, expires_at }) => ({ jti: id, expires_at }));
-    if (sql.includes('FROM users')) return revoked.map(({ id }) => ({ id, access_version: 2 }));
-    return [];
-  },
-  listen: async () => async () => {},
-} as unknown as Database;
-const sealer = { seal: async () => '', open: async () => new Uint8Array() };
-const keys = new KeyService({ database, sealer, maxTokenTtlSeconds: maxTtlSeconds });
-const policy = { audience, tokenTtlSeconds: maxTtlSeconds, requireDpop: false, ownKey: true, issuers: [] };
-const verifier = await TokenVerifier.open({
-  database,
-  keys,
-  issuer,
-  maxTtlSeconds,
-  addresses: [issuer],
-  policies: { byAudience: (given) => (given === audience ? policy : undefined) },
-});
-
-const now = Math.floor(Date.now() / 1000);
-const signed = await Promise.all(
-  Array.from({ length: tokens }, () =>
-    new SignJWT({ client_id: 'bench', scope: 'user notes:read', sid: randomUUID(), name: 'owner', access_version: 1 })
-      .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid })
-      .setIssuer(issuer)
-      .setAudience(audience)
-      .setSubject(randomUUID())
-      .setJti(randomUUID())
-      .setIssuedAt(now)
-      .setExpirationTime(now + 600)
-      .sign(pair.privateKey),
-  ),
-);
-const requests = signed.map((token) => ({
-  method: 'POST',
-  url: '/api/v1/mcp/notes/mcp',
-  rawHeaders: [
-    'Host',
-    'it.example',
-    'Accept',
-    '*/*',
-    'Content-Type',
-    'application/json',
-    'Authorization',
-    `Bearer ${token}`,
-  ],
-}));
-
-async function microseconds(count: number, work: (index: number) => Promise<unknown>): Promise<number> {
-  const started = performance.now();
-  for (let index = 0; index < count; index += 1) await work(index);
-  return ((performance.now() - started) / count) * 1000;
+interface Step {
+  readonly step: string;
+  /** Microseconds, the mean of many, one after another. */
+  readonly us: number;
 }
 
-const cold = await microseconds(tokens, (index) => verifier.verify(signed[index] ?? '', audience));
-await microseconds(rounds / 10, (index) => verifier.verify(signed[index % tokens] ?? '', audience));
-const warm = await microseconds(rounds, (index) => verifier.verify(signed[index % tokens] ?? '', audience));
-const request = await microseconds(rounds, (index) =>
-  authenticate(verifier, requests[index % tokens] ?? { rawHeaders: [] }, audience),
-);
-await verifier.close();
-const rounded = (value: number): number => Math.round(value * 100) / 100;
-const figures = {
-  revoked: revoked.length,
-  cold_us: rounded(cold),
-  warm_us: rounded(warm),
-  warm_with_header_us: rounded(request),
-  bar_us: 20,
-};
-process.stdout.write(`${JSON.stringify(figures)}\n`);
-if (warm > figures.bar_us) process.exitCode = 1;
+interface Calls {
+  readonly what: string;
+  readonly result: LoadResult;
+  /** Against the same request without a token. */
+  readonly addedP50Ms?: number;
+}
+
+/** What it costs to let a token in: by itself in this process, and in calls to an address that is open without one. */
+export async function measureVerification(
+  rig: ApiRig,
+  options: { readonly rounds: number; readonly durationMs: number; readonly warmUpMs: number; readonly quick: boolean },
+): Promise<{ readonly steps: Step[]; readonly calls: Calls[] }> {
+  const count = options.quick ? 500 : 2_000;
+  const url = rig.profile.server.external_url;
+  const { verifier } = rig.identity;
+  const audience = mcpAudience(url, 'bare');
+  const [first = '', ...others] = await tokens(rig, audience, count + 1);
+  const jwks = createLocalJWKSet(verifier.jwks as unknown as JSONWebKeySet);
+  const steps = [
+    await time('jose alone: signature and claims', others, (token) =>
+      jwtVerify(token, jwks, { issuer: url, audience }),
+    ),
+    await time('verify a token for the first time (cold)', others, (token) => verifier.verify(token, audience)),
+    await time('verify tokens that are remembered (warm), many', others, (token) => verifier.verify(token, audience)),
+    await time(
+      'verify one token that is remembered (warm)',
+      Array.from({ length: 20_000 }, () => first),
+      (token) => verifier.verify(token, audience),
+    ),
+  ];
+
+  const target = {
+    port: rig.port,
+    path: '/api/v1/mcp/registry',
+    method: 'GET',
+    headers: { accept: 'application/json' },
+    body: '',
+    expected: '"servers"',
+    connections: 16,
+    warmUpMs: options.warmUpMs,
+    durationMs: options.durationMs,
+  };
+  const bearers = (await tokens(rig, instanceAudience(url), options.quick ? 3_000 : 12_000)).map(
+    (token) => `Bearer ${token}`,
+  );
+  const [remembered = ''] = bearers;
+  let at = 0;
+  const kinds = [
+    { what: 'without a token', each: () => ({}) },
+    { what: 'a token that is remembered', each: () => ({ authorization: remembered }) },
+    // The memory of tokens holds fewer than there are, so that one that comes round again is new.
+    { what: 'a new token in each call', each: () => ({ authorization: bearers[at++ % bearers.length] ?? '' }) },
+  ];
+  const results = new Map<string, LoadResult[]>(kinds.map(({ what }) => [what, []]));
+  for (let turn = 0; turn < options.rounds; turn += 1) {
+    for (const { what, each } of kinds) {
+      const result = await load({ ...target, each });
+      if (result.errors > 0) throw new Error(`${what}: ${result.errors} errors`);
+      results.get(what)?.push(result);
+    }
+  }
+  const open = results.get('without a token') ?? [];
+  const calls = kinds.map(({ what }): Calls => {
+    const own = results.get(what) ?? [];
+    const result = [...own].sort((a, b) => a.callsPerSecond - b.callsPerSecond)[Math.floor(own.length / 2)];
+    if (result === undefined) throw new Error('Nothing was measured');
+    if (own === open) return { what, result };
+    const added = own.map(({ p50 }, turn) => p50 - (open[turn]?.p50 ?? Number.NaN)).sort((a, b) => a - b);
+    return { what, result, addedP50Ms: round(added[Math.floor(added.length / 2)] ?? Number.NaN) };
+  });
+  return { steps, calls };
+}
+
+/** Tokens of the owner for that audience, all of one session. */
+async function tokens(rig: ApiRig, audience: string, count: number): Promise<string[]> {
+  const user = await rig.identity.users.ensureOwner();
+  const session = await rig.identity.sessions.begin({ userId: user.id, client: 'bench', ttlSeconds: 3_600 });
+  const made: string[] = [];
+  for (let at = 0; at < count; at += 100) {
+    const some = Array.from({ length: Math.min(100, count - at) }, async () => {
+      const { token } = await rig.identity.issuer.issue({
+        user,
+        sessionId: session.id,
+        audience,
+        scopes: ['user'],
+        ttlSeconds: 3_600,
+        client: 'bench',
+      });
+      return token;
+    });
+    made.push(...(await Promise.all(some)));
+  }
+  return made;
+}
+
+async function time(step: string, given: readonly string[], work: (token: string) => Promise<unknown>): Promise<Step> {
+  const started = performance.now();
+  for (const token of given) await work(token);
+  return { step, us: round(((performance.now() - started) / given.length) * 1_000, 1) };
+}

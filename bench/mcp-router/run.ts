@@ -5,6 +5,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { mcpAudience } from '../../src/lib/app/identity.ts';
+import { createLocalInstance } from '../../src/lib/infra/config/instance.ts';
 import { connectionFor } from '../../src/lib/infra/database/connections.ts';
 import { ApiRig } from '../../test/helpers/api-rig.ts';
 import { type LoadResult, load, round } from './load.ts';
@@ -99,7 +100,7 @@ function rssMb(pid: number | undefined): number {
   return round(Number(kb) / 1_024, 1);
 }
 
-const rig = await ApiRig.create(['bare', 'sdk']);
+const rig = await ApiRig.create(['bare', 'sdk'], createLocalInstance);
 try {
   const backends = { bare: await program('backend-bare.ts'), sdk: await program('backend-sdk.ts') };
   for (const [name, port] of Object.entries(backends)) await rig.announce(name, port);

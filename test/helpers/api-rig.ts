@@ -53,9 +53,12 @@ export class ApiRig {
     this.logFile = join(parts.embedded.instance.logsDir, 'api.log');
   }
 
-  /** @param servers names of MCP servers, each open to the scope `user` */
-  static async create(servers: readonly string[]): Promise<ApiRig> {
-    const embedded = await EmbeddedFixture.create({ createInstance: createPreparedInstance });
+  /**
+   * @param servers names of MCP servers, each open to the scope `user`
+   * @param createInstance makes the instance; outside of a test run there is no prepared cluster to copy
+   */
+  static async create(servers: readonly string[], createInstance = createPreparedInstance): Promise<ApiRig> {
+    const embedded = await EmbeddedFixture.create({ createInstance });
     const { instance, secrets } = embedded;
     const port = await freePort();
     const profileFile = join(instance.dir, 'profiles', 'local', 'profile.yaml');
