@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -13,12 +14,14 @@ import { measureVerification } from './verify.ts';
 /*
  * The authorization server of the API process against oidc-provider as it is with everything in memory, in one run: tokens
  * by client credentials, rotations of refresh tokens; and what it costs to let a token in.
- * Usage: node bench/auth/run.ts [--quick] [--cpu-prof <folder>]
+ * Usage: node bench/auth/run.ts [--quick] [--only credentials|refresh|verify] [--cpu-prof <folder>]
  */
 
 const args = process.argv.slice(2);
 const quick = args.includes('--quick');
 const profileTo = args.includes('--cpu-prof') ? args[args.indexOf('--cpu-prof') + 1] : undefined;
+const only = args.includes('--only') ? args[args.indexOf('--only') + 1] : undefined;
+const wanted = (what: string) => only === undefined || only === what;
 const rounds = quick ? 1 : 5;
 const durationMs = quick ? 1_000 : 2_000;
 const warmUpMs = 500;
@@ -45,27 +48,39 @@ async function startBare(): Promise<Bare> {
   return JSON.parse(String(line)) as Bare;
 }
 
-type Target = Omit<LoadOptions, 'connections' | 'warmUpMs' | 'durationMs'>;
+type Target = Omit<LoadOptions, 'connections' | 'warmUpMs' | 'durationMs'> & { readonly pid: number | undefined };
+/** With the CPU time that the server's own process took for each call, which does not depend on what else runs. */
+type Measured = LoadResult & { readonly cpuUs: number };
 
-async function measure(name: string, target: Target, connections: number): Promise<LoadResult> {
-  const result = await load({ ...target, connections, warmUpMs, durationMs });
+/** CPU time of a process so far, in µs (proc_pid_stat(5), in hundredths of a second). */
+function cpuOf(pid: number | undefined): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * 10_000;
+}
+
+async function measure(name: string, target: Target, connections: number): Promise<Measured> {
+  const warm = { ...target, connections, warmUpMs: 0 };
+  await load({ ...warm, durationMs: warmUpMs });
+  const before = cpuOf(target.pid);
+  const result = await load({ ...warm, durationMs });
+  const cpuUs = Math.round((cpuOf(target.pid) - before) / result.calls);
   if (result.errors > 0 || result.calls === 0)
     throw new Error(`${name}: ${result.errors} errors, ${result.calls} calls`);
-  return result;
+  return { ...result, cpuUs };
 }
 
 function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
-function typical(results: readonly LoadResult[]): LoadResult {
+function typical(results: readonly Measured[]): Measured {
   const middle = median(results.map(({ callsPerSecond }) => callsPerSecond));
-  return results.find(({ callsPerSecond }) => callsPerSecond === middle) as LoadResult;
+  return results.find(({ callsPerSecond }) => callsPerSecond === middle) as Measured;
 }
 
 /** Both in turn, round after round; what is compared is compared within a round, and the median of that counts. */
 async function compare(what: string, targets: { readonly bare: Target; readonly ours: Target }, connections: number) {
-  const results: Record<'bare' | 'ours', LoadResult[]> = { bare: [], ours: [] };
+  const results: Record<'bare' | 'ours', Measured[]> = { bare: [], ours: [] };
   for (let index = 0; index < rounds; index += 1) {
     for (const name of ['bare', 'ours'] as const) {
       results[name].push(await measure(`${what}, ${name}`, targets[name], connections));
@@ -82,20 +97,28 @@ async function compare(what: string, targets: { readonly bare: Target; readonly 
 }
 
 /** One chain of refresh tokens for each connection, which goes on from round to round. */
-function rotating(first: readonly string[], form: Readonly<Record<string, string>>): Required<Pick<Target, 'each'>> {
+function rotating(first: readonly string[]): Required<Pick<Target, 'each'>> {
   const tokens = [...first];
   return {
     each: (connection, answer) => {
       const next = answer === undefined ? undefined : /"refresh_token":"([^"]+)"/.exec(answer)?.[1];
       if (next !== undefined) tokens[connection] = next;
       const refresh_token = tokens[connection] ?? '';
-      return { body: new URLSearchParams({ grant_type: 'refresh_token', ...form, refresh_token }).toString() };
+      return { body: new URLSearchParams({ grant_type: 'refresh_token', client_id: 'app', refresh_token }).toString() };
     },
   };
 }
 
+const rotation = { headers: json, body: '', expected: '"refresh_token"' };
 const basic = (id: string, secret: string) => `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`;
-const credentials = (port: number, path: string, resource: string, authorization: string): Target => ({
+const credentials = (
+  pid: number | undefined,
+  port: number,
+  path: string,
+  resource: string,
+  authorization: string,
+): Target => ({
+  pid,
   port,
   path,
   headers: { ...json, authorization },
@@ -110,39 +133,20 @@ try {
   const secret = await serviceClient(rig, 'robot');
   const api = await rig.startApi(profileTo === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileTo}`]);
   const begun = await beginChains(rig, audience, chains);
-  const issue = [
-    await compare(
-      'client credentials',
-      {
-        bare: credentials(bare.port, '/token', bare.audience, basic('service', bare.secret)),
-        ours: credentials(rig.port, tokenPath, audience, basic('robot', secret)),
-      },
-      16,
-    ),
-    await compare(
-      'refresh rotation',
-      {
-        bare: {
-          port: bare.port,
-          path: '/token',
-          headers: json,
-          body: '',
-          expected: '"refresh_token"',
-          ...rotating(bare.refreshTokens, { client_id: 'app' }),
-        },
-        ours: {
-          port: rig.port,
-          path: tokenPath,
-          headers: json,
-          body: '',
-          expected: '"refresh_token"',
-          ...rotating(begun, { client_id: 'app' }),
-        },
-      },
-      chains,
-    ),
-  ];
-  const verification = await measureVerification(rig, { rounds, durationMs, warmUpMs, quick });
+  const credentialsOfBoth = {
+    bare: credentials(child?.pid, bare.port, '/token', bare.audience, basic('service', bare.secret)),
+    ours: credentials(api.child.pid, rig.port, tokenPath, audience, basic('robot', secret)),
+  };
+  const rotationOfBoth = {
+    bare: { pid: child?.pid, port: bare.port, path: '/token', ...rotation, ...rotating(bare.refreshTokens) },
+    ours: { pid: api.child.pid, port: rig.port, path: tokenPath, ...rotation, ...rotating(begun) },
+  };
+  const issue = [];
+  if (wanted('credentials')) issue.push(await compare('client credentials', credentialsOfBoth, 16));
+  if (wanted('refresh')) issue.push(await compare('refresh rotation', rotationOfBoth, chains));
+  const verification = wanted('verify')
+    ? await measureVerification(rig, { rounds, durationMs, warmUpMs, quick })
+    : { steps: [], calls: [] };
   await rig.kill(api.child, 'SIGTERM');
 
   console.table(
@@ -153,6 +157,8 @@ try {
       'ours/s': ours.callsPerSecond,
       'bare p50': floor.p50,
       'ours p50': ours.p50,
+      'bare cpu µs': floor.cpuUs,
+      'ours cpu µs': ours.cpuUs,
       ofBare,
     })),
   );
@@ -182,7 +188,7 @@ try {
     issue,
     verification,
   };
-  if (!quick) {
+  if (!quick && only === undefined) {
     await mkdir(join(import.meta.dirname, '../results'), { recursive: true });
     await writeFile(join(import.meta.dirname, '../results/auth.json'), `${JSON.stringify(results, null, 2)}\n`);
   }
