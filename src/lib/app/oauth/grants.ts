@@ -50,7 +50,7 @@ function once(exchange: Exchange, deps: GrantDependencies): Exchange {
     try {
       await deps.store.exchange(async (tx) => {
         await exchange(ctx);
-        await record(tx, ctx, deps);
+        await deps.store.later(record(tx, ctx, deps));
       });
     } catch (error) {
       if (!(error instanceof UsedBefore)) throw error;
@@ -74,17 +74,18 @@ function refreshed(exchange: Exchange, deps: GrantDependencies): Exchange {
     try {
       await store.exchange(async (tx) => {
         await exchange(ctx);
-        await record(tx, ctx, deps);
+        await deps.store.later(record(tx, ctx, deps));
         const used = ctx.oidc.entities.RotatedRefreshToken;
         if (reuseWindow === 0 || used?.grantId === undefined || used.jkt !== undefined || ctx.get('DPoP') !== '')
           return;
-        await insertRefreshWindow(tx, {
+        const window = {
           tokenHash,
           requestHash,
           grantHash: idHash(used.grantId),
           sealed: seal.seal('refresh', ctx.body, token),
           ttlSeconds: reuseWindow,
-        });
+        };
+        await store.later(insertRefreshWindow(tx, window));
       });
     } catch (error) {
       if (!(error instanceof UsedBefore)) throw error;

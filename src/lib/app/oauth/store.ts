@@ -56,6 +56,19 @@ interface Exchange {
   grant: StoredGrant | undefined;
   /** Whether a session was ended in it, which must hold though the request fails. */
   ended: boolean;
+  /** Statements whose answers only the end of it has to wait for. */
+  readonly running: Promise<void>[];
+}
+
+/**
+ * Waits for the statements of a token request, in their order. One that failed is why the request fails, whatever became
+ * of the request meanwhile: it went on as if the code or token that it used up had been good.
+ */
+async function ended<T>(exchange: Exchange, work: Promise<T>): Promise<T> {
+  const [result] = await Promise.allSettled([work]);
+  for (const statement of exchange.running) await statement;
+  if (result.status === 'rejected') throw result.reason;
+  return result.value;
 }
 
 /**
@@ -81,8 +94,8 @@ export class OAuthStore {
     this.#seal = deps.seal;
     this.#clients = deps.clients;
     this.#graceSeconds = deps.maxTokenTtlSeconds;
-    // What is asked of the database beside a transaction must always find a connection.
-    this.#slots = new Slots(Math.max(1, Math.floor(deps.database.usage.limit / 2)));
+    // What is asked of the database beside a transaction must always find a connection; nothing of that waits for one.
+    this.#slots = new Slots(Math.max(1, deps.database.usage.limit - 3));
   }
 
   /** The adapter of a model, as oidc-provider asks for it. */
@@ -98,7 +111,7 @@ export class OAuthStore {
       find: (id) => guarded(() => found(id)),
       findByUid: (uid) => guarded(() => this.#findBy(model, 'uid', idHash(uid))),
       findByUserCode: (code) => guarded(() => this.#findBy(model, 'user_code', this.#seal.digest(code))),
-      consume: (id) => guarded(() => this.#consume(model, id)),
+      consume: (id) => this.later(guarded(() => this.#consume(model, id))),
       destroy: (id) =>
         guarded(() =>
           model === 'Grant'
@@ -117,9 +130,9 @@ export class OAuthStore {
     return this.#slots.run(async () => {
       const failed: { error?: unknown } = {};
       const result = await this.#database.transaction(async (tx) => {
-        const exchange: Exchange = { tx, found: new Map(), grant: undefined, ended: false };
+        const exchange: Exchange = { tx, found: new Map(), grant: undefined, ended: false, running: [] };
         try {
-          return await this.#exchange.run(exchange, () => work(tx));
+          return await this.#exchange.run(exchange, () => ended(exchange, work(tx)));
         } catch (error) {
           if (!exchange.ended) throw error;
           failed.error = error;
@@ -133,7 +146,8 @@ export class OAuthStore {
 
   /** In the transaction of somebody else's. */
   within<T>(tx: Queryable, work: () => Promise<T>): Promise<T> {
-    return this.#exchange.run({ tx, found: new Map(), grant: undefined, ended: false }, work);
+    const exchange: Exchange = { tx, found: new Map(), grant: undefined, ended: false, running: [] };
+    return this.#exchange.run(exchange, () => ended(exchange, work()));
   }
 
   /** The session and the user of the grant that the running token request is about. */
@@ -186,6 +200,14 @@ export class OAuthStore {
     return sweepPayloads(this.#database, sweepRows);
   }
 
+  /** Has the end of the token request wait for it, and nothing before. */
+  async later(statement: Promise<void>): Promise<void> {
+    const exchange = this.#exchange.getStore();
+    if (exchange === undefined) return statement;
+    statement.catch(() => {}); // whoever waits at the end is told
+    exchange.running.push(statement);
+  }
+
   get #connection(): Queryable {
     return this.#exchange.getStore()?.tx ?? this.#database;
   }
@@ -211,7 +233,7 @@ export class OAuthStore {
       if (userId === undefined || client === undefined) throw new Error('A grant is of a user, to a client');
       return upsertGrant(this.#connection, { ...row, userId, client }, ttlSeconds + this.#graceSeconds);
     }
-    if (model === 'RefreshToken') return insertRefreshToken(this.#connection, row);
+    if (model === 'RefreshToken') return this.later(insertRefreshToken(this.#connection, row));
     if (model !== 'ReplayDetection') return upsertPayload(this.#connection, row);
     if (!(await insertPayload(this.#connection, row))) throw new errors.InvalidRequest('it was used before');
   }

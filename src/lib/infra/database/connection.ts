@@ -111,6 +111,8 @@ class PooledDatabase implements Database {
     this.#pool = new pg.Pool({
       ...client,
       max: options.poolSize ?? 10,
+      // Statements that are not waited for one by one go out together; each is answered in its turn.
+      pipeline: true,
       idleTimeoutMillis: 60_000,
       allowExitOnIdle: true,
     });
@@ -134,11 +136,14 @@ class PooledDatabase implements Database {
     const client = await this.#connect();
     let unusable: Error | undefined;
     try {
-      await this.#run(client, 'BEGIN');
+      // The first statement need not wait for its answer: one that failed leaves a connection that takes nothing more.
+      const begun = this.#run(client, 'BEGIN');
+      begun.catch(() => {});
       const result = await work({
         query: async <R>(sql: string, params?: readonly unknown[], options?: QueryOptions) =>
           (await this.#run(client, sql, params, options)).rows as R[],
       });
+      await begun;
       // PostgreSQL answers the COMMIT of a transaction in which a statement failed with a rollback, and no error.
       const { command } = await this.#run(client, 'COMMIT');
       if (command !== 'COMMIT') throw new Error('The transaction was rolled back: one of its statements had failed.');
