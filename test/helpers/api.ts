@@ -114,7 +114,7 @@ const whoAreYou = async (
 };
 
 /** Sends bytes as they are and gives back all that came until the other side closed. */
-export function sendRaw(port: number, text: string): Promise<string> {
+export function sendRaw(port: number, text: string | Uint8Array): Promise<string> {
   return new Promise((done, fail) => {
     const socket = connect(port, '127.0.0.1', () => socket.write(text));
     let received = '';

@@ -6,6 +6,7 @@ import { grantFor, interactionsPolicy, type WhoIsThere } from './consent.ts';
 import { type CodeAttempts, countCodes } from './device-attempts.ts';
 import { deviceFlow, prefilled, show } from './device-pages.ts';
 import { discovered } from './discovery.ts';
+import { answerFaults } from './faults.ts';
 import { installGrants } from './grants.ts';
 import { installMachines } from './machines/install.ts';
 import type { Machines } from './machines/open.ts';
@@ -61,6 +62,7 @@ export function createProvider(deps: ProviderDependencies): Provider {
   // Behind our own door, which says by whom and under which address we were asked.
   provider.proxy = true;
   provider.silent = true;
+  answerFaults(provider, deps);
   installGrants(provider, { ...deps, reuseWindow: deps.settings.reuseWindow });
   installMachines(provider, deps.machines);
   provider.use(async (ctx, next) => {
