@@ -10,6 +10,7 @@ for (const script of [
   'bench/build.ts',
   'bench/footprint.ts',
   'bench/mcp-router/run.ts',
+  'bench/auth/run.ts',
   'bench/metrics.ts',
   'bench/supervisor/run.ts',
   'scripts/generate-performance-docs.mjs',

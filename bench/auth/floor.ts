@@ -6,7 +6,7 @@ import Provider, { type Adapter, type AdapterPayload, type Configuration } from 
 
 /*
  * The floor of bench/auth: oidc-provider as it is, everything in the memory of its process, one page of configuration.
- * Prints the port and refresh tokens to begin with, as JSON. Usage: node bare.ts <refresh tokens>
+ * Prints the port and refresh tokens to begin with, as JSON. Usage: node floor.ts <refresh tokens>
  */
 
 const audience = 'http://localhost:1/mcp';

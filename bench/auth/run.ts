@@ -41,7 +41,7 @@ const loadBefore = round(loadavg()[0] ?? 0, 1);
 let child: ChildProcess | undefined;
 
 async function startBare(): Promise<Bare> {
-  child = spawn(process.execPath, [join(import.meta.dirname, 'bare.ts'), String(chains)], {
+  child = spawn(process.execPath, [join(import.meta.dirname, 'floor.ts'), String(chains)], {
     stdio: ['pipe', 'pipe', 'ignore'],
   });
   const [line] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
