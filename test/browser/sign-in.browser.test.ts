@@ -302,7 +302,7 @@ describe('a browser without scripts', () => {
 
   it('sees an error that the application can not be told', async () => {
     await page.goto(`${rig.url}${rig.request({ redirect_uri: 'https://evil.example/cb' }).address}`);
-    await heading(page, 'The sign-in can not go on');
+    await heading(page, 'The sign-in cannot go on');
     await page.getByText('invalid_redirect_uri').waitFor();
     await screenshot(page, 'flow-9-error');
   });

@@ -114,9 +114,8 @@ describe('in the background', () => {
     const token = 'sp admin session login --server systemprompt --token-only';
     expect(first.stdout).toContain('systemprompt is running');
     expect(first.stdout).toContain(`${url}/api/v1/mcp/systemprompt/mcp`);
-    expect(first.stdout).toContain(
-      `claude mcp add --transport http systemprompt ${url}/api/v1/mcp/systemprompt/mcp --header "Authorization: Bearer $(${token})"`,
-    );
+    expect(first.stdout).toContain(`claude mcp add --transport http systemprompt ${url}/api/v1/mcp/systemprompt/mcp\n`);
+    expect(first.stdout).toContain(token);
     expect(first.stdout).toContain('sp infra services stop');
 
     const running = await rows();

@@ -139,7 +139,7 @@ class Answer {
   }
 
   failure(error: AppError, status: number): void {
-    this.error(status, status < 500 ? error.message : 'It can not be answered at the moment', { 'retry-after': '5' });
+    this.error(status, status < 500 ? error.message : 'It cannot be answered at the moment', { 'retry-after': '5' });
   }
 }
 

@@ -9,7 +9,10 @@ import { measureRoutes } from './measure.ts';
 import { createOAuthDoor } from './oauth-door.ts';
 import { installOpenApi, validateWithZod } from './openapi.ts';
 import { assetRoutes } from './pages/assets.ts';
-import { problemContentType, toAnswer, toProblem } from './problem.ts';
+import { plainErrorPage } from './pages/error.ts';
+import { page } from './pages/layout.ts';
+import { opensPages } from './pages/session.ts';
+import { problemContentType, titleOf, toAnswer, toProblem } from './problem.ts';
 import { countRequests } from './rate-limit.ts';
 import { accountRoutes } from './routes/account.ts';
 import { discoveryRoutes } from './routes/discovery.ts';
@@ -98,7 +101,10 @@ export async function createApi(deps: ApiDependencies): Promise<FastifyInstance>
   app.setValidatorCompiler(validateWithZod);
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   app.setErrorHandler((thrown, request, reply) => sendProblem(thrown, request, reply));
-  app.setNotFoundHandler(async () => {
+  app.setNotFoundHandler(async (request, reply) => {
+    if (opensPages(request)) {
+      return page(reply, plainErrorPage({ status: 404, title: titleOf('NOT_FOUND'), hint: 'Compare the address.' }));
+    }
     throw new NotFoundError('There is nothing at this address', {
       hint: 'What there is stands in /api/v1/openapi.json.',
     });

@@ -10,7 +10,7 @@ export interface NamedInstance {
 }
 
 /**
- * The instance that a command is about: `--url`, else the external address of the active profile; outside of a project the
+ * The instance that a command is about: `--url`, else the address of the active profile's, as it runs or would; outside of a project the
  * one that there is a sign-in to.
  * @throws UsageError when that names none, or several
  */
@@ -24,8 +24,8 @@ export async function namedInstance(
   const { locateProject } = await import('../../lib/infra/config/instance.ts');
   const { options } = context;
   if ((await locateProject(options.cwd, options.env)) !== undefined) {
-    const { server, tenant } = await context.profile();
-    return { origin: instanceOrigin(server.external_url), tenant };
+    const { tenant } = await context.profile();
+    return { origin: instanceOrigin(await context.externalUrl()), tenant };
   }
   const [only, ...others] = signIns.keys();
   if (only !== undefined && others.length === 0) return { origin: only };

@@ -6,12 +6,16 @@ export async function personalTokens(context: CommandContext): Promise<PersonalT
   const { PersonalTokens } = await import('../../lib/app/access/tokens.ts');
   const { DatabaseEntitlements } = await import('../../lib/app/access/entitlements.ts');
   const { resourceServers } = await import('../../lib/app/resources.ts');
-  const [profile, servers, database] = await Promise.all([context.profile(), context.mcpServers(), context.database()]);
-  const { security, server } = profile;
+  const [{ security }, externalUrl, servers, database] = await Promise.all([
+    context.profile(),
+    context.externalUrl(),
+    context.mcpServers(),
+    context.database(),
+  ]);
   return new PersonalTokens({
     database,
     resources: resourceServers(servers, {
-      externalUrl: server.external_url,
+      externalUrl,
       maxTtlSeconds: security.access_token_ttl_seconds,
     }),
     entitlements: new DatabaseEntitlements(database),

@@ -110,6 +110,12 @@ export class CommandContext implements AsyncDisposable {
     }
   }
 
+  /** Where the instance is reached: as what runs says, since a start with `--port` outranks the profile; else by the profile. */
+  async externalUrl(): Promise<string> {
+    const running = (await this.runningStatus())?.url ?? '';
+    return running === '' ? (await this.profile()).server.external_url : running;
+  }
+
   /**
    * The database in the role of the application: never the owner's, never the audit writer's. For a caller of the MCP tool
    * who is no admin it shows that user's rows alone, whatever the command asks.

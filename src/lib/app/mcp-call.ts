@@ -41,7 +41,13 @@ export async function listTools(
 export async function callTool(context: CommandContext, call: ToolCall): Promise<Artifact> {
   const result = await connected(context, call.server, call, async (session) => {
     const args = call.single.size === 0 ? { ...call.args } : { ...call.args, ...(await typed(session, call)) };
-    return await session.callTool(call.tool, args);
+    try {
+      return await session.callTool(call.tool, args);
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) throw error;
+      const tools = await session.listTools();
+      throw tools.some(({ name }) => name === call.tool) ? error : unknownTool(call, tools);
+    }
   });
   const text = withoutCode(textOf(result), result);
   if (result.isError === true) {

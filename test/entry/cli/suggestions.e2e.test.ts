@@ -72,6 +72,8 @@ const filled: Readonly<Record<string, () => readonly string[]>> = {
   'admin access grant --user {} --server {} --scope {}': () => [
     'admin access grant --user owner --server scoped --scope scoped:write',
   ],
+  'admin access check --user {} --server {}': () => ['admin access check --user owner --server systemprompt'],
+  'admin users link {}': () => ['admin users link owner'],
   'admin clients show {}': () => ['admin clients show systemprompt-cli'],
   'admin users role {} --add {}': () => ['admin users role owner --add mcp'],
   'admin users link {}': () => ['admin users link owner'],

@@ -94,7 +94,13 @@ export default class ClientCreate extends BaseCommand<typeof ClientCreate> {
     const draft = await this.#draft();
     const clients = new ClientAdministration(await this.context.database(), await this.context.mcpServers());
     const { client, secret } = await clients.create(await this.context.currentActor(), draft);
-    return clientCard(client, secret);
+    const { service, server = [] } = this.flags;
+    const checks = service ? server.map((name) => `admin access check --user ${client.id} --server ${name}`) : [];
+    return clientCard(
+      client,
+      secret,
+      checks.map((command) => `  ${this.output.runnable(command)}`),
+    );
   }
 
   async #draft(): Promise<ClientDraft> {

@@ -87,7 +87,7 @@ export default class Show extends BaseCommand<typeof Show> {
     const { SignInStore } = await import('../../../lib/infra/config/sign-in-store.ts');
     const all = await new SignInStore(this.context.options.env).list();
     if (all.size === 0) return undefined;
-    const { external_url: origin } = (await this.context.profile()).server;
+    const origin = await this.context.externalUrl();
     const found = all.get(origin);
     return found === undefined ? undefined : { ...found, origin };
   }

@@ -43,6 +43,8 @@ export default class UserCreate extends BaseCommand<typeof UserCreate> {
       roles: role as Permission[] | undefined,
       kind: service ? 'service' : 'person',
     });
-    return userCard(user, undefined);
+    if (service) return userCard(user, undefined);
+    const command = this.output.runnable(`admin users link ${user.name}`);
+    return userCard(user, undefined, { heading: 'A link to make a passkey with', command });
   }
 }

@@ -2,7 +2,6 @@ import { string as argument } from '@oclif/core/args';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
-import { isNotRunning } from '../../../lib/shared/errors.ts';
 import { formatDate } from '../../../lib/shared/text/cells.ts';
 
 export default class UserLink extends BaseCommand<typeof UserLink> {
@@ -25,7 +24,7 @@ export default class UserLink extends BaseCommand<typeof UserLink> {
     const { linkForUser } = await import('../../../lib/app/people/link-for-user.ts');
     const { link, user } = await linkForUser(await this.context.database(), {
       actor: await this.context.currentActor(),
-      externalUrl: await this.#externalUrl(),
+      externalUrl: await this.context.externalUrl(),
       handle: this.args.user,
     });
     return {
@@ -37,16 +36,5 @@ export default class UserLink extends BaseCommand<typeof UserLink> {
       ],
       data: { user, purpose: link.purpose, url: link.url, expires_at: link.expiresAt.toISOString() },
     };
-  }
-
-  /** Of what runs, since a start with --port outranks the profile; else of the profile. */
-  async #externalUrl(): Promise<string> {
-    try {
-      const { url } = await (await this.context.supervisor()).status();
-      if (url !== '') return url;
-    } catch (error) {
-      if (!isNotRunning(error)) throw error;
-    }
-    return (await this.context.profile()).server.external_url;
   }
 }

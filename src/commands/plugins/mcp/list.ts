@@ -11,7 +11,7 @@ export default class McpList extends BaseCommand<typeof McpList> {
     const { mcpEndpointPath } = await import('../../../lib/domain/mcp/index.ts');
     const servers = await this.context.mcpServers();
     const running = await this.context.runningStatus();
-    const url = running?.url ?? (await this.context.profile()).server.external_url;
+    const url = await this.context.externalUrl();
     return {
       type: 'table',
       columns: [

@@ -117,7 +117,7 @@ ${
   panel(
     'tokens',
     'Access tokens',
-    'For programs that can not sign in by themselves.',
+    'For programs that cannot sign in by themselves.',
     view.tokens.map((token) => tokenItem(token, csrf)),
     html`You have none. <code>systemprompt admin tokens create</code> makes one.`,
   )

@@ -12,7 +12,7 @@ const meanings: Readonly<Record<string, string>> = {
   unauthorized_client: 'The application may not ask for this.',
   access_denied: 'It was refused.',
   slow_down: 'There were too many attempts. Wait some minutes.',
-  temporarily_unavailable: 'This can not be done at the moment. Try again in a minute.',
+  temporarily_unavailable: 'This cannot be done at the moment. Try again in a minute.',
   server_error: 'Something went wrong on our side. Try again in a minute.',
 };
 
@@ -30,10 +30,10 @@ export interface ErrorView {
 export function oauthErrorPage(view: ErrorView): Page {
   const known = view.status >= 500 ? meanings['server_error'] : meanings[view.code];
   return {
-    title: 'Error: The sign-in can not go on',
+    title: 'Error: The sign-in cannot go on',
     status: view.status,
-    body: html`<h1>The sign-in can not go on</h1>
-<p class="lead">${known ?? 'The application asked for something that can not be done here.'}</p>
+    body: html`<h1>The sign-in cannot go on</h1>
+<p class="lead">${known ?? 'The application asked for something that cannot be done here.'}</p>
 ${facts([
   ['Error', html`<code>${view.code}</code>`],
   ...(view.description === undefined || view.status >= 500

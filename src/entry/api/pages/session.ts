@@ -50,6 +50,11 @@ export function servePages(app: FastifyInstance): void {
   });
 }
 
+/** Whether a person's browser opens an address, rather than a program that asks for it. */
+export function opensPages({ method, headers }: FastifyRequest): boolean {
+  return method === 'GET' && (headers.accept ?? '').includes('text/html');
+}
+
 function wantsPage({ headers }: FastifyRequest): boolean {
   return !(headers['content-type'] ?? '').startsWith('application/json') && !(headers.accept ?? '').includes('json');
 }

@@ -75,11 +75,14 @@ export function mailSentPage(view: {
   readonly email: string;
   readonly minutes: number;
   readonly returnTo: string;
+  /** Whether there is no mail server, as on a developer's machine. */
+  readonly intoFiles?: boolean;
 }): Page {
   return {
     title: 'Look into your mail',
     body: html`<h1>Look into your mail</h1>
 <p class="lead">If <bdi>${view.email}</bdi> is known here, a link is on its way. It is good for ${view.minutes} minutes, once, and only in this browser.</p>
+${view.intoFiles === true && note('plain', html`This instance has no mail server: its mails are files in <code>outbox/</code>, in the instance’s own folder (<code>.systemprompt</code>).`)}
 <p class="small soft">Nothing there? Look into the folder for unwanted mail, or <a href="/auth/sign-in?return_to=${encodeURIComponent(view.returnTo)}">try again</a>.</p>`,
   };
 }
@@ -172,6 +175,18 @@ ${view.token !== undefined && html`<input type="hidden" name="token" value="${vi
 
 /** What the account's own form needs to add a passkey. */
 export const registerPasskey: readonly [options: string, verify: string] = passkeyPaths.register;
+
+/** For whoever opens the address by hand: a link of another site signs nobody out. */
+export function signOutPage(view: { readonly csrf: string; readonly userName: string }): Page {
+  return {
+    title: 'Sign out',
+    body: html`<h1>Sign out?</h1>
+<p class="lead">You are signed in as <b>${given(view.userName)}</b>.</p>
+<form method="post" action="/auth/sign-out" class="stack">${csrfInput(view.csrf)}
+<button type="submit">Sign out</button>
+<a class="button quiet" href="/auth/account">To your account</a></form>`,
+  };
+}
 
 /** Nobody is signed in at this browser any more. */
 export function signedOutPage(): Page {

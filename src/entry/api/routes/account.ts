@@ -5,8 +5,8 @@ import { NotFoundError } from '../../../lib/shared/errors.ts';
 import { type AccountView, accountPage } from '../pages/account.ts';
 import { onlyAtPublishedAddress } from '../pages/address.ts';
 import { page } from '../pages/layout.ts';
-import { goTo, type PageSessions, servePages, Visitors } from '../pages/session.ts';
-import { signedOutPage } from '../pages/sign-in.ts';
+import { goTo, opensPages, type PageSessions, servePages, Visitors } from '../pages/session.ts';
+import { signedOutPage, signOutPage } from '../pages/sign-in.ts';
 
 /** Kinds of what acts in a user's name, as they stand in addresses, and what is said when one was ended. */
 const ended = {
@@ -51,6 +51,14 @@ export function accountRoutes(
     servePages(app);
     onlyAtPublishedAddress(app, { externalUrl: deps.externalUrl, otherAddresses: deps.web.otherAddresses });
 
+    // Whoever types the address that a start prints.
+    for (const address of ['/', '/auth']) {
+      app.get(address, options, async (request, reply) => {
+        if (!opensPages(request)) return reply.callNotFound();
+        return goTo(reply, '/auth/account');
+      });
+    }
+
     app.get<{ Querystring: { done?: string; added?: string } }>('/auth/account', options, async (request, reply) => {
       const session = await visitors.require(request);
       const csrf = visitors.token(request, reply, session);
@@ -74,6 +82,13 @@ export function accountRoutes(
         return goTo(reply, `/auth/account?done=${kind}`);
       },
     );
+
+    app.get('/auth/sign-out', options, async (request, reply) => {
+      const session = await visitors.current(request);
+      if (session === undefined) return goTo(reply, '/auth/signed-out');
+      const csrf = visitors.token(request, reply, session);
+      return page(reply, signOutPage({ csrf, userName: session.userName }));
+    });
 
     app.post('/auth/sign-out', options, async (request, reply) => {
       await visitors.sender(request);

@@ -65,7 +65,10 @@ export function signInRoutes(deps: SignInDependencies): FastifyPluginAsync {
       const email = fieldOf(request, 'email') ?? '';
       const returnTo = safeReturnTo(fieldOf(request, 'return_to')) ?? accountPath;
       await mailLinks.request(request, reply.raw, { mail: email, returnTo, address: addressOf(request.raw) });
-      return page(reply, mailSentPage({ email: email.slice(0, 254), minutes: linkMinutes, returnTo }));
+      return page(
+        reply,
+        mailSentPage({ email: email.slice(0, 254), minutes: linkMinutes, returnTo, intoFiles: mailLinks.intoFiles }),
+      );
     });
 
     app.get<Query>('/auth/link', options, async (request, reply) => {

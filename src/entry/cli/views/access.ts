@@ -57,6 +57,9 @@ export function decisionCard(
         heading: `Scope ${scope.scope}`,
         content: [`demanded by the ${scope.demandedBy}${at(scope.at)}`, ...verdictOf(scope, runnable)].join('\n'),
       })),
+      ...(decision.scopedTools === undefined
+        ? []
+        : [{ heading: 'Tool', content: unscoped(decision.scopedTools, tool ?? '', server, runnable) }]),
       ...(clients === undefined
         ? []
         : [
@@ -70,6 +73,12 @@ export function decisionCard(
     ],
     data: facts(decision, runnable),
   };
+}
+
+/** Whether there is such a tool is known to the server alone: it may be off. */
+function unscoped(tools: readonly string[], tool: string, server: string, runnable: (command: string) => string) {
+  const others = tools.length > 0 ? `; these have: ${tools.join(', ')}` : '';
+  return `${tool} has no scopes of its own in the configuration${others}\nwhat tools there are: ${runnable(`plugins mcp tools ${server}`)}`;
 }
 
 function inactive({ user }: AccessDecision, runnable: (command: string) => string): string {

@@ -31,10 +31,11 @@ export function clientsTable(clients: readonly OauthClient[]): TableArtifact {
   };
 }
 
-/** One client; with a secret only where it was just made. */
+/** One client; with a secret only where it was just made. @param checks what tells whether it may do what it is for */
 export function clientCard(
   client: OauthClient & { readonly secrets?: readonly LiveSecret[] },
   secret?: string,
+  checks: readonly string[] = [],
 ): PresentationCardArtifact {
   const date = (at: Date | undefined): string => (at === undefined ? 'never' : formatDate(at.toISOString()));
   const redirects = (client.metadata['redirect_uris'] ?? []) as string[];
@@ -53,6 +54,7 @@ export function clientCard(
       ...(client.secrets === undefined || client.secrets.length === 0
         ? []
         : [{ heading: 'Secrets', content: client.secrets.map(({ createdAt }) => `of ${date(createdAt)}`).join('\n') }]),
+      ...(checks.length === 0 ? [] : [{ heading: 'What it may do, and what is missing', content: checks.join('\n') }]),
       { heading: 'Time', content: `created ${date(client.createdAt)}, last used ${date(client.lastUsedAt)}` },
     ],
     data: { ...clientFacts(client), ...(secret === undefined ? {} : { secret }) },

@@ -17,7 +17,6 @@ export interface StartedFacts {
   readonly before?: InstanceStatus | undefined;
 }
 
-const tokenVariable = 'TOKEN';
 /** A terminal of 80 less what indents them. */
 const timeColumns = 76;
 
@@ -51,15 +50,14 @@ export function startedCard(facts: StartedFacts): PresentationCardArtifact {
   if (server !== undefined) {
     const url = mcpUrl(status.url, server);
     const signIn = runnable(`admin session login --server ${server} --token-only`);
-    const byBrowser = `claude mcp add --transport http ${server} ${url}`;
-    const add = `${byBrowser} --header "Authorization: Bearer $(${signIn})"`;
+    const add = `claude mcp add --transport http ${server} ${url}`;
     sections.push(
-      { heading: 'Sign in (prints a token for this server, valid for an hour)', content: `  ${signIn}` },
       { heading: 'MCP server', content: `  ${url}` },
       {
-        heading: 'Add it to an MCP client (it signs you in with your browser)',
-        content: `  ${byBrowser}\n\nWhere there is no browser, with a token:\n\n  ${add}\n\nOr, as configuration:\n\n${clientConfig(server, url)}`,
+        heading: 'Add it to an MCP client: it needs the address alone, and signs you in with your browser',
+        content: `  ${add}\n\nOr, as configuration:\n\n${clientConfig(server, url)}`,
       },
+      { heading: 'Without a browser (prints a token for this server, valid for an hour)', content: `  ${signIn}` },
     );
     Object.assign(data, { mcp_url: url, sign_in: signIn, add_to_client: add });
   }
@@ -84,9 +82,7 @@ function mcpUrl(url: string, server: string): string {
 }
 
 function clientConfig(server: string, url: string): string {
-  const config = {
-    mcpServers: { [server]: { type: 'http', url, headers: { Authorization: `Bearer \${${tokenVariable}}` } } },
-  };
+  const config = { mcpServers: { [server]: { type: 'http', url } } };
   return JSON.stringify(config, undefined, 2)
     .split('\n')
     .map((line) => `  ${line}`)

@@ -33,8 +33,12 @@ export function usersTable(users: readonly User[], count: number, next: string |
   };
 }
 
-/** Everything that is known of one user. */
-export function userCard(user: User, sessions: readonly ListedSession[] | undefined): PresentationCardArtifact {
+/** Everything that is known of one user. @param next what to do with a new one, as it is typed */
+export function userCard(
+  user: User,
+  sessions: readonly ListedSession[] | undefined,
+  next?: { readonly heading: string; readonly command: string },
+): PresentationCardArtifact {
   const date = (at: Date | undefined): string => (at === undefined ? '–' : formatDate(at.toISOString()));
   const status = [
     user.status,
@@ -51,6 +55,7 @@ export function userCard(user: User, sessions: readonly ListedSession[] | undefi
       { heading: 'Kind', content: user.kind === 'person' ? 'person' : 'service account' },
       { heading: 'Roles', content: user.roles.join(', ') || 'none' },
       { heading: 'Mail', content: user.email === undefined ? 'none' : `${user.email} (${verified})` },
+      ...(next === undefined ? [] : [{ heading: next.heading, content: `  ${next.command}` }]),
       ...(sessions === undefined ? [] : [{ heading: 'Signed in', content: signedIn(sessions, date) }]),
       { heading: 'Time', content: `created ${date(user.createdAt)}, changed ${date(user.updatedAt)}` },
     ],

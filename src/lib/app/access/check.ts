@@ -35,6 +35,8 @@ export interface AccessDecision {
   /** Why not: the user may not act at all, scopes are missing, the client is not one of the server's. */
   readonly reason?: 'user' | 'scope' | 'client' | undefined;
   readonly scopes: readonly CheckedScope[];
+  /** Which tools have scopes of their own, where the one in question is none of them: its name may be a slip. */
+  readonly scopedTools?: readonly string[] | undefined;
   /** The only clients that the server takes, where it names some. */
   readonly clients?: { readonly ids: readonly string[]; readonly at?: Origin | undefined } | undefined;
 }
@@ -74,11 +76,16 @@ export function decide(input: CheckInput): AccessDecision {
     allowed,
     reason: allowed ? undefined : reason,
     scopes: required.map((scope) => explain(scope, input)),
+    scopedTools: tool === undefined || server.tools.has(tool) ? undefined : scopedTools(server),
     clients:
       clients === undefined
         ? undefined
         : { ids: clients, at: placeOf(input, ['clients']) ?? placeOf(input, ['client_id']) },
   };
+}
+
+function scopedTools({ tools }: McpServerConfig): readonly string[] {
+  return [...tools].flatMap(([name, { scopes }]) => (scopes.length > 0 ? [name] : []));
 }
 
 function explain(scope: string, input: CheckInput): CheckedScope {

@@ -92,7 +92,18 @@ export class PersonalTokens {
         data: { refused },
       });
     }
-    if (scopes.length === 0) throw new UsageError('A token has at least one scope', { hint: 'Name it with --scope.' });
+    if (request.scopes?.length === 0)
+      throw new UsageError('A token has at least one scope', { hint: 'Name it with --scope.' });
+    if (scopes.length === 0) {
+      throw new ForbiddenError(`${user.name} may have none of what ${resource.name} gives by default`, {
+        hint: `It gives: ${resource.defaultScopes.join(', ')}. Name another scope with --scope, or give the user what is missing.`,
+        next: [
+          request.server === undefined
+            ? 'admin users list'
+            : `admin access check --user ${user.name} --server ${request.server}`,
+        ],
+      });
+    }
     const token = `sp_pat_${randomBytes(32).toString('base64url')}`;
     const made = await this.#database.transaction(async (tx) => {
       const kept = {

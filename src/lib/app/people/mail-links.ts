@@ -59,6 +59,11 @@ export class MailLinks {
     return this.#mailer !== undefined;
   }
 
+  /** Whether mails go into files of the instance, for want of a mail server. */
+  get intoFiles(): boolean {
+    return this.#mailer?.kind === 'outbox';
+  }
+
   /**
    * Has a link sent, if a user has that address. What comes of it nobody is told but the mailbox.
    * @throws RateLimitedError for the address that the request came from; PreconditionError without a mail server

@@ -244,6 +244,22 @@ describe('the account', () => {
     expect(where(await send({ url: '/auth/account' }))).toEqual([303, '/auth/sign-in?return_to=%2Fauth%2Faccount']);
   });
 
+  it('is where a browser gets by the address that a start prints; programs hear that nothing is there', async () => {
+    const accept = 'text/html,application/xhtml+xml';
+    for (const url of ['/', '/auth']) {
+      expect(where(await send({ url, headers: { accept } }))).toEqual([303, '/auth/account']);
+      expect((await send({ url, headers: { accept: '*/*' } })).statusCode).toBe(404);
+    }
+  });
+
+  it('asks whoever opens the address of signing out, and signs nobody out by it', async () => {
+    const { statusCode, body } = await send({ url: '/auth/sign-out' });
+    expect([statusCode, calls]).toEqual([200, []]);
+    expect(body).toContain('<form method="post" action="/auth/sign-out"');
+    session = undefined;
+    expect(where(await send({ url: '/auth/sign-out' }))).toEqual([303, '/auth/signed-out']);
+  });
+
   it('ends what it lists, says so, and signs out where it ends its own sign-in', async () => {
     expect(where(await submit('/auth/account', `/auth/account/sessions/${otherId}/end`, {}))).toEqual([
       303,

@@ -15,7 +15,13 @@ export async function clientCredentials(grants: MachineGrants, ctx: TokenEndpoin
   const standing = await grants.standings.of(clientId, resource);
   if (standing === undefined) throw new errors.UnauthorizedClient('this service account may not act');
   const { scopes: permitted, ...who } = standing;
-  const scopes = grantedScopes(resource, params, (scope) => permitted.has(scope));
+  let scopes: readonly string[];
+  try {
+    scopes = grantedScopes(resource, params, (scope) => permitted.has(scope));
+  } catch (error) {
+    grants.standings.forgetOne(clientId, resource);
+    throw error;
+  }
   const signed = await grants.signer.sign({
     ...who,
     clientId,

@@ -64,7 +64,11 @@ export function grantedScopes(
   const known = new Set(resource.scopes.map(({ name }) => name));
   const scopes = [...new Set(asked ?? resource.defaultScopes)].filter((scope) => known.has(scope) && permitted(scope));
   if (scopes.length > 0) return scopes;
-  throw new errors.InvalidScope('none of the scopes may be had', asked?.join(' ') ?? '');
+  const wanted = asked ?? resource.defaultScopes;
+  throw new errors.InvalidScope(
+    `none of the scopes may be had at ${resource.name}: ${wanted.join(' ')}; admin access check tells what is missing`,
+    wanted.join(' '),
+  );
 }
 
 /** Whether scopes that are held allow another: a tier those below it, any other scope itself alone. */

@@ -42,9 +42,14 @@ export class Standings {
     this.#known.clear();
   }
 
+  /** Somebody was refused for it: what is given to them counts at the next try, since only what is taken away is announced. */
+  forgetOne(clientId: string, resource: ResourceServer): void {
+    this.#known.delete(keyOf(clientId, resource));
+  }
+
   /** @returns undefined when the client is no service account, or one that may not act */
   of(clientId: string, resource: ResourceServer): Promise<Standing | undefined> {
-    const key = `${clientId} ${resource.audience}`;
+    const key = keyOf(clientId, resource);
     const now = performance.now();
     const known = this.#known.get(key);
     if (known !== undefined && known.until > now) return known.standing;
@@ -66,4 +71,8 @@ export class Standings {
     const { scopes, accessVersion } = permitted;
     return { userId, userName: user.name, sessionId, scopes, accessVersion };
   }
+}
+
+function keyOf(clientId: string, { audience }: ResourceServer): string {
+  return `${clientId} ${audience}`;
 }
