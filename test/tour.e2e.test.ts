@@ -11,10 +11,16 @@ const expected: readonly (readonly [line: RegExp, output: RegExp])[] = [
   [/plugins mcp list$/, /systemprompt/],
   [/plugins mcp tools systemprompt$/, /commands/],
   [/plugins mcp call/, /mcp:systemprompt\s+ready/],
-  [/^curl /, /www-authenticate: Bearer.*resource_metadata=/i],
+  [/^curl -si /, /www-authenticate: Bearer.*resource_metadata=/i],
   [/^TOKEN=/, /^$/],
   [/^npx -y @modelcontextprotocol\/inspector@/, /"structuredContent"/],
+  [/admin users link$/, /localhost:\d+\/auth\/owner\?token=/],
+  [/^curl -s .*oauth-protected-resource/, /"authorization_servers":\["http:\/\/localhost:\d+"\]/],
+  [/admin users create ada /, /admin users link ada/],
+  [/admin access check --user ada /, /ada may call systemprompt systemprompt[\s\S]*held: by the role user/],
+  [/admin users role ada --add admin$/, /Roles\s+admin, user/],
   [/admin audit list/, /success/],
+  [/admin audit identity/, /role_changed\s+ada/],
   [/doctor$/, /migrations\s+ok/],
 ];
 

@@ -41,13 +41,15 @@ export async function listTools(
 export async function callTool(context: CommandContext, call: ToolCall): Promise<Artifact> {
   const result = await connected(context, call.server, call, async (session) => {
     const args = call.single.size === 0 ? { ...call.args } : { ...call.args, ...(await typed(session, call)) };
-    try {
-      return await session.callTool(call.tool, args);
-    } catch (error) {
-      if (!(error instanceof NotFoundError)) throw error;
-      const tools = await session.listTools();
-      throw tools.some(({ name }) => name === call.tool) ? error : unknownTool(call, tools);
-    }
+    return await session.callTool(call.tool, args);
+  }).catch((error: unknown) => {
+    // What the server says of its own tools; the tools that there are help more than how calls are written.
+    if (!(error instanceof NotFoundError) || error.data['json_rpc_code'] !== -32_602) throw error;
+    throw new NotFoundError(error.message, {
+      next: [`plugins mcp tools ${call.server}`],
+      data: error.data,
+      cause: error,
+    });
   });
   const text = withoutCode(textOf(result), result);
   if (result.isError === true) {
