@@ -18,7 +18,7 @@ const expected: readonly (readonly [line: RegExp, output: RegExp])[] = [
   [/^curl -s .*oauth-protected-resource/, /"authorization_servers":\["http:\/\/localhost:\d+"\]/],
   [/admin users create ada /, /admin users link ada/],
   [/admin access check --user ada /, /ada may call systemprompt systemprompt[\s\S]*held: by the role user/],
-  [/admin users role ada --add admin$/, /Roles\s+admin, user/],
+  [/admin users role ada --add admin$/, /Roles\s+user, admin/],
   [/admin audit list/, /success/],
   [/admin audit identity/, /role_changed\s+ada/],
   [/doctor$/, /migrations\s+ok/],
