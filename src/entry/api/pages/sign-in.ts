@@ -141,6 +141,8 @@ export interface SetupPage {
   /** Goes with the requests that make the passkey. */
   readonly token?: string;
   readonly returnTo: string;
+  /** What the browser says it is: a name to begin with, since every device would be "this device". */
+  readonly device?: string;
   /** Whether this is the instance's owner on the very first visit. */
   readonly owner: boolean;
 }
@@ -164,7 +166,7 @@ ${view.token !== undefined && html`<input type="hidden" name="token" value="${vi
 <div class="note error" role="alert" data-message hidden></div>
 <div>
 <label for="name">Name of the passkey</label>
-<input id="name" name="name" type="text" maxlength="100" value="This device" autocomplete="off" aria-describedby="name-help">
+<input id="name" name="name" type="text" maxlength="100" value="${view.device ?? 'This device'}" autocomplete="off" aria-describedby="name-help">
 <span class="help" id="name-help">So that you know it again among others. You sign in as <b>${given(view.userName)}</b>.</span>
 </div>
 <button type="submit" data-needs-passkey hidden>${keyIcon}Make a passkey</button>

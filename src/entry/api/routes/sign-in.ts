@@ -1,6 +1,7 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { People } from '../../../lib/app/people/open.ts';
 import { accountPath, safeReturnTo } from '../../../lib/app/people/return-to.ts';
+import { browserName } from '../../../lib/app/people/user-agent.ts';
 import { AppError, UnauthenticatedError } from '../../../lib/shared/errors.ts';
 import { onlyAtPublishedAddress } from '../pages/address.ts';
 import { CsrfTokens, fieldOf } from '../pages/forms.ts';
@@ -104,6 +105,7 @@ export function signInRoutes(deps: SignInDependencies): FastifyPluginAsync {
             csrf: csrf.issue(request, reply, session.sessionId),
             userName: session.userName,
             returnTo: accountPath,
+            device: browserName(request.headers['user-agent']),
             owner: session.userName === 'owner' && (await people.passkeys.list(session.userId)).length === 0,
           }),
         );

@@ -200,8 +200,12 @@ function scopesFor(server: McpServerConfig, { scopes = [], tool }: GrantRequest)
   }
   const asked = (server.tools.get(tool)?.scopes ?? []).filter((scope) => !isPermission(scope));
   if (asked.length > 0) return [...new Set(asked)];
+  const others = [...server.tools].flatMap(([name, { scopes }]) =>
+    scopes.some((one) => !isPermission(one)) ? [name] : [],
+  );
   throw new UsageError(`The tool ${tool.slice(0, 80)} of ${server.name} asks for no scope of its own`, {
-    hint: 'What it needs comes with a role, or with what every caller of the server needs.',
+    hint: `${others.length === 0 ? '' : `These do: ${others.join(', ')}. `}What it needs comes with a role, or with what every caller of the server needs.`,
+    next: [`plugins mcp tools ${server.name}`],
     data: { server: server.name, tool },
   });
 }
