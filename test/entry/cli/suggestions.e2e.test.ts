@@ -76,7 +76,6 @@ const filled: Readonly<Record<string, () => readonly string[]>> = {
   'admin users link {}': () => ['admin users link owner'],
   'admin clients show {}': () => ['admin clients show systemprompt-cli'],
   'admin users role {} --add {}': () => ['admin users role owner --add mcp'],
-  'admin users link {}': () => ['admin users link owner'],
   'admin users unban {}': () => ['admin users unban owner'],
   'cloud secrets rotate {}': () => ['cloud secrets rotate database.mcp.systemprompt'],
   'cloud sync local {} --direction {} --dry-run': () => ['cloud sync local mcp --direction to-db --dry-run'],
