@@ -91,7 +91,9 @@ function refreshed(exchange: Exchange, deps: GrantDependencies): Exchange {
       if (!(error instanceof UsedBefore)) throw error;
       const { clientId, grantId } = error.payload;
       if (clientId !== ctx.oidc.client.clientId) throw usedUp(error, 'client mismatch');
-      const sealed = reuseWindow === 0 ? undefined : await findRefreshWindow(database, tokenHash, requestHash);
+      // A request with a key is another one: it does not get what was given to one without.
+      const closed = reuseWindow === 0 || ctx.get('DPoP') !== '';
+      const sealed = closed ? undefined : await findRefreshWindow(database, tokenHash, requestHash);
       if (sealed !== undefined) {
         ctx.body = seal.open('refresh', sealed, token);
         return;
