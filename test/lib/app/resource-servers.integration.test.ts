@@ -254,7 +254,7 @@ describe('personal access tokens', () => {
 });
 
 describe('tokens of another issuer', () => {
-  const say = async (claims: Record<string, unknown> = {}, key = stranger.key.privateKey) => {
+  const say = async (claims: Record<string, unknown> = {}, key = stranger.key.privateKey, typ?: string) => {
     const now = Math.floor(Date.now() / 1000);
     const all = {
       iss: 'https://ci.example',
@@ -264,7 +264,7 @@ describe('tokens of another issuer', () => {
       exp: now + 300,
       repository: 'acme/shop',
     };
-    return new SignJWT({ ...all, ...claims }).setProtectedHeader({ alg: 'ES256', kid: 'k1' }).sign(key);
+    return new SignJWT({ ...all, ...claims }).setProtectedHeader({ alg: 'ES256', kid: 'k1', ...(typ && { typ }) }).sign(key);
   };
 
   it('stand for the service account, with what both sides allow; the keys are read once', async () => {
@@ -298,6 +298,10 @@ describe('tokens of another issuer', () => {
     expect(await refusalOf(verifier.verify(await say({ aud: [at('ci'), at('plain')] }), at('ci')))).toBe('audience');
     expect(await refusalOf(verifier.verify(await say({ repository: 'acme/other' }), at('ci')))).toBe('issuer');
     expect(await refusalOf(verifier.verify(await say({ exp: 1000 }), at('ci')))).toBe('expired');
+    const logout = await say({}, stranger.key.privateKey, 'logout+jwt');
+    expect(await refusalOf(verifier.verify(logout, at('ci')))).toBe('type');
+    const events = { 'http://schemas.openid.net/event/backchannel-logout': {} };
+    expect(await refusalOf(verifier.verify(await say({ events }), at('ci')))).toBe('type');
     expect(await refusalOf(verifier.verify(await say({ cnf: { 'x5t#S256': 'x' } }), at('ci')))).toBe('malformed');
     expect(await refusalOf(verifier.verify(await say({}, (await pair()).privateKey), at('ci')))).toBe('signature');
     expect(await refusalOf(verifier.verify(await say({ iss: externalUrl }), at('ci')))).toBe('unknown_key');

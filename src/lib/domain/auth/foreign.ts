@@ -6,6 +6,8 @@ import type { TokenPolicy, TrustedIssuer } from './policy.ts';
 import { toRefusal } from './refusal.ts';
 
 const clockSkewSeconds = 5;
+/** What issuers sign for something else (RFC 9449, RFC 8417, OpenID Connect Back-Channel Logout). */
+const otherTypes: ReadonlySet<string | undefined> = new Set(['dpop+jwt', 'logout+jwt', 'secevent+jwt']);
 
 /** Whom a token of another issuer speaks of. */
 export interface ForeignSubject {
@@ -120,7 +122,7 @@ async function firstThatTakes(token: string, candidates: readonly TrustedIssuer[
 }
 
 async function verified(token: string, issuer: TrustedIssuer, trust: ForeignTrust): Promise<JWTPayload> {
-  const { payload } = await jwtVerify(token, trust.keys(issuer), {
+  const { payload, protectedHeader } = await jwtVerify(token, trust.keys(issuer), {
     algorithms: [...issuer.algorithms],
     issuer: issuer.issuer,
     audience: issuer.audience,
@@ -129,6 +131,9 @@ async function verified(token: string, issuer: TrustedIssuer, trust: ForeignTrus
   }).catch((error: unknown) => {
     throw toRefusal(error);
   });
+  const type = protectedHeader.typ?.toLowerCase().replace(/^application\//, '');
+  // A logout token names issuer, audience and subject as a token to call with does.
+  if (otherTypes.has(type) || payload['events'] !== undefined) throw refuse('type');
   // One audience, as with our own: a token that opens several doors is stolen behind any of them.
   if (Array.isArray(payload.aud) && payload.aud.length !== 1) throw refuse('audience');
   if ((payload.iat ?? 0) > Date.now() / 1000 + clockSkewSeconds) throw refuse('not_yet_valid');
