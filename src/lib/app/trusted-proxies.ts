@@ -118,7 +118,10 @@ export class TrustedProxies {
     const client = `proxy:${said.proxyId}`;
     const userId = said.userId as UserId;
     if (!(await takeNonce(this.#database, said.proxyId, said.nonce, said.until))) throw refuseProxied();
-    const { active, scopes } = await this.#entitlements.permittedScopes({ userId, clientId: client }, resource);
+    const { active, scopes, accessVersion } = await this.#entitlements.permittedScopes(
+      { userId, clientId: client },
+      resource,
+    );
     if (!active) throw refuseProxied();
     const [user, sid] = await Promise.all([this.#user(userId), proxySession(this.#database, userId, client)]);
     const claims: Claims = {
@@ -132,6 +135,7 @@ export class TrustedProxies {
       scopes: said.permissions.filter((scope) => scopes.has(scope)),
       iat: Math.floor(Date.now() / 1000),
       exp: Math.floor(said.until / 1000),
+      accessVersion,
     };
     return { claims, bodyDigest: said.bodyDigest, proxied: true };
   }

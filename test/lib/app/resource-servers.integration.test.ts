@@ -264,7 +264,9 @@ describe('tokens of another issuer', () => {
       exp: now + 300,
       repository: 'acme/shop',
     };
-    return new SignJWT({ ...all, ...claims }).setProtectedHeader({ alg: 'ES256', kid: 'k1', ...(typ && { typ }) }).sign(key);
+    return new SignJWT({ ...all, ...claims })
+      .setProtectedHeader({ alg: 'ES256', kid: 'k1', ...(typ && { typ }) })
+      .sign(key);
   };
 
   it('stand for the service account, with what both sides allow; the keys are read once', async () => {

@@ -28,7 +28,9 @@ export class Delegation {
 
   /** @throws what signing throws: DatabaseUnavailableError when there is no key to be had */
   async token(claims: Claims): Promise<string> {
-    const key = `${claims.sid} ${claims.sub} ${claims.client} ${claims.scopes.join(' ')}`;
+    const { sid, sub, client, scopes, accessVersion, authTime, act } = claims;
+    // All that the token will say: who acts for whom, and what may have been taken away since.
+    const key = JSON.stringify([sid, sub, client, scopes, accessVersion, authTime, act]);
     const known = this.#tokens.get(key);
     if (known !== undefined && known.until > Date.now()) return known.token;
     const { token, expiresAt } = await this.#issuer.delegate(claims, this.#audience);

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mcpAudience } from '../../../../src/lib/app/identity.ts';
 import { openTrustedProxies } from '../../../../src/lib/app/trusted-proxies.ts';
 import { externalUrl, maxTtlSeconds } from '../../../helpers/identity.ts';
 import { type ProxiedRequest, signProxied } from '../../../helpers/proxied.ts';
@@ -12,6 +13,7 @@ const path = '/api/v1/mcp/alpha/mcp';
 const admins = serverConfig({ name: 'admins', oauth: { required: true, scopes: ['admin'] } });
 let test: TestGateway;
 let anna: string;
+let trusted: Awaited<ReturnType<typeof openTrustedProxies>>;
 
 beforeAll(async () => {
   const servers = [serverConfig(), admins];
@@ -36,7 +38,8 @@ beforeAll(async () => {
         personal_access_tokens: { max_days: 365 },
         proxies: [{ id: 'edge', key: '${secret:proxy.edge}', max_age_seconds: 30 }],
       };
-      return openTrustedProxies({ profile: { security }, servers, secrets }, database, identity);
+      trusted = await openTrustedProxies({ profile: { security }, servers, secrets }, database, identity);
+      return trusted;
     },
   });
   const [row] = await test.owner.query<{ id: string }>(
@@ -118,6 +121,16 @@ describe('a trusted proxy that signs who calls', () => {
     const reply = await send(signed(change));
     expect(reply.status).toBe(401);
     expect(reply.headers['www-authenticate']).toContain('resource_metadata');
+  });
+
+  it('is of the moment: what a server gets to act for the caller is not from before something was taken away', async () => {
+    await test.owner.query('UPDATE users SET access_version = access_version + 1 WHERE id = $1', [anna]);
+    const [row] = await test.owner.query<{ version: number }>(
+      'SELECT access_version AS version FROM users WHERE id = $1',
+      [anna],
+    );
+    const sender = await trusted?.identify(signed(), mcpAudience(externalUrl, 'alpha'));
+    expect(sender?.claims.accessVersion).toBe(row?.version);
   });
 
   it('is nobody for a user who was banned, from the next request on', async () => {
