@@ -174,11 +174,52 @@ function supervisor() {
   ].join('\n\n');
 }
 
+function auth() {
+  const { issue, verification, bars, method, machine: of } = result('auth');
+  const least = { 'client credentials': bars.clientCredentialsOfBare, 'refresh rotation': bars.refreshOfBare };
+  const rows = issue.flatMap(({ what, connections, bare, ours, ofBare }) => [
+    [what, connections, 'bare', bare.callsPerSecond, bare.p50, bare.p99, bare.cpuUs, '', ''],
+    [
+      what,
+      connections,
+      'systemprompt',
+      ours.callsPerSecond,
+      ours.p50,
+      ours.p99,
+      ours.cpuUs,
+      ofBare,
+      `≥ ${least[what]}: ${met(ofBare >= least[what])}`,
+    ],
+  ]);
+  const steps = verification.steps.map(({ step, us }) => [
+    step,
+    us,
+    step.includes('(warm)') ? `≤ ${bars.warmUs}: ${met(us <= bars.warmUs)}` : '',
+  ]);
+  return [
+    table(['what', 'connections', 'server', 'tokens/s', 'p50 ms', 'p99 ms', 'CPU µs each', 'of bare', 'bar'], rows),
+    'To let one token in:',
+    table(['step', 'µs', 'bar'], steps),
+    'Requests to an address that is open without a token, and tells more with one:',
+    table(
+      ['what', 'calls/s', 'p50 ms', 'p99 ms', 'added p50 ms'],
+      verification.calls.map(({ what, result: { callsPerSecond, p50, p99 }, addedP50Ms }) => [
+        what,
+        callsPerSecond,
+        p50,
+        p99,
+        addedP50Ms ?? '',
+      ]),
+    ),
+    `Method: ${method.what}. Load: ${method.load}; ${method.rounds} rounds of ${method.durationMs} ms after ${method.warmUpMs} ms; ${method.chosen}. Database: ${method.database}. Machine: ${machine(of)}; its load average before: ${of.loadAverageBefore}.`,
+  ].join('\n\n');
+}
+
 function prefixed(prefix, figures) {
   return Object.fromEntries(Object.entries(figures).map(([name, value]) => [`${prefix}${name}`, value]));
 }
 
-const parts = { 'cold-start': coldStart, build, footprint, 'mcp-router': router, supervisor };
+const parts = { 'cold-start': coldStart, build, footprint, 'mcp-router': router, supervisor, auth };
 const page = readFileSync(path, 'utf8');
 const written = Object.entries(parts).reduce(
   (text, [name, make]) =>

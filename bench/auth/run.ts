@@ -22,7 +22,7 @@ const quick = args.includes('--quick');
 const profileTo = args.includes('--cpu-prof') ? args[args.indexOf('--cpu-prof') + 1] : undefined;
 const only = args.includes('--only') ? args[args.indexOf('--only') + 1] : undefined;
 const wanted = (what: string) => only === undefined || only === what;
-const rounds = quick ? 1 : 5;
+const rounds = quick ? 1 : 3;
 const durationMs = quick ? 1_000 : 2_000;
 const warmUpMs = 500;
 const chains = 12;

@@ -5,9 +5,11 @@ import { type LoadResult, load, round } from '../mcp-router/load.ts';
 
 interface Step {
   readonly step: string;
-  /** Microseconds, the mean of many, one after another. */
+  /** Microseconds, one after another. */
   readonly us: number;
 }
+
+const batchSize = 50;
 
 interface Calls {
   readonly what: string;
@@ -104,8 +106,14 @@ async function tokens(rig: ApiRig, audience: string, count: number): Promise<str
   return made;
 }
 
+/** Of batches, the one in the middle: what else the machine does falls on some of them. */
 async function time(step: string, given: readonly string[], work: (token: string) => Promise<unknown>): Promise<Step> {
-  const started = performance.now();
-  for (const token of given) await work(token);
-  return { step, us: round(((performance.now() - started) / given.length) * 1_000, 1) };
+  const batches: number[] = [];
+  for (let at = 0; at < given.length; at += batchSize) {
+    const batch = given.slice(at, at + batchSize);
+    const started = performance.now();
+    for (const token of batch) await work(token);
+    batches.push((performance.now() - started) / batch.length);
+  }
+  return { step, us: round((batches.sort((a, b) => a - b)[Math.floor(batches.length / 2)] ?? Number.NaN) * 1_000, 1) };
 }
