@@ -94,7 +94,7 @@ describe('the supervisor survives itself', () => {
     await system.kill(first.process);
     const second = await system.start([a]);
     await system.state(second.client, 'a', ({ adopted }) => adopted === true);
-    expect(await markedProcesses(system.installation.id)).toHaveLength(1);
+    await until('one process is left', async () => (await markedProcesses(system.installation.id)).length === 1);
     await until('one row is left', async () => (await rows()).length === 1);
     await system.stop(second.client);
     expect(await system.footprint()).toEqual(noFootprint);

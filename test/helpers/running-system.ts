@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Instance } from '../../src/lib/infra/config/instance.ts';
+import { createLocalInstance, type Instance } from '../../src/lib/infra/config/instance.ts';
 import { markedProcesses } from '../../src/lib/infra/process/marker.ts';
 import { rootInstanceDir } from '../../src/lib/infra/process/postgres-place.ts';
 import { type CliRun, runCli } from './cli.ts';
@@ -32,7 +32,9 @@ export async function startSystem(
   env: Record<string, string> = {},
 ): Promise<RunningSystem> {
   const root = await mkdtemp(join(tmpdir(), 'systemprompt-system-'));
-  const instance = await createPreparedInstance(root, { ...process.env, ...env });
+  // A bench starts one too: there is no run that has prepared a cluster, and a first start is what it measures.
+  const create = process.env.VITEST === undefined ? createLocalInstance : createPreparedInstance;
+  const instance = await create(root, { ...process.env, ...env });
   const apiPort = await freePort();
   const profile = join(instance.dir, 'profiles', 'local', 'profile.yaml');
   const text = await readFile(profile, 'utf8');

@@ -13,6 +13,8 @@ const acceptMs = 250;
 const quickTurnMs = 0.1;
 /** By so much longer may it be for each ms that none so short was seen: a busy process has no short ones. */
 const patience = 0.01;
+/** So many of them in a row: what is read in one turn has clients connect that are accepted in the next. */
+const quietTurns = 3;
 /** Between closing the listener and closing idle connections: a request may be on its way on a just-accepted one. */
 const idleGraceMs = 250;
 const idleSweepMs = 100;
@@ -26,6 +28,8 @@ export class GracefulServers {
   readonly #sockets = new Set<Socket>();
   #draining: Promise<number> | undefined;
   #accepted = 0;
+  /** Nobody listens any more. Only then are clients asked to go: until then they would come back here, and be reset. */
+  #closed = false;
 
   /** Takes a server in; before its first request. */
   add(server: Server): void {
@@ -58,9 +62,9 @@ export class GracefulServers {
     return this.#draining;
   }
 
-  /** Remembers an answer that is under way. While draining each asks its client to go elsewhere next. */
+  /** Remembers an answer that is under way. Once nobody listens each asks its client to go elsewhere next. */
   #track(response: ServerResponse): void {
-    if (this.draining) response.setHeader('connection', 'close');
+    if (this.#closed) response.setHeader('connection', 'close');
     this.#open.add(response);
     response.once('close', () => this.#open.delete(response));
   }
@@ -79,6 +83,7 @@ export class GracefulServers {
     const closed = this.#servers.map(
       (server) => new Promise<void>((done) => NetServer.prototype.close.call(server, () => done())),
     );
+    this.#closed = true;
     for (const response of this.#open) if (!response.headersSent) response.setHeader('connection', 'close');
     const startedAt = performance.now();
     let sweep: NodeJS.Timeout | undefined;
@@ -103,20 +108,21 @@ export class GracefulServers {
   }
 
   /**
-   * Waits for a turn of the event loop in which nobody connected, and which was over quickly: the kernel resets
+   * Waits for turns of the event loop in which nobody connected, and which were over quickly: the kernel resets
    * connections that wait to be accepted when the listener closes. Where the port is ours alone, whoever comes in between
-   * would be refused a moment later anyway; where several listen, the turn's length is all that stays open to chance.
+   * would be refused a moment later anyway; where several listen, a turn's length is all that stays open to chance.
    */
   async #acceptWaiting(): Promise<void> {
     const begin = performance.now();
     let now = begin;
-    let quiet = false;
-    while (!quiet && now - begin < acceptMs) {
+    let quiet = 0;
+    while (quiet < quietTurns && now - begin < acceptMs) {
       const before = this.#accepted;
       const since = now;
       await nextTurn();
       now = performance.now();
-      quiet = this.#accepted === before && now - since < quickTurnMs + (now - begin) * patience;
+      const quick = now - since < quickTurnMs + (now - begin) * patience;
+      quiet = quick && this.#accepted === before ? quiet + 1 : 0;
     }
   }
 
