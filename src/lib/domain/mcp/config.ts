@@ -77,6 +77,13 @@ export const mcpServerConfigSchema = z
     path: ['module'],
     when: ({ value }) => typeof value === 'object' && value !== null,
   })
+  .refine((server) => !server.delegate || server.oauth.issuers.length === 0, {
+    path: ['delegate'],
+    error: 'hands what other issuers say on to this instance',
+    params: {
+      hint: 'take delegate or oauth.issuers out: a token of another issuer opens one server and nothing beyond it',
+    },
+  })
   .superRefine((server, context) => {
     for (const { path, message, hint } of scopeFaults(server)) {
       context.addIssue({ code: 'custom', path: [...path], message, params: { hint } });
