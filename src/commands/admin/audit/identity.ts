@@ -33,6 +33,7 @@ export const identityEvents = [
   'token_revoked',
   'federation_linked',
   'proxy_refused',
+  'origin_renamed',
 ] as const;
 
 export default class AuditIdentity extends BaseCommand<typeof AuditIdentity> {
