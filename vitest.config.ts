@@ -21,8 +21,8 @@ const supervisor = './test/helpers/supervisor-global.ts';
 
 const levels: readonly Level[] = [
   { name: 'unit', timeout: 10_000, workers: 2, setup: [] },
-  { name: 'integration', timeout: 30_000, workers: 2, setup: [postgres, supervisor] },
-  { name: 'e2e', timeout: 120_000, workers: 2, setup: [built, postgres] },
+  { name: 'integration', timeout: 30_000, workers: 3, setup: [postgres, supervisor] },
+  { name: 'e2e', timeout: 120_000, workers: 3, setup: [built, postgres] },
   { name: 'browser', timeout: 120_000, workers: 1, setup: [built, postgres] },
   { name: 'conformance', timeout: 120_000, workers: 1, setup: [built, postgres] },
   // They wait more than they work.
