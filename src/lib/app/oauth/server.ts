@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type Provider from 'oidc-provider';
-import type { ClientStore } from '../../domain/auth/index.ts';
+import type { ClientStore, PublicKeySet } from '../../domain/auth/index.ts';
 import { signingJwks, sweepPayloads } from '../../domain/auth/index.ts';
 import type { SecretStore } from '../../infra/config/secrets.ts';
 import type { Database } from '../../infra/database/connection.ts';
@@ -36,17 +36,21 @@ export interface AuthorizationServerDependencies {
   readonly log: Logger;
 }
 
+/** Where the issuer is, for each request. */
+interface IssuerPlace {
+  readonly host: string;
+  readonly scheme: string;
+}
+
 /**
  * Has the library see a request as one to the issuer, from where it came: it makes addresses that it publishes of what
  * the headers say, and those anybody can send (T25).
  */
-function asAsked(request: IncomingMessage, issuer: string, address: string | undefined): void {
-  const { host, protocol } = new URL(issuer);
+function asAsked(request: IncomingMessage, issuer: IssuerPlace, address: string | undefined): void {
   const { headers } = request;
-  for (const name of Object.keys(headers)) if (name.startsWith('x-forwarded-')) delete headers[name];
-  delete headers.forwarded;
-  headers.host = host;
-  headers['x-forwarded-proto'] = protocol.slice(0, -1);
+  for (const name in headers) if (name.startsWith('x-forwarded-') || name === 'forwarded') delete headers[name];
+  headers.host = issuer.host;
+  headers['x-forwarded-proto'] = issuer.scheme;
   if (address !== undefined) headers['x-forwarded-for'] = address;
 }
 
@@ -67,21 +71,23 @@ const sweepEveryMs = 5 * 60_000;
  */
 export class AuthorizationServer {
   readonly #deps: AuthorizationServerDependencies;
+  readonly #issuer: IssuerPlace;
   #loaded: Promise<Loaded> | undefined;
-  #current: { readonly kids: string; readonly made: Promise<Made> } | undefined;
+  #current: { readonly keys: PublicKeySet['keys']; readonly kids: string; readonly made: Promise<Made> } | undefined;
   #sweep: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(deps: AuthorizationServerDependencies) {
     this.#deps = deps;
+    const { host, protocol } = new URL(deps.settings.issuer);
+    this.#issuer = { host, scheme: protocol.slice(0, -1) };
     this.#sweepLater();
   }
 
   /** Answers a request that `oauthPath` names. @throws DatabaseUnavailableError when nobody can be trusted */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { handle } = await this.#provider();
-    const { settings, addressOf } = this.#deps;
-    asAsked(request, settings.issuer, addressOf(request));
+    asAsked(request, this.#issuer, this.#deps.addressOf(request));
     await handle(request, response);
   }
 
@@ -115,13 +121,18 @@ export class AuthorizationServer {
   #provider(): Promise<Made> {
     const { verifier } = this.#deps.identity;
     verifier.assertFresh();
-    const kids = verifier.jwks.keys.map((key) => key.kid).join(' ');
-    if (this.#current?.kids === kids) return this.#current.made;
+    const { keys } = verifier.jwks;
+    if (this.#current?.keys === keys) return this.#current.made;
+    const kids = keys.map((key) => key.kid).join(' ');
+    if (this.#current?.kids === kids) {
+      this.#current = { ...this.#current, keys };
+      return this.#current.made;
+    }
     const made = this.#load().then((loaded) => loaded.make());
-    const current = { kids, made };
+    const current = { keys, kids, made };
     this.#current = current;
     made.catch(() => {
-      if (this.#current === current) this.#current = undefined;
+      if (this.#current?.made === made) this.#current = undefined;
     });
     return made;
   }

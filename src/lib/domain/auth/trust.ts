@@ -40,6 +40,8 @@ export class TrustState {
   readonly #database: Database;
   readonly #overlapSeconds: number;
   #keys = new Map<string, KnownKey>();
+  /** The public halves of these: the same list until the next reload. */
+  #jwks: readonly JWK[] = [];
   /** Ended sessions and when their last token expires, in ms since the epoch. */
   readonly #revoked = new Map<SessionId, number>();
   /** Single tokens, by `jti`, likewise. */
@@ -102,8 +104,8 @@ export class TrustState {
   }
 
   /** The public keys that are published. */
-  get jwks(): JWK[] {
-    return [...this.#keys.values()].map((key) => key.jwk);
+  get jwks(): readonly JWK[] {
+    return this.#jwks;
   }
 
   /** The key of that name; one that is not known is looked up in the database, at most once a second. */
@@ -172,6 +174,7 @@ export class TrustState {
     }
     const removed = [...this.#keys.keys()].some((kid) => !keys.has(kid));
     this.#keys = keys;
+    this.#jwks = [...keys.values()].map((key) => key.jwk);
     // Added to what is there: what was ended stays so.
     for (const { id, expiresAt } of revoked) this.#revoked.set(id, until(expiresAt));
     for (const { jti, expiresAt } of tokens) this.#revokedTokens.set(jti, until(expiresAt));

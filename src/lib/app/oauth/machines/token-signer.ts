@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type CryptoKey, SignJWT } from 'jose';
+import { CompactSign, type CryptoKey } from 'jose';
 import type { ActorClaim } from '../../../domain/auth/index.ts';
 import type { SessionId, UserId } from '../../../shared/ids.ts';
 import type { ResourceServer } from '../../resources.ts';
@@ -47,7 +47,7 @@ export class TokenSigner {
     const { kid, key } = await this.#keys.signingKey(resource.ownKey ? resource.audience : undefined);
     const iat = Math.floor(Date.now() / 1000);
     const jti = randomUUID();
-    const token = await new SignJWT({
+    const claims = JSON.stringify({
       iss: this.#issuer,
       aud: resource.audience,
       sub: what.userId,
@@ -61,7 +61,9 @@ export class TokenSigner {
       access_version: what.accessVersion,
       ...(what.act === undefined ? {} : { act: what.act }),
       ...(what.keyThumbprint === undefined ? {} : { cnf: { jkt: what.keyThumbprint } }),
-    })
+    });
+    // Not SignJWT, which makes a deep copy of the claims first: a fiftieth of what a token costs.
+    const token = await new CompactSign(Buffer.from(claims))
       .setProtectedHeader({ alg: algorithm, typ: 'at+jwt', kid })
       .sign(key);
     const tokenType = what.keyThumbprint === undefined ? 'Bearer' : 'DPoP';
