@@ -2,39 +2,9 @@ import { integer, string } from '@oclif/core/flags';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
 import { moment } from '../../../entry/cli/flags.ts';
 import { identityEventsTable } from '../../../entry/cli/views/identity-events.ts';
-import type { IdentityEventType } from '../../../lib/domain/auth/index.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
-
-// Written out, so that the command line is parsed without loading the audit; a test compares it with the domain's list.
-export const identityEvents = [
-  'sign_in',
-  'sign_in_failed',
-  'sign_out',
-  'passkey_added',
-  'passkey_removed',
-  'link_sent',
-  'link_used',
-  'consent_given',
-  'consent_refused',
-  'token_issued',
-  'token_reuse',
-  'session_revoked',
-  'client_registered',
-  'client_changed',
-  'client_removed',
-  'key_rotated',
-  'key_revoked',
-  'grant_added',
-  'grant_revoked',
-  'role_changed',
-  'user_changed',
-  'token_created',
-  'token_revoked',
-  'federation_linked',
-  'proxy_refused',
-  'origin_renamed',
-] as const;
+import { type IdentityEventType, identityEventTypes } from '../../../lib/shared/identity-event.ts';
 
 export default class AuditIdentity extends BaseCommand<typeof AuditIdentity> {
   static override summary = 'List sign-ins, grants, consents, tokens and keys';
@@ -50,7 +20,7 @@ export default class AuditIdentity extends BaseCommand<typeof AuditIdentity> {
   static override flags = {
     user: string({ helpValue: '<user>', summary: 'About this user, or done by them: id, name or address' }),
     client: string({ helpValue: '<id>', summary: 'With this client' }),
-    type: string({ options: identityEvents, summary: 'Events of this type' }),
+    type: string({ options: identityEventTypes, summary: 'Events of this type' }),
     since: moment({ summary: 'Events since then' }),
     until: moment({ summary: 'Events until then' }),
     limit: integer({ min: 1, max: 500, default: 50, helpValue: '<number>', summary: 'How many at most' }),

@@ -2,7 +2,6 @@ import { z } from 'zod';
 import {
   type ClientMetadata,
   ClientService,
-  type IdentityEventType,
   insertGrant,
   type LiveSecret,
   listGrants,
@@ -16,6 +15,7 @@ import { findUserByName, insertUser, type User } from '../../domain/users/index.
 import type { Database, Queryable } from '../../infra/database/connection.ts';
 import type { Actor } from '../../shared/actor.ts';
 import { ConflictError, UsageError } from '../../shared/errors.ts';
+import type { IdentityEventType } from '../../shared/identity-event.ts';
 import type { Permission } from '../../shared/permission.ts';
 import { unknownServer } from '../identity.ts';
 import { namedScopes } from './grants.ts';

@@ -1,13 +1,9 @@
-import {
-  type IdentityEntry,
-  type IdentityEventFilter,
-  type IdentityEventType,
-  listIdentityEvents,
-} from '../../domain/auth/index.ts';
+import { type IdentityEntry, type IdentityEventFilter, listIdentityEvents } from '../../domain/auth/index.ts';
 import { UserService } from '../../domain/users/index.ts';
 import type { Database } from '../../infra/database/connection.ts';
 import type { Actor } from '../../shared/actor.ts';
 import { ForbiddenError, UsageError } from '../../shared/errors.ts';
+import type { IdentityEventType } from '../../shared/identity-event.ts';
 import type { UserId } from '../../shared/ids.ts';
 import { isAdmin } from './rights.ts';
 

@@ -16,19 +16,15 @@ import {
   recordIdentityEvent,
   type StoredGrant,
   type StoredPayload,
-  sweepPayloads,
   upsertGrant,
   upsertPayload,
 } from '../../domain/auth/index.ts';
 import type { Database, Queryable } from '../../infra/database/connection.ts';
 import type { SessionId, UserId } from '../../shared/ids.ts';
+import { clientAdapter } from './client-adapter.ts';
 import { idHash, type Seal } from './seal.ts';
 import { Slots } from './slots.ts';
 import { guarded } from './unavailable.ts';
-
-/** Longest id of a client that is looked up at all. */
-const maxClientId = 2048;
-const sweepRows = 500;
 
 /** Says that something that works once was used before, or by somebody faster; the transaction is to be given up. */
 export class UsedBefore extends Error {
@@ -78,7 +74,7 @@ async function ended<T>(exchange: Exchange, work: Promise<T>): Promise<T> {
 export class OAuthStore {
   readonly #database: Database;
   readonly #seal: Seal;
-  readonly #clients: ClientStore;
+  readonly #clients: Adapter;
   readonly #graceSeconds: number;
   readonly #exchange = new AsyncLocalStorage<Exchange>();
   readonly #slots: Slots;
@@ -92,7 +88,7 @@ export class OAuthStore {
   }) {
     this.#database = deps.database;
     this.#seal = deps.seal;
-    this.#clients = deps.clients;
+    this.#clients = clientAdapter(deps.clients);
     this.#graceSeconds = deps.maxTokenTtlSeconds;
     // What is asked of the database beside a transaction must always find a connection; nothing of that waits for one.
     this.#slots = new Slots(Math.max(1, deps.database.usage.limit - 3));
@@ -100,7 +96,7 @@ export class OAuthStore {
 
   /** The adapter of a model, as oidc-provider asks for it. */
   readonly adapter = (model: string): Adapter => {
-    if (model === 'Client') return this.#clientAdapter();
+    if (model === 'Client') return this.#clients;
     const found = async (id: string): Promise<AdapterPayload | undefined> => {
       const payload = await (model === 'Grant' ? this.#findGrant(id) : this.#find(model, id));
       if (payload !== undefined) this.#exchange.getStore()?.found.set(model, payload);
@@ -195,11 +191,6 @@ export class OAuthStore {
     });
   }
 
-  /** Removes some of what has expired. @returns how much */
-  sweep(): Promise<number> {
-    return sweepPayloads(this.#database, sweepRows);
-  }
-
   /** Has the end of the token request wait for it, and nothing before. */
   async later(statement: Promise<void>): Promise<void> {
     const exchange = this.#exchange.getStore();
@@ -274,25 +265,6 @@ export class OAuthStore {
     const payload = this.#seal.open(subjectOf(model, hash), stored.sealed) as AdapterPayload;
     if (stored.consumedAt !== undefined) payload.consumed = Math.floor(stored.consumedAt.getTime() / 1000);
     return payload;
-  }
-
-  #clientAdapter(): Adapter {
-    const clients = this.#clients;
-    const unsupported = () => Promise.reject(new Error('A client has no such thing'));
-    return {
-      find: async (id) => {
-        if (id.length > maxClientId || id.includes('\0')) return undefined;
-        const metadata = await guarded(() => clients.find(id));
-        if (metadata !== undefined) clients.touch(id);
-        return metadata;
-      },
-      upsert: (id, metadata) => guarded(() => clients.register(id, metadata as Record<string, unknown>)),
-      destroy: (id) => guarded(() => clients.remove(id)),
-      findByUid: unsupported,
-      findByUserCode: unsupported,
-      consume: unsupported,
-      revokeByGrantId: unsupported,
-    };
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Queryable } from '../../infra/database/connection.ts';
+import type { IdentityEventType } from '../../shared/identity-event.ts';
 import type { UserId } from '../../shared/ids.ts';
-import type { IdentityEventType } from './events.ts';
 import type { IdentityEventsRow } from './tables.ts';
 
 /** One event as it is shown. Names are those of today; ids are what was recorded. */

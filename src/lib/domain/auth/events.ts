@@ -1,37 +1,7 @@
 import type { Queryable } from '../../infra/database/connection.ts';
 import { redactLogText } from '../../infra/logging/redact.ts';
+import type { IdentityEventType } from '../../shared/identity-event.ts';
 import type { SessionId, UserId } from '../../shared/ids.ts';
-
-/** What the audit of identity tells of. */
-export const identityEventTypes = [
-  'sign_in',
-  'sign_in_failed',
-  'sign_out',
-  'passkey_added',
-  'passkey_removed',
-  'link_sent',
-  'link_used',
-  'consent_given',
-  'consent_refused',
-  'token_issued',
-  'token_reuse',
-  'session_revoked',
-  'client_registered',
-  'client_changed',
-  'client_removed',
-  'key_rotated',
-  'key_revoked',
-  'grant_added',
-  'grant_revoked',
-  'role_changed',
-  'user_changed',
-  'token_created',
-  'token_revoked',
-  'federation_linked',
-  'proxy_refused',
-  'origin_renamed',
-] as const;
-export type IdentityEventType = (typeof identityEventTypes)[number];
 
 /** Facts of an event: few, flat, and never a secret. Absent ones are left out. */
 export type IdentityEventData = Readonly<

@@ -26,8 +26,6 @@ export { type IdentityEntry, type IdentityEventFilter, listIdentityEvents } from
 export {
   type IdentityEvent,
   type IdentityEventData,
-  type IdentityEventType,
-  identityEventTypes,
   recordIdentityEvent,
   recordIdentityEvents,
 } from './events.ts';

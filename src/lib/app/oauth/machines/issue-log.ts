@@ -65,12 +65,13 @@ export class IssueLog {
       type: 'token_issued' as const,
       data: { ...event.data, count: tokens.length, tokens },
     }));
+    let at = 0;
     try {
-      for (let at = 0; at < events.length; at += 200) {
+      for (; at < events.length; at += 200) {
         await recordIdentityEvents(this.#database, events.slice(at, at + 200));
       }
     } catch (error) {
-      this.#full = [...rows, ...this.#full];
+      this.#full = [...rows.slice(at), ...this.#full]; // what was written is not written again
       this.#timer ??= setTimeout(() => void this.flush().catch(() => undefined), flushEveryMs).unref();
       throw error;
     }
