@@ -97,7 +97,8 @@ describe('signing keys', () => {
     const clients = Array.from({ length: 4 }, traffic);
     try {
       for (let turn = 1; turn <= 5; turn += 1) {
-        await other.identity.keys.rotate();
+        const { active } = await other.identity.keys.rotate();
+        await until('the new key signs', () => seen.has(active));
         const before = verified;
         await until('traffic went on', () => verified > before + 50);
       }
