@@ -7,8 +7,11 @@ export interface BodyLimits {
   readonly timeoutMs: number;
 }
 
-/** How long a client that is still sending may go on after it was refused, in ms: it should get to read why. */
-const lingerMs = 1_000;
+/**
+ * How long, in ms, and how much, in bytes, a client that is still sending may go on after it was refused: it should get
+ * to read why, also on a slow line.
+ */
+const linger = { ms: 5_000, bytes: 16 * 1024 * 1024 };
 
 /**
  * Reads a request's body whole.
@@ -61,9 +64,16 @@ export function readBody(req: IncomingMessage, limits: BodyLimits): Promise<Buff
 export function endUnread(req: IncomingMessage, res: ServerResponse): void {
   const { socket } = req;
   if (req.complete || socket.destroyed) return;
-  const timer = setTimeout(() => socket.destroy(), lingerMs);
+  const timer = setTimeout(() => socket.destroy(), linger.ms);
   socket.once('close', () => clearTimeout(timer));
-  req.on('error', () => undefined).resume();
+  let dropped = 0;
+  req
+    .on('error', () => undefined)
+    .on('data', (chunk: Buffer) => {
+      dropped += chunk.length;
+      if (dropped > linger.bytes) socket.destroy();
+    })
+    .resume();
   res.once('finish', () => socket.end());
 }
 
