@@ -1,11 +1,14 @@
 import type { Claims } from '../../domain/auth/index.ts';
 import type { McpServerConfig } from '../../domain/mcp/index.ts';
+import type { AppError } from '../../shared/errors.ts';
 import type { ExecutionId } from '../../shared/ids.ts';
 
 /** One tool call as it came in, its caller known. */
 export interface ToolCall {
   readonly server: McpServerConfig;
   readonly tool: string;
+  /** The virtual server that the caller spoke to, when `server` is what stands behind it. */
+  readonly via?: string | undefined;
   /** The arguments, a value from `JSON.parse` of bounded depth. */
   readonly input: unknown;
   readonly claims: Claims;
@@ -13,6 +16,9 @@ export interface ToolCall {
   readonly arrivedAt: number;
   readonly cancellation: Cancellation;
 }
+
+/** One check before a call is let in: what speaks against it, or nothing. */
+export type AdmissionCheck = (call: ToolCall) => AppError | undefined | Promise<AppError | undefined>;
 
 /** What a server answered, judged. */
 export interface Verdict {

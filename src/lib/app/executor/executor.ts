@@ -11,13 +11,15 @@ import type { CallOutcome } from '../../infra/telemetry/api-metrics.ts';
 import { type AppError, CancelledError, ForbiddenError, TimeoutError, toAppError } from '../../shared/errors.ts';
 import type { ExecutionId } from '../../shared/ids.ts';
 import { missingScopes } from '../../shared/permission.ts';
-import type { Dispatch, RunningCall, ToolCall, Verdict } from './call.ts';
+import type { AdmissionCheck, Dispatch, RunningCall, ToolCall, Verdict } from './call.ts';
 import { intentOf, micros, outcomeOf, toolName } from './rows.ts';
 
 export interface ExecutorOptions {
   readonly audit: Pick<AuditWriter, 'intent' | 'attempt' | 'outcome'>;
   /** How long a call may take unless its tool says otherwise, in ms. */
   readonly callTimeoutMs: number;
+  /** Asked in this order, after the caller's rights; the first refusal counts, and is an attempt on record. */
+  readonly admission?: readonly AdmissionCheck[] | undefined;
   /** Hears of each call when it is over: with the code of its error, or `none`. */
   readonly onEnd?: ((call: ToolCall, outcome: CallOutcome, reason: string) => void) | undefined;
 }
@@ -41,11 +43,13 @@ export interface Recorded {
 export class Executor {
   readonly #audit: ExecutorOptions['audit'];
   readonly #callTimeoutMs: number;
+  readonly #admission: readonly AdmissionCheck[] | undefined;
   readonly #onEnd: ExecutorOptions['onEnd'];
 
   constructor(options: ExecutorOptions) {
     this.#audit = options.audit;
     this.#callTimeoutMs = options.callTimeoutMs;
+    this.#admission = options.admission?.length === 0 ? undefined : options.admission;
     this.#onEnd = options.onEnd;
   }
 
@@ -58,7 +62,8 @@ export class Executor {
     const executionId = newExecutionId();
     const required = requiredScopes(call.server, call.tool);
     const input = auditInput(call.input, secretNames(call.server, call.tool));
-    const refusal = refusalOf(call, required);
+    let refusal: AppError | undefined = refusalOf(call, required);
+    if (refusal === undefined && this.#admission !== undefined) refusal = await notAdmitted(this.#admission, call);
     if (refusal !== undefined) return this.#attempt(call, executionId, required, input, refusal, 'refused');
     await this.#notMadeUnless(
       call,
@@ -191,6 +196,20 @@ export function refusalOf(
   const { clients } = server.oauth;
   if (clients === undefined || clients.includes(claims.client)) return undefined;
   return new ForbiddenError('This server does not take the tokens of this client', { data: { reason: 'client' } });
+}
+
+/** The first refusal of the admission checks. One that fails refuses too: nobody knows what it would have said. */
+async function notAdmitted(checks: readonly AdmissionCheck[], call: ToolCall): Promise<AppError | undefined> {
+  try {
+    for (const check of checks) {
+      const answer = check(call);
+      const refusal = answer instanceof Promise ? await answer : answer;
+      if (refusal !== undefined) return refusal;
+    }
+  } catch (error) {
+    return toAppError(error);
+  }
+  return undefined;
 }
 
 const noScopes: readonly string[] = [];

@@ -28,6 +28,8 @@ export interface McpGatewayOptions {
   readonly rateLimiter?: RateLimiter | undefined;
   /** Proxies whose signed word on the caller is taken. */
   readonly proxies?: McpRouterDeps['proxies'];
+  /** What else may speak against a call, in this order: see `ExecutorOptions.admission`. */
+  readonly admission?: ExecutorOptions['admission'];
   readonly log: Logger;
   /** Hears what is measured. */
   readonly metrics?: Pick<ApiMetrics, 'toolCall' | 'auditCommit'> | undefined;
@@ -64,7 +66,7 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
     externalUrl: identity.addresses.externalUrl,
     verifier: identity.verifier,
     directory: options.directory,
-    executor: new Executor({ audit, callTimeoutMs: limits.call_timeout_ms, onEnd }),
+    executor: new Executor({ audit, callTimeoutMs: limits.call_timeout_ms, admission: options.admission, onEnd }),
     identityRoot,
     delegation: new Delegation(identity.issuer, instanceAudience(identity.addresses.externalUrl)),
     log,
