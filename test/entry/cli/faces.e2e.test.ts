@@ -141,6 +141,8 @@ it.each(Object.entries(lines))('%s looks as it is on record', async (name, own) 
     for (const { name: face, words, ...terminal } of faces) {
       const env = { HOME: join(root, 'home'), TERM: 'xterm', ...terminal.env };
       const ran = await loop.run({ ...terminal, argv: [...wordsOf(line), ...words], cwd: instance.root, env });
+      // A command that waits for what nobody sends has no face.
+      expect(ran.code).not.toBeNull();
       texts.push(shown(line, face, ran));
       // A row of a table is never wider than the terminal; what is to be copied may be.
       if (words.length > 0) expect(ran.stdout.trimEnd()).not.toContain('\n');

@@ -39,19 +39,21 @@ export default class DbShell extends BaseCommand<typeof DbShell> {
     const { runInteractive, runPiped } = await import('../../../entry/cli/live/sql-shell.ts');
     const options = { limit: flags.limit, timeoutMs: flags.timeout * 1000, write: flags.write };
     const views = { tables: relationsTable, description: descriptionCard, indexes: indexesTable };
-    if (session.stdin.isTTY === true) {
-      if (!canAsk(session)) {
-        throw new AnswerNeededError('A shell needs somebody who types', {
-          hint: 'Pipe statements into it, or ask one with infra db query',
-          next: ['infra db query --help'],
-        });
-      }
-      const { asReader } = await import('../../../lib/app/database/connections.ts');
-      const [found] = await asReader(place, (on) =>
-        on.query<{ name: string; version: string }>(
-          "SELECT current_database() AS name, current_setting('server_version') AS version",
-        ),
-      );
+    const terminal = session.stdin.isTTY === true;
+    if (terminal && !canAsk(session)) {
+      throw new AnswerNeededError('A shell needs somebody who types', {
+        hint: 'Pipe statements into it, or ask one with infra db query',
+        next: ['infra db query --help'],
+      });
+    }
+    // Asked before anything is read: what can't be reached is told to a pipe, too, before its first statement comes.
+    const { asReader } = await import('../../../lib/app/database/connections.ts');
+    const [found] = await asReader(place, (on) =>
+      on.query<{ name: string; version: string }>(
+        "SELECT current_database() AS name, current_setting('server_version') AS version",
+      ),
+    );
+    if (terminal) {
       const name = found?.name ?? 'database';
       output.note(
         `PostgreSQL ${found?.version}, database ${name}${flags.write ? '' : ', reading only'}. \\? for help.`,
