@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isSignedBody, refuseProxied, type TokenVerifier } from '../../domain/auth/index.ts';
-import type { McpServerConfig } from '../../domain/mcp/index.ts';
+import type { Catalogue, McpServerConfig } from '../../domain/mcp/index.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
 import { toAppError } from '../../shared/errors.ts';
 import type { Executor } from '../executor/executor.ts';
@@ -28,6 +28,8 @@ export interface McpRouterDeps {
   readonly proxies?: Pick<TrustedProxies, 'identify'> | undefined;
   readonly directory: Directory;
   readonly executor: Executor;
+  /** Which tools the servers have, and which of them may be called. */
+  readonly catalogue?: Catalogue | undefined;
   /** 32 bytes; the identity of callers is signed with keys derived from it. */
   readonly identityRoot: Uint8Array;
   /** Tokens for servers with `delegate: true`. */

@@ -9,6 +9,7 @@ export {
   toServerConfig,
 } from './config.ts';
 export { type McpIssuer, type McpOauth, type ScopeDetails, tiersFor } from './oauth.ts';
+export type { Catalogue } from './tools.ts';
 export type { McpVariable } from './variables.ts';
 
 /** Path of a server's endpoint at the API, without the origin. */
@@ -16,5 +17,11 @@ export function mcpEndpointPath(serverName: string): string {
   return `/api/v1/mcp/${serverName}/mcp`;
 }
 
-/** Which MCP servers there are, and who may call them. */
-export const mcp: Extension = { id: 'mcp', version: '1.0.0', config: { folder: 'mcp', schema: mcpFileSchema } };
+/** Which MCP servers there are, who may call them, and which tools they have. */
+export const mcp: Extension = {
+  id: 'mcp',
+  version: '1.0.0',
+  dependencies: ['auth'],
+  migrations: 'mcp',
+  config: { folder: 'mcp', schema: mcpFileSchema },
+};

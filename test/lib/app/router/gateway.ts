@@ -221,7 +221,7 @@ export async function openTestGateway(
     /** Everything in every table, as text. */
     dump: async (): Promise<string> => {
       const tables = await test.owner.query<{ name: string }>(
-        "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname IN ('public', 'audit')",
+        "SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname IN ('public', 'audit', 'mcp')",
       );
       const contents = await Promise.all(
         tables.map(({ name }) => test.owner.query(`SELECT to_json(t) AS row FROM ${name} t`)),

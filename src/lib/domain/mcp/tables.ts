@@ -1,0 +1,51 @@
+// Generated from the migrations by scripts/generate-tables.mjs: change a migration, not this file.
+
+/** A row of `mcp.tool_definitions`. */
+export interface ToolDefinitionsRow {
+  readonly server: string;
+  readonly name: string;
+  readonly digest: string;
+  readonly definition: unknown;
+  readonly findings: unknown;
+  readonly scanned_by: number;
+  readonly seen_at: Date;
+}
+
+/** A row of `mcp.tools`. */
+export interface ToolsRow {
+  readonly server: string;
+  readonly name: string;
+  readonly digest: string;
+  readonly definition: unknown;
+  readonly state: 'approved' | 'held' | 'gone';
+  readonly reason: 'new' | 'changed' | 'finding' | 'invalid' | null;
+  readonly approved_digest: string | null;
+  readonly approved_at: Date | null;
+  readonly approved_by: string | null;
+  readonly first_seen: Date;
+  readonly last_seen: Date;
+  readonly changed_at: Date;
+}
+
+/** A row of `mcp.tool_events`. */
+export interface ToolEventsRow {
+  readonly id: number;
+  readonly at: Date;
+  readonly server: string;
+  readonly name: string;
+  readonly type: 'added' | 'changed' | 'returned' | 'gone' | 'approved' | 'scanned';
+  readonly before: string | null;
+  readonly after: string | null;
+  readonly state: 'approved' | 'held' | 'gone';
+  readonly findings: number;
+  readonly actor_id: string | null;
+}
+
+/** A row of `mcp.tool_lists`. */
+export interface ToolListsRow {
+  readonly server: string;
+  readonly instance_id: string | null;
+  readonly tools: number;
+  readonly error: string | null;
+  readonly listed_at: Date;
+}

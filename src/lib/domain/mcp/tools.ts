@@ -1,0 +1,60 @@
+import type { AppError } from '../../shared/errors.ts';
+import type { ToolsRow } from './tables.ts';
+
+/** A tool as its server lists it: one entry of `tools` of a tools/list result, from `JSON.parse`. */
+export type RawTool = Readonly<Record<string, unknown>>;
+
+/** Approved: may be called in the form that the server lists; held: may not; gone: the server lists it no more. */
+export type ToolState = ToolsRow['state'];
+
+/** Why a tool is held: never seen before, other than what was approved, said something suspicious, or is no tool. */
+export type HeldReason = NonNullable<ToolsRow['reason']>;
+
+/** What the scan for injected instructions found in a tool. */
+export interface Finding {
+  /** Name of the rule. */
+  readonly rule: string;
+  readonly severity: 'high' | 'medium';
+  /** Where: a path such as `description` or `inputSchema.properties.path.description`. */
+  readonly at: string;
+  /** The words that it goes by, hidden characters written out; bounded. */
+  readonly excerpt: string;
+}
+
+/** One tool of one server as the catalogue knows it. */
+export interface CatalogueTool {
+  readonly server: string;
+  readonly name: string;
+  /** SHA-256, hex, of the canonical JSON of what callers and models see of the tool. */
+  readonly digest: string;
+  /** As the server lists it now; as it listed it last when the tool is gone. */
+  readonly definition: RawTool;
+  readonly state: ToolState;
+  readonly reason: HeldReason | undefined;
+  /** The form that was approved last. */
+  readonly approvedDigest: string | undefined;
+  readonly findings: readonly Finding[];
+}
+
+/** What came of looking at a server's list: names of tools. */
+export interface Observed {
+  readonly added: readonly string[];
+  readonly changed: readonly string[];
+  readonly returned: readonly string[];
+  readonly gone: readonly string[];
+  readonly held: readonly string[];
+}
+
+/** The tools of all servers, in memory and current: which of them there are, and which may be called. */
+export interface Catalogue {
+  /** All that the server is known to have, by name, those that are held or gone among them; none when it was never asked. */
+  tools(server: string): readonly CatalogueTool[];
+  find(server: string, tool: string): CatalogueTool | undefined;
+  /**
+   * Takes in a whole list of a server: pins what is new or changed (policy `auto`) or holds it (`review`).
+   * @throws DatabaseUnavailableError
+   */
+  observe(server: string, listed: readonly RawTool[]): Promise<Observed>;
+  /** Why the tool may not be called; nothing for one that may, or that the catalogue does not know. */
+  refusalOf(server: string, tool: string): AppError | undefined;
+}
