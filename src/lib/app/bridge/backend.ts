@@ -42,7 +42,12 @@ export interface Asker {
   readonly session: string | undefined;
   readonly era: Era;
   readonly credentials: UpstreamCredentials | undefined;
-  /** Of the request that the message came with: protocol version, `mcp-param-*`, trace context. */
+  /**
+   * What the client says of itself: the `params` of its session's `initialize`. Absent for single requests; those of the
+   * modern era say it in their own `_meta`.
+   */
+  readonly opened?: Readonly<Record<string, unknown>> | undefined;
+  /** Of the request that the message came with: protocol version, `mcp-*`, trace context. */
   readonly headers: IncomingHttpHeaders;
 }
 
@@ -121,8 +126,15 @@ export interface BackendFactory {
   open(scope: InstanceScope, opening: Opening, listener: BackendListener): Promise<Backend>;
 }
 
+/** A backend of another era, as clients of this one see it. */
+export interface Translated extends Backend {
+  /** What the backend behind says beside its answers comes in here; what of it concerns the clients goes to their listener. */
+  readonly hears: BackendListener;
+}
+
 /**
  * Between a client and a backend of another era. Made once for each backend and era, so it may keep what has to outlive a
  * request (a question of the server that waits for its answer); it looks like a backend of the client's era.
+ * @param listener of the clients of that era
  */
-export type Translate = (backend: Backend, to: Era) => Backend;
+export type Translate = (backend: Backend, to: Era, listener: BackendListener) => Translated;

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { asObject, isObject, type Json, without } from './json.ts';
+import { isRecord } from '../../router/jsonrpc.ts';
+import { asObject, type Json, without } from './json.ts';
 
 /**
  * What a server may ask of its client: a request of its own up to 2025-11-25, part of an `input_required` result since
@@ -20,10 +21,10 @@ export function isQuestion(method: unknown): method is string {
 export function readQuestions(result: Json): ReadonlyMap<string, Question> | string {
   const asked = result['inputRequests'];
   if (asked === undefined || asked === null) return new Map();
-  if (!isObject(asked)) return 'inputRequests is not an object';
+  if (!isRecord(asked)) return 'inputRequests is not an object';
   const questions = new Map<string, Question>();
   for (const [key, question] of Object.entries(asked)) {
-    if (!isObject(question) || !isQuestion(question['method'])) return 'an input request is of no known kind';
+    if (!isRecord(question) || !isQuestion(question['method'])) return 'an input request is of no known kind';
     questions.set(key, { method: question['method'], params: asObject(question['params']) });
   }
   return questions;
@@ -41,7 +42,7 @@ export function neededFor({ method, params }: Question): Json {
 export function missingFor(question: Question, capabilities: Json): Json | undefined {
   const [[name, members] = ['', {}]] = Object.entries(neededFor(question));
   const declared = capabilities[name];
-  if (!isObject(declared)) return { [name]: members };
+  if (!isRecord(declared)) return { [name]: members };
   // 2025-11-25: `elicitation: {}` means forms.
   const plain = name === 'elicitation' && declared['form'] === undefined && declared['url'] === undefined;
   const lacking = Object.keys(asObject(members)).filter(
@@ -67,7 +68,7 @@ export function toLegacyQuestion({ method, params }: Question): Question {
 
 /** Whether what a client gave answers such a question at all; its contents are for the server to judge. */
 export function answers({ method }: Question, given: unknown): given is Json {
-  if (!isObject(given)) return false;
+  if (!isRecord(given)) return false;
   if (method === 'roots/list') return Array.isArray(given['roots']);
   if (method === 'elicitation/create') return typeof given['action'] === 'string';
   return typeof given['role'] === 'string' && given['content'] !== undefined;

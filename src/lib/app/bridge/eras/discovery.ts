@@ -1,4 +1,5 @@
-import { asObject, isObject, type Json, without } from './json.ts';
+import { isRecord } from '../../router/jsonrpc.ts';
+import { asObject, type Json, without } from './json.ts';
 import { legacyRevisions, metaKey, modernRevision, negotiate } from './revisions.ts';
 
 /** What a legacy server said at `initialize`, as the answer to `server/discover`. */
@@ -29,14 +30,14 @@ export function toInitialized(discovered: Json, requested: unknown): Json {
 
 /** Who the server says it is; both eras want a name and a version. */
 export function serverInfoOf(said: Json): Json {
-  const info = isObject(said['serverInfo']) ? said['serverInfo'] : asObject(said['_meta'])[metaKey.serverInfo];
+  const info = isRecord(said['serverInfo']) ? said['serverInfo'] : asObject(said['_meta'])[metaKey.serverInfo];
   const known = asObject(info);
   return { ...known, name: text(known['name'], 'unnamed'), version: text(known['version'], '0') };
 }
 
 /** Whether an answer to `server/discover` is one, from a server that speaks our modern revision. */
 export function isDiscovered(result: unknown): result is Json {
-  if (!isObject(result) || !isObject(result['capabilities'])) return false;
+  if (!isRecord(result) || !isRecord(result['capabilities'])) return false;
   const { supportedVersions } = result;
   return Array.isArray(supportedVersions) && supportedVersions.includes(modernRevision);
 }

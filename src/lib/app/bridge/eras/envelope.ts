@@ -1,4 +1,5 @@
-import { asObject, isObject, type Json, without } from './json.ts';
+import { isRecord } from '../../router/jsonrpc.ts';
+import { asObject, type Json, without } from './json.ts';
 import { metaKey, modernRevision } from './revisions.ts';
 
 /** Who sends a request and what it can do: said once per session up to 2025-11-25, with each request since. */
@@ -21,15 +22,15 @@ const levels = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'aler
 export function readEnvelope(params: Json): Sender | Unreadable {
   const meta = params['_meta'];
   const required = [metaKey.protocolVersion, metaKey.clientCapabilities];
-  const missing = isObject(meta) ? required.filter((key) => !Object.hasOwn(meta, key)) : required;
-  if (!isObject(meta) || missing.length > 0) {
+  const missing = isRecord(meta) ? required.filter((key) => !Object.hasOwn(meta, key)) : required;
+  if (!isRecord(meta) || missing.length > 0) {
     return { problem: `The request does not say in _meta: ${missing.join(', ')}.`, missing };
   }
   const capabilities = meta[metaKey.clientCapabilities];
   const clientInfo = meta[metaKey.clientInfo];
   const logLevel = meta[metaKey.logLevel];
-  if (!isObject(capabilities)) return { problem: `${metaKey.clientCapabilities} must be an object.` };
-  if (clientInfo !== undefined && !isObject(clientInfo)) return { problem: `${metaKey.clientInfo} must be an object.` };
+  if (!isRecord(capabilities)) return { problem: `${metaKey.clientCapabilities} must be an object.` };
+  if (clientInfo !== undefined && !isRecord(clientInfo)) return { problem: `${metaKey.clientInfo} must be an object.` };
   if (logLevel !== undefined && !levels.includes(logLevel as string)) {
     return { problem: `${metaKey.logLevel} must be one of ${levels.join(', ')}.` };
   }

@@ -1,7 +1,8 @@
+import { isRecord } from '../../router/jsonrpc.ts';
+import type { RequestId } from '../message.ts';
+
 /** One JSON object of the wire. */
 export type Json = Readonly<Record<string, unknown>>;
-
-export type RequestId = string | number;
 
 /** What answers a request: one of the two. */
 export type Answer = { readonly result: Json } | { readonly error: RpcError };
@@ -23,12 +24,8 @@ export interface Notification {
   readonly params: Json;
 }
 
-export function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 export function asObject(value: unknown): Json {
-  return isObject(value) ? value : {};
+  return isRecord(value) ? value : {};
 }
 
 export function isRequestId(value: unknown): value is RequestId {
@@ -50,8 +47,8 @@ export function without(value: Json, ...names: readonly string[]): Json {
 /** What another program answered, in the form that the protocol asks for; a fault of that program otherwise. */
 export function readAnswer(message: Json): Answer {
   const { result, error } = message;
-  if (isObject(result)) return { result };
-  if (isObject(error) && typeof error['message'] === 'string') {
+  if (isRecord(result)) return { result };
+  if (isRecord(error) && typeof error['message'] === 'string') {
     const { code, message: text, data } = error;
     return failed(typeof code === 'number' && Number.isInteger(code) ? code : -32_603, text as string, data);
   }

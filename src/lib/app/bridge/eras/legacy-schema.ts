@@ -1,4 +1,5 @@
-import { isObject, type Json } from './json.ts';
+import { isRecord } from '../../router/jsonrpc.ts';
+import type { Json } from './json.ts';
 
 /** Keywords whose value is data, in which a member called `$ref` is no reference. */
 const data: ReadonlySet<string> = new Set(['const', 'enum', 'default', 'examples']);
@@ -14,7 +15,7 @@ const named: ReadonlySet<string> = new Set([
 
 /** Whether the output of a tool needs a wrapper: up to 2025-11-25 its schema is an object's (SEP-2106). */
 export function needsWrapper(outputSchema: unknown): outputSchema is Json {
-  return isObject(outputSchema) && outputSchema['type'] !== 'object';
+  return isRecord(outputSchema) && outputSchema['type'] !== 'object';
 }
 
 /**
@@ -30,7 +31,7 @@ export function wrapSchema(schema: Json): Json {
 /** References within the document, as they are one level deeper. */
 function moved(node: unknown, names: boolean): unknown {
   if (Array.isArray(node)) return node.map((item) => moved(item, false));
-  if (!isObject(node)) return node;
+  if (!isRecord(node)) return node;
   if (!names && ownBase(node['$id'])) return node;
   return Object.fromEntries(
     Object.entries(node).map(([key, value]) => {

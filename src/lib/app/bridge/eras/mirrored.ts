@@ -1,4 +1,5 @@
-import { isObject, type Json } from './json.ts';
+import { isRecord } from '../../router/jsonrpc.ts';
+import type { Json } from './json.ts';
 
 /** The parameter that `Mcp-Name` repeats (SEP-2243; tasks: SEP-2663). */
 const nameOf: ReadonlyMap<string, string> = new Map([
@@ -27,7 +28,7 @@ export function mirroredHeaders(
   const name = params[nameOf.get(method) ?? ''];
   if (typeof name === 'string') headers['mcp-name'] = encoded(name);
   for (const { path, header } of mirrored) {
-    const value = written(path.reduce<unknown>((at, key) => (isObject(at) ? at[key] : undefined), params['arguments']));
+    const value = written(path.reduce<unknown>((at, key) => (isRecord(at) ? at[key] : undefined), params['arguments']));
     if (value !== undefined) headers[`mcp-param-${header.toLowerCase()}`] = encoded(value);
   }
   return headers;
@@ -37,14 +38,14 @@ export function mirroredHeaders(
 export function mirroredArguments(inputSchema: unknown): readonly MirroredArgument[] {
   const found: MirroredArgument[] = [];
   const visit = (schema: unknown, path: readonly string[]): void => {
-    if (!isObject(schema) || path.length > 16) return;
+    if (!isRecord(schema) || path.length > 16) return;
     const header = schema['x-mcp-header'];
     // A token of RFC 9110 §5.6.2, of a value that has one way to be written.
     const valid = typeof header === 'string' && /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(header);
     if (valid && ['string', 'integer', 'number', 'boolean'].includes(String(schema['type'])) && path.length > 0) {
       found.push({ path, header });
     }
-    if (!isObject(schema['properties'])) return;
+    if (!isRecord(schema['properties'])) return;
     for (const [name, property] of Object.entries(schema['properties'])) visit(property, [...path, name]);
   };
   visit(inputSchema, []);

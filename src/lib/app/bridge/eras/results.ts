@@ -1,4 +1,5 @@
-import { type Answer, asObject, isObject, type Json, type RpcError, without } from './json.ts';
+import { isRecord } from '../../router/jsonrpc.ts';
+import { type Answer, asObject, type Json, type RpcError, without } from './json.ts';
 import { needsWrapper, wrapSchema } from './legacy-schema.ts';
 import { errorCode, metaKey } from './revisions.ts';
 
@@ -37,7 +38,7 @@ export function toModernResult(method: string, result: Json, serverInfo: Json | 
 function withoutTasks(method: string, result: Json): Json {
   const { tools } = result;
   if (method !== 'tools/list' || !Array.isArray(tools)) return result;
-  return { ...result, tools: tools.map((tool: unknown) => (isObject(tool) ? without(tool, 'execution') : tool)) };
+  return { ...result, tools: tools.map((tool: unknown) => (isRecord(tool) ? without(tool, 'execution') : tool)) };
 }
 
 /** A resource that is not there is an invalid parameter since 2026-07-28. */
@@ -62,7 +63,7 @@ function toLegacyError(error: RpcError): RpcError {
 
 function withoutServer(result: Json): Json {
   const meta = result['_meta'];
-  if (!isObject(meta) || meta[metaKey.serverInfo] === undefined) return result;
+  if (!isRecord(meta) || meta[metaKey.serverInfo] === undefined) return result;
   const rest = without(meta, metaKey.serverInfo);
   return Object.keys(rest).length === 0 ? without(result, '_meta') : { ...result, _meta: rest };
 }
@@ -71,7 +72,7 @@ function withWrappedOutputs(result: Json): Json {
   const { tools } = result;
   if (!Array.isArray(tools)) return result;
   const wrapped = tools.map((tool: unknown) =>
-    isObject(tool) && needsWrapper(tool['outputSchema'])
+    isRecord(tool) && needsWrapper(tool['outputSchema'])
       ? { ...tool, outputSchema: wrapSchema(tool['outputSchema']) }
       : tool,
   );
@@ -81,9 +82,9 @@ function withWrappedOutputs(result: Json): Json {
 /** An output that is no object goes into one; its text is there as well for who reads `content` alone. */
 function withObjectOutput(result: Json): Json {
   const { structuredContent: output, content } = result;
-  if (output === undefined || isObject(output)) return result;
+  if (output === undefined || isRecord(output)) return result;
   const blocks: readonly unknown[] = Array.isArray(content) ? content : [];
-  const told = blocks.some((block) => isObject(block) && block['type'] === 'text');
+  const told = blocks.some((block) => isRecord(block) && block['type'] === 'text');
   return {
     ...result,
     structuredContent: { result: output },

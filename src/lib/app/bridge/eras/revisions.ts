@@ -1,10 +1,10 @@
-/**
- * The two eras of MCP. Up to 2025-11-25 a client opens a session (`initialize`) and the server may ask it things; from
- * 2026-07-28 on each request stands alone and says in its `_meta` who sends it (SEP-2567, SEP-2575).
- */
-export type Era = 'legacy' | 'modern';
+import type { Era } from '../backend.ts';
 
-/** The revision of the modern era that is spoken here. */
+/**
+ * The revision of the modern era that is spoken here. Up to 2025-11-25 a client opens a session (`initialize`) and the
+ * server may ask it things; from 2026-07-28 on each request stands alone and says in its `_meta` who sends it (SEP-2567,
+ * SEP-2575).
+ */
 export const modernRevision = '2026-07-28';
 
 /** The revisions of the legacy era, the newest first. */
