@@ -4,7 +4,7 @@ import type { McpServerConfig } from '../../src/lib/domain/mcp/index.ts';
 export function serverConfig(more: Partial<McpServerConfig> = {}): McpServerConfig {
   return {
     name: 'alpha',
-    type: 'internal',
+    kind: 'internal',
     module: 'x',
     moduleAt: { file: 'services/mcp/alpha.yaml', line: 3, column: 13 },
     port: 5_000,
@@ -21,6 +21,8 @@ export function serverConfig(more: Partial<McpServerConfig> = {}): McpServerConf
     variablesAt: {},
     inheritedEnv: [],
     limits: {},
+    toolPolicy: 'auto',
+    breaker: { failures: 5, cooldownMs: 10_000 },
     ...more,
   };
 }

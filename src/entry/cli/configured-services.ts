@@ -12,7 +12,7 @@ export async function configuredServices(context: CommandContext): Promise<Selec
   return [
     ...(database.url === undefined ? ['database'] : []),
     ...apiServiceNames(server.workers),
-    ...servers.filter(({ enabled }) => enabled).map(({ name }) => `mcp:${name}`),
+    ...servers.filter(({ enabled, kind }) => enabled && kind !== 'virtual').map(({ name }) => `mcp:${name}`),
   ].map(selectable);
 }
 

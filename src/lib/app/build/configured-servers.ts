@@ -30,12 +30,13 @@ export interface ConfiguredServers {
   readonly issues: readonly ConfigIssue[];
 }
 
-/** The servers that a project configures; none where it has no `services/` of its own. */
+/** The modules that a project configures as servers; none where it has no `services/` of its own. */
 export async function configuredServers(servicesDir: string): Promise<ConfiguredServers> {
   const { loadServices } = await import('../config/load-services.ts');
   try {
     const { mcpServers, extensions, files, sourceOf } = await loadServices({ servicesDir });
-    const servers = mcpServers.map(({ name, module, moduleAt, enabled, tools }) => ({
+    const modules = mcpServers.filter(({ module }) => module !== '');
+    const servers = modules.map(({ name, module, moduleAt, enabled, tools }) => ({
       name,
       nameAt: sourceOf(['mcp_servers', name]),
       module,

@@ -13,7 +13,7 @@ interface Ranges {
   readonly maxTtlSeconds?: number | undefined;
 }
 
-type Listener = Declared<{ readonly port: number; readonly enabled: boolean }>;
+type Listener = Declared<{ readonly port?: number | undefined; readonly enabled: boolean }>;
 
 /** What no file shows by itself: names, ports and references across all of them. */
 export function crossChecks(composed: Composed, declarations: Declarations, profile: Ranges): ConfigIssue[] {
@@ -46,7 +46,7 @@ function sharedPorts(listeners: readonly Listener[]): ConfigIssue[] {
   const issues: ConfigIssue[] = [];
   for (const listener of listeners) {
     const { port, enabled } = listener.value;
-    if (!enabled) continue;
+    if (!enabled || port === undefined) continue;
     const neighbour = byPort.get(port);
     if (neighbour === undefined) {
       byPort.set(port, listener);
@@ -69,6 +69,7 @@ function portsOutOf(
   const setting = kind === 'mcp' ? 'mcp_port_range' : 'agent_port_range';
   return listeners.flatMap((listener) => {
     const { port } = listener.value;
+    if (port === undefined) return [];
     if (profile !== undefined && !isWithin(port, profile)) {
       const hint = `choose one from ${profile[0]} to ${profile[1]}, or change ports.${kind} of the profile`;
       return [issueAt(listener, ['port'], `port ${port} is outside of the profile's range`, hint)];

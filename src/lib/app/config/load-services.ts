@@ -1,4 +1,4 @@
-import { type McpServerConfig, type McpServerYaml, toServerConfig } from '../../domain/mcp/index.ts';
+import { type McpServerConfig, type McpServerYaml, sourceField, toServerConfig } from '../../domain/mcp/index.ts';
 import type { Instance } from '../../infra/config/instance.ts';
 import type { Profile } from '../../infra/config/profile.ts';
 import { writtenPortRange } from '../../infra/config/tenant-ports.ts';
@@ -18,6 +18,8 @@ export interface LoadServicesOptions {
   readonly profile?: Pick<Profile, 'ports'> & {
     readonly tenant?: string;
     readonly security?: Pick<Profile['security'], 'access_token_ttl_seconds'>;
+    /** In production servers for development alone are not in force. */
+    readonly runtime?: { readonly environment?: Profile['runtime']['environment'] | undefined };
   };
   /** What files (absolute) would hold, instead of what they hold: to look at a change before it is made. */
   readonly texts?: ReadonlyMap<string, string>;
@@ -53,10 +55,11 @@ export async function loadServices(
   ];
   if (findings.length > 0) throw new ConfigInvalidError(inOrder(findings));
 
+  const production = options.profile?.runtime?.environment === 'production';
   const { agents, skills, servers, plugins, ai, content, scheduler, web, settings, extensions, origins } = composed;
   return {
     settings,
-    mcpServers: byName(servers).map(serverConfig),
+    mcpServers: byName(servers).map((server) => serverConfig(server, production)),
     agents: valuesOf(agents),
     skills: valuesOf(skills),
     ai,
@@ -84,13 +87,13 @@ export async function loadServices(
   };
 }
 
-function serverConfig({ name, value, yaml, path }: Declared<McpServerYaml>): McpServerConfig {
+function serverConfig({ name, value, yaml, path }: Declared<McpServerYaml>, production: boolean): McpServerConfig {
   const placeOf = (below: readonly string[], at?: 'key') => {
     const { line, column } = yaml.locate([...path, ...below], at);
     return { file: yaml.file, line, column };
   };
-  const module = placeOf([value.module === undefined ? 'binary' : 'module']);
-  return toServerConfig(name, value, module, (below) => placeOf(below, 'key'));
+  const place = placeOf([sourceField(value)]);
+  return toServerConfig(name, value, place, (below) => placeOf(below, 'key'), production);
 }
 
 function byName<T>(declared: readonly Declared<T>[]): Declared<T>[] {

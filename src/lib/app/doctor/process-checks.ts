@@ -1,3 +1,4 @@
+import { hasProcess } from '../../domain/mcp/index.ts';
 import { markOf } from '../../infra/process/marker.ts';
 import { freePort, holderOf, type PortHolder } from '../../infra/process/ports.ts';
 import { orphansOf } from '../cleanup/orphans.ts';
@@ -42,7 +43,7 @@ export async function checkMcpPorts(context: CommandContext): Promise<Finding> {
   const [first, last] = profile.ports.mcp;
   const strangers: string[] = [];
   let waiting = 0;
-  const enabled = servers.filter((server) => server.enabled);
+  const enabled = servers.filter((server) => server.enabled && hasProcess(server));
   for (const { name, port } of enabled) {
     const service = running?.services.find((candidate) => candidate.name === `mcp:${name}`);
     const wanted = service?.pid === undefined ? port : service.port;

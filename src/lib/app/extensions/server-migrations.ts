@@ -49,6 +49,8 @@ function bringing(
   { instance, packageRoot }: Pick<ServerPlace, 'instance' | 'packageRoot'>,
   server: ServerModule,
 ): Bringing | undefined {
+  // A server that is no module of ours brings nothing: its path would be the project itself.
+  if (server.module === '') return undefined;
   const bases = isAbsolute(server.module)
     ? [server.module]
     : [...new Set([instance.root, packageRoot])].map((root) => join(root, server.module));

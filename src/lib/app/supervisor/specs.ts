@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
-import type { McpServerConfig } from '../../domain/mcp/index.ts';
+import { hasProcess, isBridged, type McpServerConfig } from '../../domain/mcp/index.ts';
 import type { Instance } from '../../infra/config/instance.ts';
 import { keySourceVariables } from '../../infra/config/master-key/variables.ts';
 import { type Profile, profileFile } from '../../infra/config/profile.ts';
@@ -80,7 +80,7 @@ function mcpServiceName(server: string): string {
  *   PreconditionError when the package is not built
  */
 export async function serviceSpecs(source: SpecSource, dependsOn: readonly string[]): Promise<ServiceSpec[]> {
-  const enabled = source.servers.filter((server) => server.enabled);
+  const enabled = source.servers.filter((server) => server.enabled && hasProcess(server) && !isBridged(server));
   const modules = new Map(
     enabled.map((server) => [server.name, findModule([source.instance.root, source.packageRoot], server.module)]),
   );
@@ -181,7 +181,7 @@ function mcpSpec(
     configuredAt: `${server.moduleAt.file}:${server.moduleAt.line}:${server.moduleAt.column}`,
     dependsOn,
     // A declared port is a preference: a stranger there is stepped around, the row says where the server went.
-    port: { preferred: portWithin(profile.ports.mcp, server.port), range: profile.ports.mcp },
+    port: { preferred: portWithin(profile.ports.mcp, server.port ?? profile.ports.mcp[0]), range: profile.ports.mcp },
     handOver: true,
     artefactHash: hashOf(readFileSync(main), ...artifactParts(module)),
     configHash: hashOf(

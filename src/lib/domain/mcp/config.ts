@@ -1,8 +1,13 @@
 import { z } from 'zod';
 import { environmentName, saying, serverName, servicePort } from '../../infra/config/fields.ts';
-import { type ServiceLimits, serviceLimitsSchema } from '../../infra/config/limits-schema.ts';
-import { type McpOauth, oauthSchema, scopeEntry, scopeFaults, scopeName, toOauth } from './oauth.ts';
-import { type McpVariable, toVariables, variablesSchema } from './variables.ts';
+import { serviceLimitsSchema } from '../../infra/config/limits-schema.ts';
+import { kindFaults, serverKinds } from './config-kinds.ts';
+import { breakerSchema, rateLimitSchema } from './config-limits.ts';
+import { schemasSchema } from './config-schemas.ts';
+import { upstreamAuthSchema } from './config-upstream.ts';
+import { targetsSchema } from './config-virtual.ts';
+import { oauthSchema, scopeEntry, scopeFaults } from './oauth.ts';
+import { variablesSchema } from './variables.ts';
 
 const tool = z
   .strictObject({
@@ -20,6 +25,7 @@ const tool = z
       .array(z.string().min(1))
       .default([])
       .describe('Names of arguments whose values the audit never stores, whatever they are called.'),
+    rate_limit: rateLimitSchema.optional(),
     terminal_on_success: z.boolean().optional().describe('Accepted from older files; not used.'),
     model_config: z.unknown().optional().describe('Accepted from older files; not used.'),
     ui: z.unknown().optional().describe('Accepted from older files; not used.'),
@@ -30,9 +36,11 @@ const tool = z
 export const mcpServerConfigSchema = z
   .strictObject({
     type: z
-      .literal('internal', 'must be internal')
+      .enum(serverKinds, { error: 'must be internal, stdio, external or virtual' })
       .default('internal')
-      .describe('`internal`: a process that the supervisor runs.'),
+      .describe(
+        '`internal`: a process of the instance; `stdio`: a command that speaks MCP by its input and output; `external`: a server elsewhere; `virtual`: tools of other servers.',
+      ),
     module: z
       .string()
       .min(1)
@@ -40,10 +48,61 @@ export const mcpServerConfigSchema = z
       .describe('Module of the server: an absolute path, or one relative to the project folder.'),
     binary: z.string().min(1).optional().describe('Older name of `module`.'),
     package: z.string().optional().describe('Accepted from older files; not used.'),
-    port: servicePort.describe('Preferred port on loopback.'),
-    endpoint: z.string().optional().describe('Accepted from older files; the address follows from the profile.'),
+    command: z
+      .string()
+      .min(1)
+      .max(4096)
+      .optional()
+      .describe(
+        'Program of a stdio server, or of an internal one in any language: a name on the PATH, or a path from the project folder.',
+      ),
+    args: z.array(z.string().max(8192)).max(500).optional().describe('Its arguments. Secrets have no place in them.'),
+    cwd: z.string().min(1).optional().describe('The folder that it runs in, from the project folder. Default: that.'),
+    instances: z
+      .enum(['shared', 'session', 'user'])
+      .optional()
+      .describe(
+        'Whether all callers share one process of the command, or each session or each user has its own. Default: shared.',
+      ),
+    idle_stop_s: z
+      .int()
+      .min(0)
+      .max(86_400)
+      .optional()
+      .describe('After how long without use such a process is stopped, in seconds; 0: never. Default: 300.'),
+    start_timeout_ms: z
+      .int()
+      .min(100)
+      .max(600_000)
+      .optional()
+      .describe('How long it may take to begin, in milliseconds. Default: 30000.'),
+    user_variables: z
+      .array(environmentName)
+      .min(1)
+      .max(100)
+      .optional()
+      .describe('Environment variables that each user brings, with `instances: user`.'),
+    port: servicePort
+      .optional()
+      .describe('Preferred port on loopback. Needed by a module; for others one of the range is taken.'),
+    endpoint: z
+      .string()
+      .optional()
+      .describe(
+        'Address of an external server. Of others it is accepted from older files when it is their own: it follows from the profile.',
+      ),
+    transport: z
+      .enum(['auto', 'streamable-http', 'sse'])
+      .optional()
+      .describe('How an external server is spoken to; `sse` is the older form. Default: auto.'),
+    private_network: z
+      .boolean()
+      .optional()
+      .describe('Whether an external server may be reached by http, and at addresses that are not public.'),
+    upstream_auth: upstreamAuthSchema.optional(),
+    targets: targetsSchema.optional(),
     enabled: z.boolean().default(true).describe('Whether the server is started.'),
-    dev_only: z.boolean().default(false).describe('Never published by a deployment.'),
+    dev_only: z.boolean().default(false).describe('Never in production: there it is as if it were not enabled.'),
     display_name: saying('write the name that people know the server by')
       .optional()
       .describe('Name for people. Default: its key.'),
@@ -64,7 +123,13 @@ export const mcpServerConfigSchema = z
     variables: variablesSchema,
     env_vars: z.array(environmentName).default([]).describe('Names of environment variables that are handed on.'),
     limits: serviceLimitsSchema,
-    schemas: z.array(z.unknown()).optional().describe('Accepted from older files; not used.'),
+    rate_limit: rateLimitSchema.optional(),
+    circuit_breaker: breakerSchema,
+    tool_policy: z
+      .enum(['auto', 'review'])
+      .default('auto')
+      .describe('Whether new and changed tools are offered at once, or held back until somebody approves them.'),
+    schemas: schemasSchema.optional(),
     model_config: z.unknown().optional().describe('Accepted from older files; not used.'),
   })
   .refine((server) => Object.keys(server.variables).every((name) => !Object.hasOwn(server.env, name)), {
@@ -72,11 +137,14 @@ export const mcpServerConfigSchema = z
     error: 'declares a variable that env sets as well',
     params: { hint: 'keep it in one of the two' },
   })
-  .refine((server) => server.module !== undefined || server.binary !== undefined, {
-    error: 'is missing',
-    path: ['module'],
-    when: ({ value }) => typeof value === 'object' && value !== null,
-  })
+  .superRefine(
+    (server, context) => {
+      for (const { path, message, hint } of kindFaults(server)) {
+        context.addIssue({ code: 'custom', path: [...path], message, params: { hint } });
+      }
+    },
+    { when: ({ value }) => typeof value === 'object' && value !== null },
+  )
   .refine((server) => !server.delegate || server.oauth.issuers.length === 0, {
     path: ['delegate'],
     error: 'hands what other issuers say on to this instance',
@@ -90,6 +158,9 @@ export const mcpServerConfigSchema = z
     }
   });
 
+/** One server as its file has it, complete with defaults. */
+export type McpServerYaml = z.output<typeof mcpServerConfigSchema>;
+
 const ownServerName = serverName.refine((name) => name !== 'registry', {
   error: 'is taken: /api/v1/mcp/registry lists the servers',
 });
@@ -100,90 +171,4 @@ export const mcpServersSchema = z.record(ownServerName, mcpServerConfigSchema).d
 /** A file of `services/mcp/`. */
 export const mcpFileSchema = z
   .strictObject({ mcp_servers: mcpServersSchema })
-  .describe('MCP servers that the instance runs (services/mcp/*.yaml).');
-
-/** One server as its file has it, complete with defaults. */
-export type McpServerYaml = z.output<typeof mcpServerConfigSchema>;
-
-export interface McpToolConfig {
-  readonly scopes: readonly string[];
-  readonly timeoutMs?: number;
-  /** Argument names whose values the audit never stores. */
-  readonly secret: ReadonlySet<string>;
-}
-
-/** A place in a file, for findings that come after it was read; counted from 1. */
-export interface ModulePlace {
-  readonly file: string;
-  readonly line: number;
-  readonly column: number;
-}
-
-/** One MCP server as the rest of the code knows it. */
-export interface McpServerConfig {
-  readonly name: string;
-  readonly type: 'internal';
-  readonly module: string;
-  /** Where the configuration names the module. */
-  readonly moduleAt: ModulePlace;
-  readonly port: number;
-  readonly enabled: boolean;
-  readonly devOnly: boolean;
-  readonly displayName: string;
-  readonly description: string;
-  readonly displayInWeb: boolean;
-  readonly delegate: boolean;
-  readonly oauth: McpOauth;
-  readonly tools: ReadonlyMap<string, McpToolConfig>;
-  readonly env: Readonly<Record<string, string>>;
-  readonly variables: readonly McpVariable[];
-  /** Where `env` and `variables` name each of theirs. */
-  readonly variablesAt: Readonly<Record<string, ModulePlace>>;
-  /** Names of environment variables that are handed on from the instance's own. */
-  readonly inheritedEnv: readonly string[];
-  readonly limits: ServiceLimits;
-}
-
-/**
- * A server in the words of the code.
- * @param moduleAt where the configuration names its module
- * @param placeOf where a part of the server is written, by its path below the server's name
- */
-export function toServerConfig(
-  name: string,
-  yaml: McpServerYaml,
-  moduleAt: ModulePlace,
-  placeOf: (path: readonly string[]) => ModulePlace,
-): McpServerConfig {
-  const places = (['env', 'variables'] as const).flatMap((part) =>
-    Object.keys(yaml[part]).map((variable) => [variable, placeOf([part, variable])] as const),
-  );
-  return {
-    name,
-    type: yaml.type,
-    module: yaml.module ?? yaml.binary ?? '',
-    moduleAt,
-    port: yaml.port,
-    enabled: yaml.enabled,
-    devOnly: yaml.dev_only,
-    displayName: yaml.display_name ?? name,
-    description: yaml.description,
-    displayInWeb: yaml.display_in_web,
-    delegate: yaml.delegate,
-    oauth: toOauth(
-      yaml.oauth,
-      Object.values(yaml.tools).flatMap(({ scopes }) => scopes),
-    ),
-    tools: new Map(
-      Object.entries(yaml.tools).map(([toolName, { scopes, timeout_ms: timeoutMs, secret }]) => [
-        toolName,
-        { scopes: scopes.map(scopeName), secret: new Set(secret), ...(timeoutMs === undefined ? {} : { timeoutMs }) },
-      ]),
-    ),
-    env: yaml.env,
-    variables: toVariables(yaml.variables),
-    variablesAt: Object.fromEntries(places),
-    inheritedEnv: yaml.env_vars,
-    limits: yaml.limits,
-  };
-}
+  .describe('MCP servers of the instance (services/mcp/*.yaml).');

@@ -1,14 +1,24 @@
 import type { Extension } from '../../shared/extension.ts';
 import { mcpFileSchema } from './config.ts';
 
-export {
-  type McpServerConfig,
-  type McpServerYaml,
-  type McpToolConfig,
-  mcpServersSchema,
-  toServerConfig,
-} from './config.ts';
+export { type McpServerYaml, mcpServersSchema } from './config.ts';
+export type { McpServerKind } from './config-kinds.ts';
+export type { McpBreaker, McpRateLimit } from './config-limits.ts';
+export type { McpSchemas } from './config-schemas.ts';
+export type { UpstreamAuthConfig } from './config-upstream.ts';
+export type { VirtualTarget, VirtualTool } from './config-virtual.ts';
 export { type McpIssuer, type McpOauth, type ScopeDetails, tiersFor } from './oauth.ts';
+export {
+  hasProcess,
+  isBridged,
+  type McpCommand,
+  type McpExternal,
+  type McpProcess,
+  type McpServerConfig,
+  type McpToolConfig,
+  sourceField,
+  toServerConfig,
+} from './server-config.ts';
 export type { Catalogue } from './tools.ts';
 export type { McpVariable } from './variables.ts';
 

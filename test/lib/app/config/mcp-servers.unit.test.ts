@@ -47,7 +47,7 @@ describe('the MCP servers of the configuration', () => {
     expect(zeta?.name).toBe('zeta');
     expect(alpha).toEqual({
       name: 'alpha',
-      type: 'internal',
+      kind: 'internal',
       module: 'extensions/mcp/alpha',
       moduleAt: { file: expect.stringMatching(/a\.yaml$/), line: 3, column: 13 },
       port: 5010,
@@ -64,6 +64,8 @@ describe('the MCP servers of the configuration', () => {
       variablesAt: { LEVEL: { file: expect.stringMatching(/a\.yaml$/), line: 10, column: 12 } },
       inheritedEnv: [],
       limits: {},
+      toolPolicy: 'auto',
+      breaker: { failures: 5, cooldownMs: 10_000 },
     });
   });
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { serverVariables } from '../../../../src/lib/app/secrets/variables.ts';
-import { mcpFileSchema, toServerConfig } from '../../../../src/lib/domain/mcp/config.ts';
+import { mcpFileSchema } from '../../../../src/lib/domain/mcp/config.ts';
+import { toServerConfig } from '../../../../src/lib/domain/mcp/server-config.ts';
 import { parseYamlText } from '../../../../src/lib/infra/config/yaml.ts';
 
 const at = { file: 'x.yaml', line: 1, column: 1 };
