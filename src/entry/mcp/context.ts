@@ -4,8 +4,15 @@ import { type CallFacts as LoggedCall, traceIdOf } from '../../lib/infra/logging
 import type { Logger } from '../../lib/infra/logging/logger.ts';
 import type { Identity } from '../../lib/infra/security/identity-header.ts';
 import type { CliPort, CliResult } from '../../lib/shared/cli-port.ts';
-import { type ExecutionId, newId } from '../../lib/shared/ids.ts';
-import type { ToolContext, ToolDefinition, ToolLogger } from '../../lib/shared/mcp-server.ts';
+import { InternalError } from '../../lib/shared/errors.ts';
+import type { ExecutionId } from '../../lib/shared/ids.ts';
+import type {
+  DeclaredVariables,
+  RequestContext,
+  ServerDatabase,
+  ToolContext,
+  ToolLogger,
+} from '../../lib/shared/mcp/context.ts';
 import type { McpEnvironment } from './env.ts';
 
 /** Who calls, as the router said, with the token that it sends along to servers with `delegate: true` only. */
@@ -16,19 +23,33 @@ export interface Caller {
   readonly gone: AbortSignal;
 }
 
-export interface CallFacts {
-  readonly tool: ToolDefinition;
+/** The one who http.ts let in; it is put there for every request. */
+export function callerOf(extra: Record<string, unknown> | undefined): Caller {
+  const caller = extra?.['caller'] as Caller | undefined;
+  if (caller === undefined) throw new InternalError('A request reached the protocol without an identity');
+  return caller;
+}
+
+export interface RequestFacts {
+  /** What the log calls it: the name of a tool, or such as `prompt greeting`. */
+  readonly subject: string;
+  readonly executionId: ExecutionId;
   readonly caller: Caller;
   readonly signal: AbortSignal;
   readonly protocol: ServerContext;
-  readonly deps: { readonly environment: McpEnvironment; readonly cli: CliRunner; readonly logger: Logger };
+  readonly deps: {
+    readonly environment: McpEnvironment;
+    readonly cli: CliRunner;
+    readonly logger: Logger;
+    readonly database: ServerDatabase;
+    readonly variables: DeclaredVariables;
+  };
 }
 
-/** What the handler of a tool sees of the call. */
-export function contextFor({ tool, caller, signal, protocol, deps }: CallFacts): ToolContext {
+/** What a prompt or a resource sees of the request. */
+export function requestContext({ subject, executionId, caller, signal, protocol, deps }: RequestFacts): RequestContext {
   const { environment } = deps;
   const { identity, token } = caller;
-  const executionId = identity.exec ?? newId<ExecutionId>();
   return {
     server: { name: environment.name, instanceId: environment.instanceId },
     request: {
@@ -36,19 +57,31 @@ export function contextFor({ tool, caller, signal, protocol, deps }: CallFacts):
       user: { id: identity.sub, name: identity.name },
       sessionId: identity.sid,
       scopes: identity.scopes,
+      traceId: traceIdOf(protocol.http?.req?.headers.get('traceparent')),
     },
-    logger: toolLogger(deps.logger.child(factsOf(tool, executionId, protocol))),
+    logger: toolLogger(deps.logger.child(factsOf(subject, executionId, protocol))),
     signal,
-    progress: progressOf(protocol),
     cli: token === undefined ? undefined : cliPort(deps.cli, { token, caller: identity.sub }, environment.depth),
+    database: deps.database,
+    secrets: deps.variables,
     databaseUrl: environment.databaseUrl,
   };
 }
 
+/** What the handler of a tool sees of the call. */
+export function toolContext(facts: RequestFacts, questions: Pick<ToolContext, 'elicit' | 'sample'>): ToolContext {
+  return {
+    ...requestContext(facts),
+    progress: progressOf(facts.protocol),
+    elicit: (question) => questions.elicit(question),
+    sample: (request) => questions.sample(request),
+  };
+}
+
 /** What each line of a call carries, so that it can be found by the call. */
-export function factsOf({ name }: ToolDefinition, execution: string, { http }: ServerContext): LoggedCall {
+export function factsOf(subject: string, execution: string, { http }: ServerContext): LoggedCall {
   const trace = traceIdOf(http?.req?.headers.get('traceparent'));
-  return { tool: name, execution, ...(trace === undefined ? {} : { trace_id: trace }) };
+  return { tool: subject, execution, ...(trace === undefined ? {} : { trace_id: trace }) };
 }
 
 function toolLogger(logger: Logger): ToolLogger {

@@ -18,6 +18,8 @@ export interface McpEnvironment {
   readonly depth: number;
   /** By tool, the arguments whose values are kept out of the log. */
   readonly secretArguments: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Names of the variables that the configuration declares. */
+  readonly variables: ReadonlySet<string>;
 }
 
 const identityKeyBytes = 32;
@@ -41,6 +43,7 @@ const schema = z.object({
     .default('{}')
     .transform(parseJson)
     .pipe(z.record(z.string(), z.array(z.string()), 'is not a list of names by tool')),
+  SYSTEMPROMPT_VARIABLES: z.string().default(''),
   SYSTEMPROMPT_DEPTH: z.string().regex(/^\d+$/, 'is not a number').default('0').transform(Number),
 });
 
@@ -69,6 +72,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv): McpEnvironment {
     root: data.SYSTEMPROMPT_ROOT,
     databaseUrl: data.DATABASE_URL === '' ? undefined : data.DATABASE_URL,
     depth: data.SYSTEMPROMPT_DEPTH,
+    variables: new Set(data.SYSTEMPROMPT_VARIABLES.split(',').filter((name) => name !== '')),
     secretArguments: new Map(
       Object.entries(data.SYSTEMPROMPT_SECRET_ARGUMENTS).map(([tool, names]) => [tool, new Set(names)]),
     ),

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { isMcpServerDefinition, type McpServerDefinition } from '../../lib/shared/mcp-server.ts';
+import { isMcpServerDefinition, type McpServerDefinition } from '../../lib/shared/mcp/server.ts';
 import { StartRefusedError } from './env.ts';
 
 /**

@@ -5,11 +5,13 @@ import { GracefulServers } from '../../lib/infra/http/graceful-servers.ts';
 import { openProcessLog, type ProcessLog } from '../../lib/infra/process/own-log.ts';
 import { Vitals } from '../../lib/infra/process/vitals.ts';
 import { RunningCalls } from './calls.ts';
+import { OwnDatabase } from './database.ts';
 import { configurationExitCode, type McpEnvironment, readEnvironment, StartRefusedError } from './env.ts';
 import { loadServer } from './extension.ts';
 import { createHttpServer } from './http.ts';
 import { createProtocolHandler } from './protocol.ts';
 import { readinessOf } from './ready.ts';
+import { declaredVariables } from './variables.ts';
 
 /** Bytes of one request's body; the router takes no more either. */
 const maxBodyBytes = 10 * 1024 * 1024;
@@ -44,7 +46,11 @@ async function serve(environment: McpEnvironment, { logger, secrets }: ProcessLo
   const definition = await loadServer(environment.extension);
   const calls = new RunningCalls();
   const cli = new CliRunner({ packageRoot: packageRoot(), cwd: environment.root, env: process.env });
-  const handler = createProtocolHandler({ definition, environment, calls, cli, logger, secrets, maxBodyBytes });
+  const { name, databaseUrl } = environment;
+  const database = new OwnDatabase(databaseUrl, name);
+  const variables = declaredVariables(environment.variables, process.env, name);
+  const own = { database, variables, maxBodyBytes };
+  const handler = createProtocolHandler({ definition, environment, calls, cli, logger, secrets, ...own });
   let stopping = false;
   const server = createHttpServer({
     environment,
@@ -72,6 +78,7 @@ async function serve(environment: McpEnvironment, { logger, secrets }: ProcessLo
     } while (calls.size > 0 && performance.now() < until);
     // What is still open now are subscriptions and idle connections.
     await handler.close();
+    await Promise.race([database.close(), new Promise((resolve) => setTimeout(resolve, flushMs))]);
     logger.info('stopped');
     process.exit(0);
   };

@@ -1,6 +1,6 @@
 import type { Logger } from '../../lib/infra/logging/logger.ts';
 import { type Readiness, ReadinessCheck } from '../../lib/infra/process/readiness.ts';
-import type { McpServerDefinition } from '../../lib/shared/mcp-server.ts';
+import type { McpServerDefinition } from '../../lib/shared/mcp/server.ts';
 import type { McpEnvironment } from './env.ts';
 
 /** Less than the supervisor waits for an answer (2 s), and than the time between two of its questions. */

@@ -46,7 +46,7 @@ export interface ToolFailure {
  * What a caller is told of an error. One that was raised on purpose speaks for itself; anything else is a fault whose
  * message may hold what the caller must not see, and stays in the log.
  */
-export function failureOf(thrown: unknown, cancelled: boolean, executionId: string): ToolFailure {
+export function failureOf(thrown: unknown, cancelled: boolean, executionId: string, what = 'tool'): ToolFailure {
   if (isRaisedOnPurpose(thrown)) {
     return { code: thrown.code, message: thrown.message, hint: thrown.hint, next: thrown.next };
   }
@@ -54,7 +54,7 @@ export function failureOf(thrown: unknown, cancelled: boolean, executionId: stri
   if (cancelled) return { code, message: 'Cancelled', next: [] };
   return {
     code,
-    message: 'The tool failed',
+    message: `The ${what} failed`,
     hint: `The server's log says why, under execution ${executionId}`,
     next: [],
   };

@@ -28,6 +28,16 @@ export const copyPasteTextArtifact = z.object({
   next_cursor: z.string().optional(),
 });
 
+const tableHints = z.object({
+  /** Names of columns; all when left out. */
+  sortable_columns: z.array(z.string()).optional(),
+  default_sort: z.object({ column: z.string(), order: z.enum(['asc', 'desc']) }).optional(),
+  /** Whether to offer a filter; with more than ten rows when left out. */
+  filterable: z.boolean().optional(),
+  /** Rows at once; 50 when left out. */
+  page_size: z.number().int().min(1).max(1000).optional(),
+});
+
 export const tableArtifact = z.object({
   type: z.literal('table'),
   title: z.string().optional(),
@@ -37,6 +47,8 @@ export const tableArtifact = z.object({
       label: z.string().optional(),
       /** `duration` is in milliseconds, `date` is ISO 8601 in UTC. */
       column_type: z.enum(columnTypes),
+      /** Of numbers right, of anything else left unless told. */
+      align: z.enum(['left', 'right', 'center']).optional(),
     }),
   ),
   items: z.array(z.record(z.string(), cell)),
@@ -47,6 +59,8 @@ export const tableArtifact = z.object({
   empty: z.string().optional(),
   /** Sentences about items, shown below the table: too long for a cell. */
   notes: z.array(z.string()).optional(),
+  /** How a page may show it; the terminal shows it as it comes. */
+  hints: tableHints.optional(),
 });
 
 export const listArtifact = z.object({
@@ -80,7 +94,8 @@ export const presentationCardArtifact = z.object({
 export const chartArtifact = z.object({
   type: z.literal('chart'),
   title: z.string().optional(),
-  chart_type: z.enum(['bar']),
+  /** The terminal shows each as bars. A pie has one series. */
+  chart_type: z.enum(['bar', 'line', 'area', 'pie']),
   /** What each value stands at, from left to right; `date` is ISO 8601 in UTC, where its span begins. */
   labels: z.array(z.string()),
   label_type: z.enum(['string', 'date']),

@@ -1,4 +1,5 @@
-import { combinators, supportedMcpContracts, toolNameForm } from './mcp-server.ts';
+import { combinators, toolNameForm } from './mcp/schema.ts';
+import { supportedMcpContracts } from './mcp/server.ts';
 import { type JsonSchema, portableSchema } from './portable-schema.ts';
 
 /** What is wrong with what a module exports as its server; `hint` says what to write instead. */

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { artifactSchema, textArtifact } from '../../../src/lib/shared/artifact.ts';
-import { defineMcpServer, defineTool, isMcpServerDefinition } from '../../../src/lib/shared/mcp-server.ts';
+import { defineMcpServer, isMcpServerDefinition } from '../../../src/lib/shared/mcp/server.ts';
+import { defineTool } from '../../../src/lib/shared/mcp/tool.ts';
 
 const handler = (): { type: 'text'; content: string } => ({ type: 'text', content: '' });
 const base = { name: 'a', description: 'does', input: z.object({}), output: textArtifact, handler };
@@ -70,7 +71,7 @@ describe('defineMcpServer', () => {
   it('is recognised by what it says, not by class', () => {
     const defined = defineMcpServer({ ...server, tools: [defineTool(base)] });
     expect(isMcpServerDefinition(defined)).toBe(true);
-    expect(isMcpServerDefinition({ ...defined, contract: 2 })).toBe(false);
+    expect(isMcpServerDefinition({ ...defined, contract: 3 })).toBe(false);
     expect(isMcpServerDefinition(undefined)).toBe(false);
   });
 

@@ -1,5 +1,6 @@
 import { covers, type ListArtifact, listArtifact, NotFoundError, nearest } from 'systemprompt';
 import {
+  artifactView,
   type CliArgument,
   type CliCommand,
   type CliFlag,
@@ -29,6 +30,7 @@ export function commandsTool(): ToolDefinition {
     description,
     input,
     output: listArtifact,
+    ui: artifactView,
     annotations: { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false },
     async handler({ topic }, context) {
       const manifest = await cliOf(context).manifest();

@@ -1,5 +1,12 @@
 import { AppError, type Artifact, artifactSchema, type ErrorCode, PreconditionError } from 'systemprompt';
-import { type CliFailure, type CliPort, defineTool, type ToolContext, type ToolDefinition } from 'systemprompt/mcp';
+import {
+  artifactView,
+  type CliFailure,
+  type CliPort,
+  defineTool,
+  type ToolContext,
+  type ToolDefinition,
+} from 'systemprompt/mcp';
 import { z } from 'zod';
 import { admit, requiredPermission } from '../admission.ts';
 import { wordsOf } from '../command-line.ts';
@@ -69,6 +76,7 @@ export function systempromptTool(pages: Pages): ToolDefinition {
     description,
     input,
     output: artifactSchema,
+    ui: artifactView,
     // What it does depends on the command, and the worst of them counts; it reaches other servers by `plugins mcp call`.
     annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true },
     async handler(given, context) {

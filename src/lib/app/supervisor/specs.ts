@@ -214,6 +214,7 @@ function mcpSpec(
           SYSTEMPROMPT_EXTENSION: module,
           ...logEnvironment(profile.runtime.log_level, logLimits(profile.logging)),
           SYSTEMPROMPT_SECRET_VARIABLES: own.secret.join(','),
+          SYSTEMPROMPT_VARIABLES: [...Object.keys(own.env), ...server.inheritedEnv].join(','),
           SYSTEMPROMPT_SECRET_ARGUMENTS: JSON.stringify(secretArguments(server)),
         },
         cwd: instance.root,
