@@ -105,7 +105,7 @@ export async function openApiContext(
     database.onError((error) => log.warn({ err: error }, 'A connection to the database was lost'));
 
     const rateLimiter = openRateLimiter(profile, database, log, metrics);
-    closers.push(async () => rateLimiter?.close());
+    closers.push(async () => rateLimiter.close());
 
     const resources = resourceServers(servers, {
       externalUrl: profile.server.external_url,
@@ -133,7 +133,9 @@ export async function openApiContext(
       identityRoot: await secrets.require('identity.root'),
       apiInstance,
       limits: profile.limits,
-      rateLimiter: rateLimiter?.limiter,
+      database,
+      allowances: rateLimiter.allowances,
+      rateLimiter: rateLimiter.limiter,
       proxies: await openTrustedProxies(configuration, database, identity),
       log,
       metrics,
@@ -153,7 +155,7 @@ export async function openApiContext(
       }),
       servers,
       router: gateway.router,
-      rateLimiter: rateLimiter?.limiter,
+      rateLimiter: rateLimiter.limiter,
       serviceEvents,
       registry: (details) => registryView({ servers, externalUrl: profile.server.external_url, directory }, details),
       readiness: {

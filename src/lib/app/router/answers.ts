@@ -55,7 +55,8 @@ export function sendError(res: ServerResponse, answer: ErrorAnswer): void {
   }
   const { code } = answer.error;
   const status = answer.status ?? statuses[code] ?? 500;
-  const retry = retryAfter[code];
+  const { retry_after_seconds: seconds } = answer.error.data;
+  const retry = typeof seconds === 'number' ? String(seconds) : retryAfter[code];
   res.writeHead(status, {
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(body),
@@ -80,6 +81,7 @@ function errorBody({ error, id, code, executionId }: ErrorAnswer): string {
         code: error.code,
         ...(ours || error.hint === undefined ? {} : { hint: error.hint }),
         ...(ours || error.next.length === 0 ? {} : { next: error.next }),
+        ...retryFields(error, ours),
         ...(executionId === undefined ? {} : { execution_id: executionId }),
         ...(isRecord(error.data) && Array.isArray(error.data['missing'])
           ? { missing_scopes: error.data['missing'] }
@@ -87,4 +89,11 @@ function errorBody({ error, id, code, executionId }: ErrorAnswer): string {
       },
     },
   });
+}
+
+/** When another try makes sense, and what stands against this one, where that is known. */
+function retryFields({ data }: AppError, ours: boolean): Record<string, unknown> {
+  const { retry_after_seconds: seconds, reason } = data;
+  if (ours || typeof seconds !== 'number') return {};
+  return { retry_after_seconds: seconds, ...(typeof reason === 'string' ? { reason } : {}) };
 }

@@ -4,14 +4,18 @@ import { TooLargeError, UpstreamFailedError } from '../../shared/errors.ts';
 import type { RunningCall, Verdict } from '../executor/call.ts';
 import { mediaType } from './headers.ts';
 import type { RequestId } from './jsonrpc.ts';
+import type { KeepAlive, KeptStream } from './keep-alive.ts';
 import { eventData, SseSplitter } from './sse.ts';
 import { toUpstreamError } from './upstream-errors.ts';
+import type { Upstream } from './upstreams.ts';
 import { judge, judgeFailure } from './verdict.ts';
 
 /** The answer of a server, held back until its outcome is durable. */
 export interface HeldAnswer extends Verdict {
   readonly httpStatus: number;
   readonly headers: IncomingHttpHeaders;
+  /** The run of the server that it is from. */
+  readonly from: Upstream | undefined;
   /** The event that the answer came as, when the server streams. */
   readonly event?: Buffer;
 }
@@ -19,7 +23,9 @@ export interface HeldAnswer extends Verdict {
 export interface CallClient {
   readonly res: ServerResponse;
   /** Sends the head of an event stream, once, before the first event. */
-  beginStream(headers: IncomingHttpHeaders): void;
+  beginStream(headers: IncomingHttpHeaders, from: Upstream | undefined): void;
+  /** Looks after the stream while the call runs. */
+  readonly keepAlive: KeepAlive;
 }
 
 /** How long a server may leave its stream open after its answer before the connection is given up, in ms. */
@@ -31,6 +37,8 @@ const lingerMs = 1_000;
  */
 export class CallUpstream implements Dispatcher.DispatchHandler, RunningCall<HeldAnswer> {
   readonly answer: Promise<HeldAnswer>;
+  /** The run of the server that the request goes to. */
+  from: Upstream | undefined;
   readonly #id: RequestId;
   readonly #client: CallClient;
   readonly #limit: number;
@@ -45,6 +53,7 @@ export class CallUpstream implements Dispatcher.DispatchHandler, RunningCall<Hel
   #splitter: SseSplitter | undefined;
   #chunks: Buffer[] = [];
   #bytes = 0;
+  #kept: KeptStream | undefined;
 
   constructor(id: RequestId, client: CallClient, limit: number) {
     this.#id = id;
@@ -92,7 +101,9 @@ export class CallUpstream implements Dispatcher.DispatchHandler, RunningCall<Hel
     this.#ended = true;
     if (this.#settled) return;
     if (this.#splitter !== undefined) {
-      this.#fail(new UpstreamFailedError('The server ended its stream without an answer.'));
+      this.#fail(
+        new UpstreamFailedError('The server ended its stream without an answer.', { data: { reason: 'no_answer' } }),
+      );
       return;
     }
     try {
@@ -109,20 +120,23 @@ export class CallUpstream implements Dispatcher.DispatchHandler, RunningCall<Hel
 
   #onBody(payload: Buffer): void {
     if (mediaType(this.#headers) !== 'application/json') {
-      throw new UpstreamFailedError(`The server answered with status ${this.#status} and no JSON.`);
+      const status = this.#status;
+      throw new UpstreamFailedError(`The server answered with status ${status} and no JSON.`, { data: { status } });
     }
     const text = payload.toString('utf8');
     if (this.#status === 200) {
       const judged = judge(text, this.#id);
       if (judged.kind === 'other') throw new UpstreamFailedError('The server sent a request where its answer was due.');
-      this.#settle({ ...judged.verdict, payload, httpStatus: 200, headers: this.#headers });
+      this.#settle({ ...judged.verdict, payload, httpStatus: 200, headers: this.#headers, from: this.from });
       return;
     }
     // 401 and 403 would be about the router's own identity: no affair of the client, and no challenge for it.
     if (this.#status < 400 || this.#status >= 500 || this.#status === 401 || this.#status === 403) {
-      throw new UpstreamFailedError(`The server answered with status ${this.#status}.`);
+      const status = this.#status;
+      throw new UpstreamFailedError(`The server answered with status ${status}.`, { data: { status } });
     }
-    this.#settle({ ...judgeFailure(text, this.#id), payload, httpStatus: this.#status, headers: this.#headers });
+    const verdict = judgeFailure(text, this.#id);
+    this.#settle({ ...verdict, payload, httpStatus: this.#status, headers: this.#headers, from: this.from });
   }
 
   #onStream(controller: Dispatcher.DispatchController, splitter: SseSplitter, chunk: Buffer): void {
@@ -142,13 +156,16 @@ export class CallUpstream implements Dispatcher.DispatchHandler, RunningCall<Hel
     // A comment or a priming event has no data.
     const judged = data === '' ? undefined : judge(data, this.#id);
     if (judged?.kind === 'answer') {
-      this.#settle({ ...judged.verdict, payload: Buffer.from(data), httpStatus: 200, headers: this.#headers, event });
+      const payload = Buffer.from(data);
+      this.#settle({ ...judged.verdict, payload, httpStatus: 200, headers: this.#headers, event, from: this.from });
       if (!this.#ended) setTimeout(() => this.#letGo(), lingerMs).unref();
       return;
     }
     const { res } = this.#client;
     if (res.destroyed) return;
-    this.#client.beginStream(this.#headers);
+    this.#client.beginStream(this.#headers, this.from);
+    this.#kept ??= this.#client.keepAlive.open(res);
+    this.#kept.passed(event);
     if (!res.write(event)) {
       controller.pause();
       res.once('drain', () => controller.resume());
@@ -157,12 +174,14 @@ export class CallUpstream implements Dispatcher.DispatchHandler, RunningCall<Hel
 
   #settle(answer: HeldAnswer): void {
     this.#settled = true;
+    this.#kept?.release();
     this.#resolve(answer);
   }
 
   #fail(error: Error): void {
     if (this.#settled) return;
     this.#settled = true;
+    this.#kept?.release();
     this.#aborted = error;
     this.#chunks = [];
     this.#reject(error);

@@ -5,14 +5,16 @@ import type { ExecutionId } from '../../shared/ids.ts';
 import { Cancellation, type ToolCall } from '../executor/call.ts';
 import { type Executed, ExecutionError, type Executor } from '../executor/executor.ts';
 import { type ErrorAnswer, executionHeader } from './answers.ts';
-import { CallUpstream, type HeldAnswer } from './call-upstream.ts';
+import type { Breakers } from './breaker.ts';
+import { type CallClient, CallUpstream, type HeldAnswer } from './call-upstream.ts';
 import type { Exchange } from './exchange.ts';
 import { type OnBehalf, sessionOf, upstreamHeaders } from './headers.ts';
 import { InFlight } from './in-flight.ts';
 import type { Malformed, Message, RequestId } from './jsonrpc.ts';
+import type { KeepAlive } from './keep-alive.ts';
 import type { Passage } from './passage.ts';
 import { refuse, shuttingDown } from './refusals.ts';
-import type { RequestFor, Upstreams } from './upstreams.ts';
+import type { RequestFor, Upstream, Upstreams } from './upstreams.ts';
 
 type CallMessage = Message & { readonly kind: 'call' };
 
@@ -20,6 +22,8 @@ export interface CallsDeps {
   readonly executor: Executor;
   readonly upstreams: Upstreams;
   readonly passage: Passage;
+  readonly keepAlive: KeepAlive;
+  readonly breakers: Breakers;
   readonly log: Logger;
   /** Largest answer, in bytes. */
   readonly answerBytes: number;
@@ -107,34 +111,48 @@ export class Calls {
     let on: OnBehalf;
     try {
       if (this.#closing) throw shuttingDown();
-      upstreams.to(call.server.name);
-      on = await passage.onBehalf(exchange);
+      on = await passage.onBehalf(exchange, upstreams.to(call.server.name));
     } catch (thrown) {
       const error = toAppError(thrown);
       return executor.reject(call, error, error.code === 'NOT_FOUND' ? 'refused' : 'failed');
     }
-    const client = {
+    const client: CallClient = {
       res: exchange.res,
-      beginStream: (received: IncomingHttpHeaders) => this.#beginStream(exchange, received),
+      keepAlive: this.#deps.keepAlive,
+      beginStream: (received, from) => this.#beginStream(exchange, from, received),
     };
     return executor.execute(call, (executionId) => {
       const running = new CallUpstream(id, client, answerBytes);
       const request: RequestFor = (upstream) => {
+        running.from = upstream;
         const headers = upstreamHeaders(exchange.req, upstream, on, executionId);
         return { path: '/mcp', method: 'POST', headers, body };
       };
       upstreams.send(call.server.name, request, running);
+      this.#watch(call, on, running);
       return running;
     });
   }
 
-  #beginStream(exchange: Exchange, received: IncomingHttpHeaders): void {
+  /** What an answer says of the server, and of the session. */
+  #watch({ server }: ToolCall, { session }: OnBehalf, { answer }: CallUpstream): void {
+    const { breakers, passage } = this.#deps;
+    answer.then(
+      ({ httpStatus }) => {
+        breakers.record(server);
+        if (httpStatus === 404 && session !== undefined) passage.sessions.over(session, 'lost');
+      },
+      (error: unknown) => breakers.record(server, error),
+    );
+  }
+
+  #beginStream(exchange: Exchange, answered: Upstream | undefined, received: IncomingHttpHeaders): void {
     const { res } = exchange;
     if (res.headersSent) return;
     res.writeHead(200, {
       'content-type': 'text/event-stream',
       'cache-control': 'no-store',
-      ...this.#deps.passage.headers(exchange, received),
+      ...this.#deps.passage.headers(exchange, answered, received),
     });
   }
 
@@ -143,7 +161,7 @@ export class Calls {
     if (res.destroyed) return;
     if (answer.event !== undefined) {
       if (!res.headersSent) res.setHeader(executionHeader, executionId);
-      this.#beginStream(exchange, answer.headers);
+      this.#beginStream(exchange, answer.from, answer.headers);
       res.end(answer.event);
       return;
     }
@@ -151,7 +169,7 @@ export class Calls {
       'content-type': 'application/json',
       'content-length': answer.payload.length,
       [executionHeader]: executionId,
-      ...this.#deps.passage.headers(exchange, answer.headers),
+      ...this.#deps.passage.headers(exchange, answer.from, answer.headers),
     });
     res.end(answer.payload);
   }

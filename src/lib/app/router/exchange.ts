@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Claims, ProtectedResource } from '../../domain/auth/index.ts';
-import type { McpServerConfig } from '../../domain/mcp/index.ts';
+import type { McpServerConfig, SessionTransport } from '../../domain/mcp/index.ts';
 import type { RateLimitedError } from '../../shared/errors.ts';
+import type { ClientHello } from './client-hello.ts';
 
 /** One configured server, as requests reach it. */
 export interface Route {
@@ -19,6 +20,12 @@ export interface Exchange {
   readonly headers: Readonly<Record<string, string>>;
   /** Why the request is one too many, if it is: an attempt at a call is recorded before it is refused. */
   readonly tooMany?: RateLimitedError | undefined;
+  /** What the client said of itself, when the request begins a session. */
+  readonly hello?: ClientHello | undefined;
+  /** By which way the client speaks; Streamable HTTP unless told. */
+  readonly transport?: SessionTransport | undefined;
+  /** Looks again whether the caller may still listen, while a stream lasts. @throws what speaks against it */
+  readonly stillAllowed?: (() => Promise<unknown>) | undefined;
   /** By `performance.now()`. */
   readonly arrivedAt: number;
 }

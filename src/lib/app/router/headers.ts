@@ -3,15 +3,18 @@ import type { Claims } from '../../domain/auth/index.ts';
 import { identityHeaderName, signIdentity } from '../../infra/security/identity-header.ts';
 import type { ExecutionId } from '../../shared/ids.ts';
 import { tokenHeaderName } from './delegation.ts';
+import { unknownSession } from './refusals.ts';
+import type { Session } from './sessions.ts';
 import type { Upstream } from './upstreams.ts';
 
-const sessionHeader = 'mcp-session-id';
+/** The session of a request or an answer (MCP 2025-11-25, Streamable HTTP). */
+export const sessionHeader = 'mcp-session-id';
 const identitySeconds = 60;
 
 export interface OnBehalf {
   readonly claims: Claims;
-  /** The session id as the server knows it. */
-  readonly session: string | undefined;
+  /** The session that the client shows. */
+  readonly session: Session | undefined;
   /** A token of the caller, for a server that may act for them. */
   readonly token: string | undefined;
 }
@@ -22,7 +25,9 @@ export interface OnBehalf {
  * Last-Event-ID, since an answer that was cut off must not come back past the audit.
  */
 export function upstreamHeaders(req: IncomingMessage, upstream: Upstream, on: OnBehalf, exec?: ExecutionId): string[] {
-  const { claims } = on;
+  const { claims, session } = on;
+  // The run that has it in its memory ended between the look at it and now.
+  if (session !== undefined && session.instanceId !== upstream.instanceId) throw unknownSession();
   const iat = Math.floor(Date.now() / 1_000);
   const identity = {
     aud: upstream.instanceId,
@@ -41,7 +46,7 @@ export function upstreamHeaders(req: IncomingMessage, upstream: Upstream, on: On
   ];
   if (req.method === 'POST') headers.push('content-type', 'application/json');
   if (on.token !== undefined) headers.push(tokenHeaderName, on.token);
-  if (on.session !== undefined) headers.push(sessionHeader, on.session);
+  if (session !== undefined) headers.push(sessionHeader, session.upstreamId);
   for (const name in req.headers) {
     // Mcp-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Param-*; W3C trace context.
     const goes = name.startsWith('mcp-') ? name !== sessionHeader : name === 'traceparent' || name === 'tracestate';
@@ -56,13 +61,15 @@ export function upstreamHeaders(req: IncomingMessage, upstream: Upstream, on: On
 export function downstreamHeaders(
   ours: Readonly<Record<string, string>>,
   headers: IncomingHttpHeaders,
-  bindSession: (sessionId: string) => string,
+  bindSession: (sessionId: string) => string | undefined,
 ): Record<string, string> {
   const result: Record<string, string> = { ...ours };
   for (const name in headers) {
     const goes = name.startsWith('mcp-') || name === 'allow' || name === 'retry-after';
     const value = headers[name];
-    if (goes && typeof value === 'string') result[name] = name === sessionHeader ? bindSession(value) : value;
+    if (!goes || typeof value !== 'string') continue;
+    const given = name === sessionHeader ? bindSession(value) : value;
+    if (given !== undefined) result[name] = given;
   }
   return result;
 }

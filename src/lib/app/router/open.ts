@@ -7,9 +7,12 @@ import type { ApiMetrics } from '../../infra/telemetry/api-metrics.ts';
 import { PreconditionError } from '../../shared/errors.ts';
 import { Executor, type ExecutorOptions } from '../executor/executor.ts';
 import { type Identity, instanceAudience } from '../identity.ts';
+import { type Allowances, OwnAllowances } from '../rate-limit/quota.ts';
 import type { RateLimiter } from '../rate-limits.ts';
+import { Breakers, type CircuitState } from './breaker.ts';
 import { Delegation } from './delegation.ts';
 import { createMcpRouter, type McpRouter, type McpRouterDeps } from './router.ts';
+import { ServerLimits } from './server-limits.ts';
 import type { Directory } from './upstreams.ts';
 
 export interface McpGatewayOptions {
@@ -23,7 +26,17 @@ export interface McpGatewayOptions {
   /** Id of this API process (uuid), as the supervisor spawned it. */
   readonly apiInstance: string;
   /** `limits` of the profile. */
-  readonly limits: { readonly body_bytes: number; readonly call_timeout_ms: number; readonly body_timeout_ms?: number };
+  readonly limits: {
+    readonly body_bytes: number;
+    readonly call_timeout_ms: number;
+    readonly session_idle_s?: number;
+    readonly body_timeout_ms?: number;
+    readonly quiet_ms?: number;
+  };
+  /** The database in the application's role, for the system; without it sessions are not on record. */
+  readonly database?: McpRouterDeps['database'];
+  /** Where requests to single servers are counted; in the memory of this process unless told. */
+  readonly allowances?: Allowances;
   /** Counts the requests of each caller; absent when they are not counted. */
   readonly rateLimiter?: RateLimiter | undefined;
   /** Proxies whose signed word on the caller is taken. */
@@ -32,17 +45,23 @@ export interface McpGatewayOptions {
   readonly admission?: ExecutorOptions['admission'];
   readonly log: Logger;
   /** Hears what is measured. */
-  readonly metrics?: Pick<ApiMetrics, 'toolCall' | 'auditCommit'> | undefined;
+  readonly metrics?: GatewayMetrics | undefined;
 }
 
 /** The MCP router with everything behind it. */
 export interface McpGateway {
   readonly router: McpRouter;
+  /** Whether a server gets requests now, as this process sees it. */
+  circuitOf(server: string): CircuitState;
   /** @throws AuditUnavailableError while calls would be refused for want of the audit */
   assertReady(): void;
   /** Lets running calls come to their end for `graceMs`, writes the last rows, ends all connections. */
   close(graceMs?: number): Promise<void>;
 }
+
+/** What of the measures the gateway feeds. */
+type GatewayMetrics = Pick<ApiMetrics, 'toolCall' | 'auditCommit'> &
+  Partial<Pick<ApiMetrics, 'circuit' | 'rateLimitRefusal'>>;
 
 const connectTimeoutMs = 3_000;
 
@@ -61,25 +80,49 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
     metrics &&
     ((call, outcome, reason) =>
       metrics.toolCall(call.server.name, outcome, reason, performance.now() - call.arrivedAt));
+  const breakers = new Breakers({
+    onChange: (server, state) => {
+      metrics?.circuit?.(server, state);
+      const facts = { server, state };
+      if (state === 'open') log.warn(facts, 'A server fails: nothing is sent to it for a while');
+      else if (state === 'closed') log.info(facts, 'The server answers again');
+    },
+  });
+  const serverLimits = new ServerLimits(
+    options.allowances ?? new OwnAllowances(() => performance.now()),
+    metrics?.rateLimitRefusal && (() => metrics.rateLimitRefusal?.('mcp_server')),
+  );
+  // The breaker last: whom it lets in after a pause is the one that tries the server.
+  const admission: ExecutorOptions['admission'] = [
+    ...(options.admission ?? []),
+    ({ server, claims, tool }) => serverLimits.refusal(server, claims, tool),
+    ({ server }) => breakers.refusal(server),
+  ];
   const router = createMcpRouter({
     servers: options.servers,
     externalUrl: identity.addresses.externalUrl,
     verifier: identity.verifier,
     directory: options.directory,
-    executor: new Executor({ audit, callTimeoutMs: limits.call_timeout_ms, admission: options.admission, onEnd }),
+    executor: new Executor({ audit, callTimeoutMs: limits.call_timeout_ms, admission, onEnd }),
     identityRoot,
     delegation: new Delegation(identity.issuer, instanceAudience(identity.addresses.externalUrl)),
     log,
+    breakers,
+    serverLimits,
+    database: options.database,
     rateLimiter: options.rateLimiter,
     proxies: options.proxies,
     limits: {
       bodyBytes: limits.body_bytes,
       callTimeoutMs: limits.call_timeout_ms,
       ...(limits.body_timeout_ms === undefined ? {} : { bodyTimeoutMs: limits.body_timeout_ms }),
+      ...(limits.session_idle_s === undefined ? {} : { sessionIdleMs: limits.session_idle_s * 1000 }),
+      ...(limits.quiet_ms === undefined ? {} : { quietMs: limits.quiet_ms }),
     },
   });
   return {
     router,
+    circuitOf: (server) => breakers.stateOf(server),
     assertReady: () => audit.assertAvailable(),
     close: async (graceMs) => {
       await router.close(graceMs);

@@ -3,31 +3,56 @@ import type { Delegation } from './delegation.ts';
 import type { Exchange } from './exchange.ts';
 import { downstreamHeaders, type OnBehalf, sessionOf } from './headers.ts';
 import { unknownSession } from './refusals.ts';
-import type { SessionBinding } from './session-binding.ts';
+import type { Session, Sessions } from './sessions.ts';
+import type { Upstream } from './upstreams.ts';
 
 /** What changes on the way between client and server: whose session it is, and in whose name the server may act. */
 export class Passage {
-  readonly #sessions: SessionBinding;
+  readonly sessions: Sessions;
   readonly #delegation: Pick<Delegation, 'token'>;
 
-  constructor(sessions: SessionBinding, delegation: Pick<Delegation, 'token'>) {
-    this.#sessions = sessions;
+  constructor(sessions: Sessions, delegation: Pick<Delegation, 'token'>) {
+    this.sessions = sessions;
     this.#delegation = delegation;
   }
 
-  /** @throws NotFoundError for a session that is not the caller's */
-  async onBehalf({ req, route, claims }: Exchange): Promise<OnBehalf> {
+  /**
+   * @param upstream the run of the server that serves now
+   * @throws NotFoundError for a session that is not the caller's, that is over, or that another run of the server had
+   */
+  async onBehalf({ req, route, claims }: Exchange, { instanceId }: Pick<Upstream, 'instanceId'>): Promise<OnBehalf> {
     const given = sessionOf(req);
-    const session = given === undefined ? undefined : this.#sessions.unbind(route.config.name, claims.sub, given);
-    if (given !== undefined && session === undefined) throw unknownSession();
+    let session: Session | undefined;
+    if (given !== undefined) {
+      const version = req.headers['mcp-protocol-version'];
+      const owner = { server: route.config.name, instanceId, userId: claims.sub };
+      const found = this.sessions.find(
+        owner,
+        given,
+        claims,
+        typeof version === 'string' ? version.slice(0, 40) : undefined,
+      );
+      session = found instanceof Promise ? await found : found;
+      if (session === undefined) throw unknownSession();
+    }
     const token = route.config.delegate ? await this.#delegation.token(claims) : undefined;
     return { claims, session, token };
   }
 
-  /** The headers of a server's answer that its client gets. */
-  headers({ route, claims, headers }: Exchange, received: IncomingHttpHeaders): Record<string, string> {
-    return downstreamHeaders(headers, received, (session) =>
-      this.#sessions.bind(route.config.name, claims.sub, session),
-    );
+  /**
+   * The headers of a server's answer that its client gets. A session id that comes with it is the beginning of a session.
+   * @param answered the run of the server that the answer is from
+   */
+  headers(
+    { route, claims, headers, hello, transport }: Exchange,
+    answered: Pick<Upstream, 'instanceId'> | undefined,
+    received: IncomingHttpHeaders,
+  ): Record<string, string> {
+    return downstreamHeaders(headers, received, (sessionId) => {
+      // Without a request there is no answer.
+      if (answered === undefined) return undefined;
+      const owner = { server: route.config.name, instanceId: answered.instanceId, userId: claims.sub };
+      return this.sessions.begin(owner, sessionId, claims, hello, transport).bound;
+    });
   }
 }

@@ -50,9 +50,11 @@ export const methodNotAllowed: ErrorAnswer = {
   headers: { allow: 'POST, GET, DELETE' },
 };
 
-/** To its client a session of somebody else does not exist: 404 makes it begin a new one (MCP 2025-11-25). */
+/** To its client a session of somebody else, or of a run of the server that is over, does not exist: 404 makes it begin a new one (MCP 2025-11-25). */
 export function unknownSession(): NotFoundError {
-  return new NotFoundError('There is no such session.', { hint: 'Begin a new one with initialize.' });
+  return new NotFoundError('There is no such session.', {
+    hint: 'It ended, or its server was started anew: begin a new one with initialize.',
+  });
 }
 
 export function shuttingDown(): ApiUnavailableError {

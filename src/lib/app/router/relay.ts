@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
-import { type AppError, CancelledError, TimeoutError, UpstreamFailedError } from '../../shared/errors.ts';
+import { type AppError, CancelledError, TimeoutError, toAppError, UpstreamFailedError } from '../../shared/errors.ts';
 import { mediaType } from './headers.ts';
+import type { KeepAlive, KeptStream } from './keep-alive.ts';
 import { toUpstreamError } from './upstream-errors.ts';
 
 export interface RelayOptions {
@@ -10,6 +11,16 @@ export interface RelayOptions {
   readonly headers: (headers: IncomingHttpHeaders) => Record<string, string>;
   /** How long an answer that is no stream may take, in ms. */
   readonly timeoutMs: number;
+  /** Looks after the answer when it is a stream. */
+  readonly keepAlive: KeepAlive;
+  /** Called when an answer begins: the error says that it is none. */
+  readonly onAnswer?: (status: number) => void;
+  /** Called when a stream begins, with what ends it; gives back what is to be called when it has ended. */
+  readonly onStream?: (stop: () => void) => () => void;
+  /** Called when a stream was quiet for long: throws when nobody may listen any more. */
+  readonly stillAllowed?: (() => Promise<unknown>) | undefined;
+  /** Hears once what became of the request at the server: an error when it did not answer. */
+  readonly onOutcome?: (error?: AppError) => void;
   /** Answers for a server that did not. */
   readonly onError: (error: AppError) => void;
 }
@@ -24,6 +35,9 @@ export class Relay implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined;
   #reason: AppError | undefined;
   #ended = false;
+  #kept: KeptStream | undefined;
+  #release: (() => void) | undefined;
+  #told = false;
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -63,12 +77,15 @@ export class Relay implements Dispatcher.DispatchHandler {
     const { res } = this.#options;
     const type = headers['content-type'];
     // A stream lasts as long as both sides want.
-    if (mediaType(headers) === 'text/event-stream') clearTimeout(this.#timer);
+    const streams = mediaType(headers) === 'text/event-stream';
+    if (streams) clearTimeout(this.#timer);
     // 401 and 403 would be about the router's own identity: no affair of the client, and no challenge for it.
     if (status >= 500 || status === 401 || status === 403 || (status >= 300 && status < 400)) {
-      this.abort(new UpstreamFailedError(`The server answered with status ${status}.`));
+      this.abort(new UpstreamFailedError(`The server answered with status ${status}.`, { data: { status } }));
       return;
     }
+    this.#tell();
+    this.#options.onAnswer?.(status);
     const length = headers['content-length'];
     res.writeHead(status, {
       ...(typeof type === 'string' ? { 'content-type': type } : {}),
@@ -77,11 +94,15 @@ export class Relay implements Dispatcher.DispatchHandler {
       ...this.#options.headers(headers),
     });
     res.flushHeaders();
+    if (!streams) return;
+    this.#kept = this.#options.keepAlive.open(res, () => void this.#look());
+    this.#release = this.#options.onStream?.(() => this.stop(new CancelledError('The session has ended.')));
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const { res } = this.#options;
     if (this.#ended || res.destroyed) return;
+    this.#kept?.passed(chunk);
     if (!res.write(chunk)) {
       controller.pause();
       res.once('drain', () => controller.resume());
@@ -100,9 +121,28 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.#end();
   }
 
+  #tell(error?: AppError): void {
+    if (this.#told) return;
+    this.#told = true;
+    this.#options.onOutcome?.(error);
+  }
+
+  /** A stream may last longer than the sign-in that opened it: who lost it comes back, and is told so by the answer. */
+  async #look(): Promise<void> {
+    try {
+      await this.#options.stillAllowed?.();
+    } catch (thrown) {
+      const error = toAppError(thrown);
+      if (error.code === 'UNAUTHENTICATED' || error.code === 'FORBIDDEN') this.stop(error);
+    }
+  }
+
   #end(): void {
     this.#ended = true;
     clearTimeout(this.#timer);
+    this.#kept?.release();
+    this.#release?.();
+    this.#tell(this.#reason);
     const { res, onError } = this.#options;
     if (this.#reason !== undefined && !res.destroyed) {
       // A body that breaks off must look broken: cut the connection rather than end the body as if it were whole.

@@ -1,17 +1,24 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type AppError, toAppError } from '../../shared/errors.ts';
 import { refusalOf, requiredScopes } from '../executor/executor.ts';
+import type { Breakers } from './breaker.ts';
 import type { Exchange } from './exchange.ts';
 import { type OnBehalf, upstreamHeaders } from './headers.ts';
 import type { RequestId } from './jsonrpc.ts';
+import type { KeepAlive } from './keep-alive.ts';
 import type { Passage } from './passage.ts';
 import { refuse, shuttingDown } from './refusals.ts';
-import { Relay } from './relay.ts';
-import type { Upstreams } from './upstreams.ts';
+import { Relay, type RelayOptions } from './relay.ts';
+import type { ServerLimits } from './server-limits.ts';
+import type { Session, Sessions } from './sessions.ts';
+import type { Upstream, Upstreams } from './upstreams.ts';
 
 export interface RelaysDeps {
   readonly upstreams: Upstreams;
   readonly passage: Passage;
+  readonly keepAlive: KeepAlive;
+  readonly breakers: Breakers;
+  readonly serverLimits: Pick<ServerLimits, 'refusal'>;
   /** How long a server may take for an answer that is no stream, in ms. */
   readonly timeoutMs: number;
 }
@@ -30,6 +37,8 @@ export class Relays {
   async handle(exchange: Exchange, body: Buffer | null, id: RequestId | null): Promise<void> {
     const { req, res, route } = exchange;
     const onError = (error: AppError) => refuse(exchange, { error, id });
+    const { config } = route;
+    const { upstreams, passage, breakers, keepAlive, serverLimits } = this.#deps;
     let on: OnBehalf;
     try {
       const refusal = refusalOf(
@@ -38,25 +47,36 @@ export class Relays {
       );
       if (refusal !== undefined) throw refusal;
       if (this.#closing) throw shuttingDown();
-      this.#deps.upstreams.to(route.config.name);
-      on = await this.#deps.passage.onBehalf(exchange);
+      const limited = serverLimits.refusal(config, exchange.claims);
+      const refused = (limited instanceof Promise ? await limited : limited) ?? breakers.refusal(config);
+      if (refused !== undefined) throw refused;
+      on = await passage.onBehalf(exchange, upstreams.to(config.name));
     } catch (thrown) {
       onError(toAppError(thrown));
       return;
     }
     // The client left meanwhile: nobody would tell the relay, and a stream without an end would stay open.
     if (res.destroyed) return;
+    const { session } = on;
+    let answered: Upstream | undefined;
     const relay = new Relay({
       res,
-      headers: (received: IncomingHttpHeaders) => this.#deps.passage.headers(exchange, received),
+      headers: (received: IncomingHttpHeaders) => passage.headers(exchange, answered, received),
       timeoutMs: this.#deps.timeoutMs,
+      keepAlive,
+      onOutcome: (error) => breakers.record(config, error),
+      ...(session === undefined ? {} : sessionHooks(passage.sessions, session, req.method)),
+      ...(req.method === 'GET' ? { stillAllowed: exchange.stillAllowed } : {}),
       onError,
     });
     this.#open.add(relay);
     const method = req.method as 'GET' | 'POST' | 'DELETE';
-    this.#deps.upstreams.send(
-      route.config.name,
-      (upstream) => ({ path: '/mcp', method, headers: upstreamHeaders(req, upstream, on), body }),
+    upstreams.send(
+      config.name,
+      (upstream) => {
+        answered = upstream;
+        return { path: '/mcp', method, headers: upstreamHeaders(req, upstream, on), body };
+      },
       relay,
     );
     await relay.done;
@@ -68,4 +88,15 @@ export class Relays {
     this.#closing = true;
     for (const relay of this.#open) relay.stop(shuttingDown());
   }
+}
+
+/** What happens to a session by the way: it lasts as long as a stream is open, and ends when its client or server says so. */
+function sessionHooks(sessions: Sessions, session: Session, method: string | undefined): Partial<RelayOptions> {
+  return {
+    onStream: (stop) => sessions.hold(session, stop),
+    onAnswer: (status) => {
+      if (status === 404) sessions.over(session, 'lost');
+      else if (method === 'DELETE' && status < 300) sessions.over(session, 'closed');
+    },
+  };
 }

@@ -1,29 +1,38 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { isSignedBody, refuseProxied, type TokenVerifier } from '../../domain/auth/index.ts';
+import { isSignedBody, readCredentials, refuseProxied, type TokenVerifier } from '../../domain/auth/index.ts';
 import type { Catalogue, McpServerConfig } from '../../domain/mcp/index.ts';
+import type { Database } from '../../infra/database/connection.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
 import { toAppError } from '../../shared/errors.ts';
+import type { ServiceInstanceId } from '../../shared/ids.ts';
 import type { Executor } from '../executor/executor.ts';
 import { unknownServer } from '../identity.ts';
 import type { RateLimiter } from '../rate-limits.ts';
 import { mcpResource, protectedResource } from '../resources.ts';
 import { identify, type Sender, type TrustedProxies } from '../trusted-proxies.ts';
 import { readBody } from './body.ts';
+import type { Breakers } from './breaker.ts';
 import { Calls, malformedAnswer } from './calls.ts';
+import { helloOf } from './client-hello.ts';
 import type { Delegation } from './delegation.ts';
 import type { Exchange, Route } from './exchange.ts';
+import { tellOver } from './farewell.ts';
 import { headerMismatchOf, type Malformed, type Message, parseMessage } from './jsonrpc.ts';
+import { KeepAlive } from './keep-alive.ts';
 import { Passage } from './passage.ts';
 import { checkPostHeaders, methodNotAllowed, refuse } from './refusals.ts';
 import { Relays } from './relays.ts';
+import type { ServerLimits } from './server-limits.ts';
 import { SessionBinding } from './session-binding.ts';
+import { SessionKeeper } from './session-keeper.ts';
+import { Sessions } from './sessions.ts';
 import { type Directory, Upstreams } from './upstreams.ts';
 
 export interface McpRouterDeps {
   readonly servers: readonly McpServerConfig[];
   /** The address under which clients reach the API, without a slash at its end. */
   readonly externalUrl: string;
-  readonly verifier: Pick<TokenVerifier, 'verify'>;
+  readonly verifier: Pick<TokenVerifier, 'verify'> & Partial<Pick<TokenVerifier, 'examine'>>;
   /** Proxies whose signed word on the caller is taken; none unless told. */
   readonly proxies?: Pick<TrustedProxies, 'identify'> | undefined;
   readonly directory: Directory;
@@ -35,6 +44,12 @@ export interface McpRouterDeps {
   /** Tokens for servers with `delegate: true`. */
   readonly delegation: Pick<Delegation, 'token'>;
   readonly log: Logger;
+  /** Leaves servers alone that do not answer. */
+  readonly breakers: Breakers;
+  /** Counts requests to single servers. */
+  readonly serverLimits: ServerLimits;
+  /** Where sessions are on record; without it each process knows its own alone. */
+  readonly database?: Pick<Database, 'query' | 'listen'> | undefined;
   /** Counts requests; without it as many as come are taken. */
   readonly rateLimiter?: RateLimiter | undefined;
   readonly limits: {
@@ -42,6 +57,10 @@ export interface McpRouterDeps {
     readonly bodyBytes: number;
     /** How long a request's body may take to arrive, in ms; 30 s unless told. */
     readonly bodyTimeoutMs?: number;
+    /** How long a session may be unused, in ms; an hour unless told. */
+    readonly sessionIdleMs?: number;
+    /** How long a stream may be quiet before a comment is sent, in ms; 30 s unless told. */
+    readonly quietMs?: number;
     /** How long a server may take for what is no tool call, in ms. */
     readonly callTimeoutMs: number;
   };
@@ -68,6 +87,9 @@ export function createMcpRouter(deps: McpRouterDeps): McpRouter {
   return new Router(deps);
 }
 
+/** How long a session may be unused, in ms. */
+const sessionIdleMs = 3_600_000;
+
 const noHeaders: Readonly<Record<string, string>> = {};
 
 class Router implements McpRouter {
@@ -79,18 +101,27 @@ class Router implements McpRouter {
   readonly #calls: Calls;
   readonly #relays: Relays;
   readonly #rateLimiter: RateLimiter | undefined;
+  readonly #sessions: Sessions;
+  readonly #keeper: SessionKeeper | undefined;
+  readonly #keepAlive: KeepAlive;
 
   constructor(deps: McpRouterDeps) {
-    const { limits, executor, log } = deps;
+    const { limits, executor, log, breakers, serverLimits, database } = deps;
     this.#verifier = deps.verifier;
     this.#proxies = deps.proxies;
     this.#rateLimiter = deps.rateLimiter;
     this.#bodyLimits = { bytes: limits.bodyBytes, timeoutMs: limits.bodyTimeoutMs ?? 30_000 };
-    const upstreams = new Upstreams(deps.directory, deps.identityRoot);
-    const passage = new Passage(new SessionBinding(deps.identityRoot), deps.delegation);
+    const upstreams = new Upstreams(deps.directory, deps.identityRoot, (server) => breakers.forget(server));
+    const binding = new SessionBinding(deps.identityRoot);
+    const sessions = new Sessions({ binding, database, idleMs: limits.sessionIdleMs ?? sessionIdleMs, log });
+    const passage = new Passage(sessions, deps.delegation);
+    const keepAlive = new KeepAlive({ quietMs: limits.quietMs });
+    const way = { upstreams, passage, keepAlive, breakers };
     this.#upstreams = upstreams;
-    this.#calls = new Calls({ executor, upstreams, passage, log, answerBytes: limits.bodyBytes });
-    this.#relays = new Relays({ upstreams, passage, timeoutMs: limits.callTimeoutMs });
+    this.#sessions = sessions;
+    this.#keepAlive = keepAlive;
+    this.#calls = new Calls({ ...way, executor, log, answerBytes: limits.bodyBytes });
+    this.#relays = new Relays({ ...way, serverLimits, timeoutMs: limits.callTimeoutMs });
     for (const config of deps.servers) {
       if (!config.enabled) continue;
       // How long a token lives its verifier knows.
@@ -98,6 +129,15 @@ class Router implements McpRouter {
       const resource = protectedResource(mcpResource(config, settings));
       this.#routes.set(config.name, { config, resource });
     }
+    this.#keeper =
+      database &&
+      new SessionKeeper({
+        database,
+        sessions,
+        instances: () => this.#instances(deps.directory),
+        tell: (session) => tellOver(upstreams, session),
+        log,
+      });
   }
 
   async handle(
@@ -122,20 +162,40 @@ class Router implements McpRouter {
     const { sub: user, client, scopes } = claims;
     const counting = this.#rateLimiter?.count('mcp', { user, client, scopes });
     const counted = counting instanceof Promise ? await counting : counting;
+    const known = { req, res, route, claims, arrivedAt };
     const exchange: Exchange =
       counted === undefined
-        ? { req, res, route, claims, headers, arrivedAt }
-        : { req, res, route, claims, headers: { ...headers, ...counted.headers }, tooMany: counted.error, arrivedAt };
+        ? { ...known, headers }
+        : { ...known, headers: { ...headers, ...counted.headers }, tooMany: counted.error };
     if (req.method === 'POST') await this.#post(exchange, sender);
     else if (exchange.tooMany !== undefined) refuse(exchange, { error: exchange.tooMany });
-    else if (req.method === 'GET' || req.method === 'DELETE') await this.#relays.handle(exchange, null, null);
+    else if (req.method === 'GET')
+      await this.#relays.handle({ ...exchange, stillAllowed: this.#again(exchange, sender) }, null, null);
+    else if (req.method === 'DELETE') await this.#relays.handle(exchange, null, null);
     else refuse(exchange, methodNotAllowed);
+  }
+
+  /** Whether a stream may go on: its token, which nobody shows again, must still be good. */
+  #again({ req, route }: Exchange, { proxied }: Sender): (() => Promise<unknown>) | undefined {
+    if (proxied || this.#verifier.examine === undefined) return undefined;
+    const { token } = readCredentials(req);
+    return async () => this.#verifier.examine?.(token, route.resource.audience);
   }
 
   async close(graceMs = 10_000): Promise<void> {
     this.#relays.close();
     await this.#calls.close(graceMs);
+    await this.#keeper?.close();
+    await this.#sessions.close();
+    this.#keepAlive.close();
     await this.#upstreams.close();
+  }
+
+  #instances(directory: Directory): ServiceInstanceId[] {
+    return [...this.#routes.keys()].flatMap((name) => {
+      const endpoint = directory.endpoint(`mcp:${name}`);
+      return endpoint?.state === 'ready' ? [endpoint.instanceId] : [];
+    });
   }
 
   async #post(exchange: Exchange, sender: Sender): Promise<void> {
@@ -171,8 +231,11 @@ class Router implements McpRouter {
       case 'notification':
         if (message.cancels !== undefined) this.#calls.cancel(exchange, message.cancels);
         return this.#relays.handle(exchange, body, null);
+      case 'request':
+        if (message.method !== 'initialize') return this.#relays.handle(exchange, body, message.id);
+        return this.#relays.handle({ ...exchange, hello: helloOf(body) }, body, message.id);
       default:
-        return this.#relays.handle(exchange, body, message.kind === 'request' ? message.id : null);
+        return this.#relays.handle(exchange, body, null);
     }
   }
 }

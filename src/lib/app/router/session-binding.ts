@@ -1,13 +1,21 @@
-import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
-import type { UserId } from '../../shared/ids.ts';
+import { createHmac, createSecretKey, hash, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
+import type { ServiceInstanceId, UserId } from '../../shared/ids.ts';
 
 /** 128 bits of an HMAC-SHA256 in base64url. */
 const macLength = 22;
 
+/** Whose session it is, and which run of the server has it in its memory. */
+export interface SessionOwner {
+  readonly server: string;
+  readonly instanceId: ServiceInstanceId;
+  readonly userId: UserId;
+}
+
 /**
- * Binds the session id of a server (`Mcp-Session-Id`) to user and server: what the client sees is `<id>.<signature>`.
- * A session is never authentication; with this it is not even a name that another user could use. Nothing is kept, so
- * it holds over restarts and for every API process.
+ * Binds the session id of a server (`Mcp-Session-Id`) to user, server and run of the server: what the client sees is
+ * `<id>.<signature>`. A session is never authentication; with this it is not even a name that another user could use, and
+ * one from before the server's restart is known for what it is. Nothing needs to be looked up: it holds over restarts of
+ * the API and for every API process.
  */
 export class SessionBinding {
   readonly #key: KeyObject;
@@ -18,23 +26,31 @@ export class SessionBinding {
   }
 
   /** The session id as the client gets it. */
-  bind(server: string, user: UserId, sessionId: string): string {
-    return `${sessionId}.${this.#mac(server, user, sessionId)}`;
+  bind(owner: SessionOwner, sessionId: string): string {
+    return `${sessionId}.${this.#mac(owner, sessionId)}`;
   }
 
-  /** The session id as the server gave it; nothing when it was never given to this user for this server. */
-  unbind(server: string, user: UserId, bound: string): string | undefined {
+  /** The session id as the server gave it; nothing when it was never given to this user by this run of this server. */
+  unbind(owner: SessionOwner, bound: string): string | undefined {
     const dot = bound.lastIndexOf('.');
     if (dot <= 0 || bound.length - dot - 1 !== macLength) return undefined;
     const sessionId = bound.slice(0, dot);
-    const [want, have] = [Buffer.from(this.#mac(server, user, sessionId)), Buffer.from(bound.slice(dot + 1))];
+    const [want, have] = [Buffer.from(this.#mac(owner, sessionId)), Buffer.from(bound.slice(dot + 1))];
     return want.length === have.length && timingSafeEqual(want, have) ? sessionId : undefined;
   }
 
-  #mac(server: string, user: UserId, sessionId: string): string {
-    return createHmac('sha256', this.#key)
-      .update(JSON.stringify([server, user, sessionId]))
-      .digest('base64url')
-      .slice(0, macLength);
+  #mac(owner: SessionOwner, sessionId: string): string {
+    return createHmac('sha256', this.#key).update(said(owner, sessionId)).digest('base64url').slice(0, macLength);
   }
+}
+
+/** The id under which the session is on record: every API process makes the same of it (RFC 9562, version 8). */
+export function sessionRowId(owner: SessionOwner, sessionId: string): string {
+  const hex = hash('sha256', `mcp-session ${said(owner, sessionId)}`, 'hex');
+  const variant = '89ab'[Number.parseInt(hex[16] ?? '0', 16) % 4];
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
+
+function said({ server, instanceId, userId }: SessionOwner, sessionId: string): string {
+  return JSON.stringify([server, instanceId, userId, sessionId]);
 }

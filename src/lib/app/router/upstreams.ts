@@ -21,7 +21,7 @@ export interface Directory {
   onChange(listener: () => void): () => void;
 }
 
-/** Makes a request for one run of a server: its headers carry an identity that only that run believes. */
+/** Makes a request for one run of a server: its headers carry an identity that only that run believes. What it throws the handler hears. */
 export type RequestFor = (upstream: Upstream) => Dispatcher.DispatchOptions;
 
 interface Known extends Upstream {
@@ -36,10 +36,13 @@ const triesLimit = 3;
 export class Upstreams {
   readonly #directory: Directory;
   readonly #identityRoot: Uint8Array;
+  readonly #onAnew: ((serverName: string) => void) | undefined;
   readonly #known = new Map<string, Known>();
   readonly #off: () => void;
 
-  constructor(directory: Directory, identityRoot: Uint8Array) {
+  /** @param onAnew hears of each server that was found in another run */
+  constructor(directory: Directory, identityRoot: Uint8Array, onAnew?: (serverName: string) => void) {
+    this.#onAnew = onAnew;
     this.#directory = directory;
     this.#identityRoot = identityRoot;
     this.#off = directory.onChange(() => this.#letGo());
@@ -68,7 +71,14 @@ export class Upstreams {
       });
       return true;
     };
-    upstream.pool.dispatch(request(upstream), new Sending(handler, again));
+    let options: Dispatcher.DispatchOptions;
+    try {
+      options = request(upstream);
+    } catch (error) {
+      fail(handler, error);
+      return;
+    }
+    upstream.pool.dispatch(options, new Sending(handler, again));
   }
 
   /** @throws UpstreamUnavailableError when the server is not ready */
@@ -86,6 +96,7 @@ export class Upstreams {
     if (known !== undefined && known.instanceId === endpoint.instanceId && known.port === endpoint.port) return known;
     // What still runs on the old connections may end there.
     void known?.pool.close();
+    if (known !== undefined) this.#onAnew?.(serverName);
     const fresh: Known = {
       instanceId: endpoint.instanceId,
       port: endpoint.port,

@@ -19,6 +19,23 @@ export {
   sourceField,
   toServerConfig,
 } from './server-config.ts';
+export {
+  claimUnsettled,
+  endedAmong,
+  endIdle,
+  endMcpSessions,
+  endOfFormerRuns,
+  endSettled,
+  forgetSessions,
+  type ListedMcpSession,
+  listMcpSessions,
+  type McpSessionFilter,
+  recordSessions,
+  type ServedSession,
+  type SessionEnd,
+  type SessionTransport,
+  type UnsettledSession,
+} from './sessions.ts';
 export type { Catalogue } from './tools.ts';
 export type { McpVariable } from './variables.ts';
 

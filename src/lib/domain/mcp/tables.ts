@@ -49,3 +49,23 @@ export interface ToolListsRow {
   readonly error: string | null;
   readonly listed_at: Date;
 }
+
+/** A row of `mcp.sessions`. */
+export interface SessionsRow {
+  readonly id: string;
+  readonly server: string;
+  readonly instance_id: string;
+  readonly upstream_id: string;
+  readonly user_id: string;
+  readonly sign_in_id: string;
+  readonly client: string;
+  readonly transport: string;
+  readonly protocol_version: string | null;
+  readonly client_name: string | null;
+  readonly client_version: string | null;
+  readonly created_at: Date;
+  readonly active_at: Date;
+  readonly ended_at: Date | null;
+  readonly end_reason: 'closed' | 'idle' | 'ended' | 'lost' | 'restarted' | null;
+  readonly settled: boolean;
+}

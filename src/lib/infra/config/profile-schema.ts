@@ -133,6 +133,14 @@ const limits = z
       .max(3_600_000)
       .default(120_000)
       .describe('How long a tool call may take, in milliseconds, unless the tool says otherwise.'),
+    session_idle_s: z
+      .int()
+      .min(10)
+      .max(30 * 24 * 3600)
+      .default(3600)
+      .describe(
+        'After how long a session with an MCP server that nobody uses is ended, in seconds. A stream that is open is use.',
+      ),
   })
   .prefault({})
   .describe('Bounds of what a caller can ask for.');

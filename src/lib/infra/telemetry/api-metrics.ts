@@ -32,6 +32,8 @@ export class ApiMetrics {
   readonly #callDuration: Histogram<'server' | 'outcome'>;
   readonly #commits: Histogram<'result'>;
   readonly #refusals: Counter<'group'>;
+  readonly #circuits: Gauge<'server'>;
+  readonly #circuitOpenings: Counter<'server'>;
   readonly #endProcess: () => void;
 
   constructor(options: ApiMetricsOptions) {
@@ -79,6 +81,22 @@ export class ApiMetrics {
       registers,
     });
     for (const group of options.rateGroups) this.#refusals.inc({ group }, 0);
+    this.#circuits = new Gauge({
+      name: 'systemprompt_mcp_circuit_state',
+      help: 'Whether requests are sent to an MCP server: 0 they are, 1 one tries whether it answers, 2 they are not.',
+      labelNames: ['server'],
+      registers,
+    });
+    this.#circuitOpenings = new Counter({
+      name: 'systemprompt_mcp_circuit_openings_total',
+      help: 'How often an MCP server failed so often in a row that nothing was sent to it for a while.',
+      labelNames: ['server'],
+      registers,
+    });
+    for (const server of options.servers) {
+      this.#circuits.set({ server }, 0);
+      this.#circuitOpenings.inc({ server }, 0);
+    }
     this.#endProcess = measureProcess(this.#registry);
   }
 
@@ -91,6 +109,11 @@ export class ApiMetrics {
   toolCall(server: string, outcome: CallOutcome, reason: string, ms: number): void {
     this.#calls.inc({ server, outcome, reason });
     this.#callDuration.observe({ server, outcome }, ms / 1000);
+  }
+
+  circuit(server: string, state: 'closed' | 'half_open' | 'open'): void {
+    this.#circuits.set({ server }, state === 'closed' ? 0 : state === 'half_open' ? 1 : 2);
+    if (state === 'open') this.#circuitOpenings.inc({ server });
   }
 
   auditCommit(ms: number, committed: boolean): void {

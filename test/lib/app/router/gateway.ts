@@ -71,6 +71,7 @@ export async function openTestGateway(
     servers?: readonly McpServerConfig[];
     limits?: Partial<McpGatewayOptions['limits']>;
     rateLimiter?: RateLimiter;
+    allowances?: McpGatewayOptions['allowances'];
     metrics?: McpGatewayOptions['metrics'];
     proxies?: (test: TestIdentity, servers: readonly McpServerConfig[]) => Promise<McpGatewayOptions['proxies']>;
   } = {},
@@ -89,43 +90,50 @@ export async function openTestGateway(
   const logFile = join(folder.path, 'api.log');
   const apiInstance = randomUUID();
   const identityRoot = randomBytes(32).toString('base64url');
-  const gateway = openMcpGateway({
-    servers,
-    identity: test.identity,
-    directory: {
-      endpoint: (name) => endpoints.get(name),
-      refresh: async () => refresh.now(),
-      onChange: () => () => {},
-    },
-    audit: test.testDatabase.audit,
-    identityRoot,
-    apiInstance,
-    limits: { body_bytes: 10 * 1024 * 1024, call_timeout_ms: 5_000, ...options.limits },
-    rateLimiter: options.rateLimiter,
-    proxies: await options.proxies?.(test, servers),
-    metrics: options.metrics,
-    log: createLogger({ service: 'api', level: 'trace', destination: logFile }),
-  });
   const unhandled: unknown[] = [];
-  const server = createServer((req, res) => {
-    const name = /^\/api\/v1\/mcp\/([^/]+)\/mcp/.exec(req.url ?? '')?.[1] ?? '';
-    gateway.router.handle(req, res, name).catch((error: unknown) => {
-      const known = toAppError(error);
-      if (known.code !== 'NOT_FOUND') unhandled.push(error);
-      res.writeHead(known.code === 'NOT_FOUND' ? 404 : 500).end();
+  const proxies = await options.proxies?.(test, servers);
+  const open = async ({ identity, database }: Pick<TestIdentity, 'identity' | 'database'>, instance: string) => {
+    const gateway = openMcpGateway({
+      servers,
+      identity,
+      directory: {
+        endpoint: (name) => endpoints.get(name),
+        refresh: async () => refresh.now(),
+        onChange: () => () => {},
+      },
+      audit: test.testDatabase.audit,
+      identityRoot,
+      apiInstance: instance,
+      limits: { body_bytes: 10 * 1024 * 1024, call_timeout_ms: 5_000, ...options.limits },
+      rateLimiter: options.rateLimiter,
+      ...(options.allowances === undefined ? {} : { allowances: options.allowances }),
+      database,
+      proxies,
+      metrics: options.metrics,
+      log: createLogger({ service: 'api', level: 'trace', destination: logFile }),
     });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await until('the audit is connected', () => {
-    try {
-      gateway.assertReady();
-      return true;
-    } catch {
-      return false;
-    }
-  });
+    const server = createServer((req, res) => {
+      const name = /^\/api\/v1\/mcp\/([^/]+)\/mcp/.exec(req.url ?? '')?.[1] ?? '';
+      gateway.router.handle(req, res, name).catch((error: unknown) => {
+        const known = toAppError(error);
+        if (known.code !== 'NOT_FOUND') unhandled.push(error);
+        res.writeHead(known.code === 'NOT_FOUND' ? 404 : 500).end();
+      });
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    await until('the audit is connected', () => {
+      try {
+        gateway.assertReady();
+        return true;
+      } catch {
+        return false;
+      }
+    });
+    return { gateway, server, port };
+  };
+  const { gateway, server, port } = await open(test, apiInstance);
   const owner = await test.identity.users.ensureOwner();
   const session = await test.identity.sessions.begin({ userId: owner.id, client: 'test', ttlSeconds: 3_600 });
   const token = async (change: Partial<IssueRequest> & { server?: string } = {}) => {
@@ -150,11 +158,12 @@ export async function openTestGateway(
     headers: Record<string, string> = {},
     method = 'POST',
     path = '/api/v1/mcp/alpha/mcp',
+    at = port,
   ) =>
     new Promise<Reply>((resolve, reject) => {
       const req = request({
         host: '127.0.0.1',
-        port,
+        port: at,
         path,
         method,
         headers: {
@@ -203,6 +212,20 @@ export async function openTestGateway(
     identityRoot,
     unhandled,
     log: () => readFileSync(logFile, 'utf8'),
+    /** Another API process: the same database and secrets, a memory and a port of its own. */
+    another: async () => {
+      const view = await test.openAnother();
+      const opened = await open(view, randomUUID());
+      return {
+        ...opened,
+        close: async () => {
+          await opened.gateway.close(100);
+          opened.server.closeAllConnections();
+          opened.server.close();
+          await view.close();
+        },
+      };
+    },
     /** Calls a tool; `args` as they are. */
     call: (tool: string, args: unknown = {}, headers: Record<string, string> = {}, id: unknown = nextId++) =>
       send(

@@ -4,7 +4,10 @@ import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, it } from 'vitest';
+import { OwnAllowances } from '../../../../src/lib/app/rate-limit/quota.ts';
+import { Breakers } from '../../../../src/lib/app/router/breaker.ts';
 import { createMcpRouter } from '../../../../src/lib/app/router/router.ts';
+import { ServerLimits } from '../../../../src/lib/app/router/server-limits.ts';
 import type { Claims } from '../../../../src/lib/domain/auth/index.ts';
 import { createLogger } from '../../../../src/lib/infra/logging/logger.ts';
 import type { ServiceInstanceId } from '../../../../src/lib/shared/ids.ts';
@@ -37,6 +40,8 @@ it('a client that leaves while its token is made leaves no stream open at the se
       refresh: async () => {},
       onChange: () => () => {},
     },
+    breakers: new Breakers(),
+    serverLimits: new ServerLimits(new OwnAllowances(() => performance.now())),
     executor: undefined as never, // no call is made
     identityRoot: randomBytes(32),
     delegation: {

@@ -75,6 +75,12 @@ const rows: Readonly<Record<string, (tx: Queryable, user: UserId, session: Sessi
        VALUES (gen_random_uuid(), gen_random_uuid(), 's', 't', $1, 'n', 's', '{}', '{}', 'd', '{}', 'allowed', now())`,
       [user],
     ),
+  'mcp.sessions': (tx, user, session) =>
+    tx.query(
+      `INSERT INTO mcp.sessions (id, server, instance_id, upstream_id, user_id, sign_in_id, client, transport)
+       VALUES (gen_random_uuid(), 's', gen_random_uuid(), 'u', $1, $2, 'c', 'streamable-http')`,
+      [user, session],
+    ),
 };
 const appendOnly = new Set(['public.identity_events', 'audit.tool_intents']);
 
@@ -112,7 +118,7 @@ describe('rows that belong to users', () => {
     const tables = await owner.query<{ name: string; guarded: boolean }>(
       `SELECT format('%s.%s', n.nspname, c.relname) AS name, c.relrowsecurity AS guarded
        FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-       WHERE a.attname = 'user_id' AND c.relkind = 'r' AND n.nspname IN ('public', 'audit') ORDER BY 1`,
+       WHERE a.attname = 'user_id' AND c.relkind = 'r' AND n.nspname IN ('public', 'audit', 'mcp') ORDER BY 1`,
     );
     const owned = tables.filter(({ name }) => !Object.hasOwn(notOwned, name));
     expect(owned.filter(({ guarded }) => !guarded)).toEqual([]);
