@@ -20,7 +20,7 @@ export function helloOf(body: Buffer): ClientHello {
 }
 
 /** Text that may be stored and shown: no control characters or halves of characters, and bounded. */
-export function shortText(value: unknown, limit: number): string | undefined {
+function shortText(value: unknown, limit: number): string | undefined {
   if (typeof value !== 'string') return undefined;
   const clean = value
     .slice(0, limit * 2)

@@ -2,7 +2,7 @@ import type { Dispatcher } from 'undici';
 import type { UnsettledSession } from '../../domain/mcp/index.ts';
 import { identityHeaderName, signIdentity } from '../../infra/security/identity-header.ts';
 import { sessionHeader } from './headers.ts';
-import { unknownSession } from './refusals.ts';
+import { unknownSession } from './unknown-session.ts';
 import type { Upstreams } from './upstreams.ts';
 
 /** How long a server may take to take note, in ms. */

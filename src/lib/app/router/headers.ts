@@ -3,8 +3,8 @@ import type { Claims } from '../../domain/auth/index.ts';
 import { identityHeaderName, signIdentity } from '../../infra/security/identity-header.ts';
 import type { ExecutionId } from '../../shared/ids.ts';
 import { tokenHeaderName } from './delegation.ts';
-import { unknownSession } from './refusals.ts';
 import type { Session } from './sessions.ts';
+import { unknownSession } from './unknown-session.ts';
 import type { Upstream } from './upstreams.ts';
 
 /** The session of a request or an answer (MCP 2025-11-25, Streamable HTTP). */

@@ -2,8 +2,8 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Delegation } from './delegation.ts';
 import type { Exchange } from './exchange.ts';
 import { downstreamHeaders, type OnBehalf, sessionOf } from './headers.ts';
-import { unknownSession } from './refusals.ts';
 import type { Session, Sessions } from './sessions.ts';
+import { unknownSession } from './unknown-session.ts';
 import type { Upstream } from './upstreams.ts';
 
 /** What changes on the way between client and server: whose session it is, and in whose name the server may act. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { challengeFor } from '../../domain/auth/index.ts';
-import { ApiUnavailableError, NotFoundError, UsageError } from '../../shared/errors.ts';
+import { ApiUnavailableError, UsageError } from '../../shared/errors.ts';
 import { type ErrorAnswer, sendError } from './answers.ts';
 import { endUnread } from './body.ts';
 import type { Exchange } from './exchange.ts';
@@ -49,13 +49,6 @@ export const methodNotAllowed: ErrorAnswer = {
   status: 405,
   headers: { allow: 'POST, GET, DELETE' },
 };
-
-/** To its client a session of somebody else, or of a run of the server that is over, does not exist: 404 makes it begin a new one (MCP 2025-11-25). */
-export function unknownSession(): NotFoundError {
-  return new NotFoundError('There is no such session.', {
-    hint: 'It ended, or its server was started anew: begin a new one with initialize.',
-  });
-}
 
 export function shuttingDown(): ApiUnavailableError {
   return new ApiUnavailableError('The API is shutting down.', { hint: 'Try again in a moment.' });
