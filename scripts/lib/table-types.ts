@@ -19,7 +19,13 @@ const tablesOf: Readonly<Record<string, readonly string[]>> = {
     'user_sessions',
   ],
   'src/lib/domain/governance/tables.ts': ['audit.tool_intents', 'audit.tool_outcomes'],
-  'src/lib/domain/mcp/tables.ts': ['mcp.tool_definitions', 'mcp.tools', 'mcp.tool_events', 'mcp.tool_lists', 'mcp.sessions'],
+  'src/lib/domain/mcp/tables.ts': [
+    'mcp.tool_definitions',
+    'mcp.tools',
+    'mcp.tool_events',
+    'mcp.tool_lists',
+    'mcp.sessions',
+  ],
   'src/lib/domain/users/tables.ts': ['users'],
 };
 
