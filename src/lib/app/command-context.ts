@@ -138,10 +138,11 @@ export class CommandContext implements AsyncDisposable {
     return this.#database;
   }
 
-  /** The MCP servers of the configuration. @throws ConfigInvalidError with every finding */
+  /** The MCP servers of the configuration, as the profile's environment has them. @throws ConfigInvalidError with every finding */
   async mcpServers(): Promise<readonly McpServerConfig[]> {
     const { loadServices } = await import('./config/load-services.ts');
-    return (await loadServices(await this.instance())).mcpServers;
+    const { runtime } = await this.profile();
+    return (await loadServices(await this.instance(), { profile: { runtime } })).mcpServers;
   }
 
   /**

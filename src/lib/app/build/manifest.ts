@@ -25,6 +25,8 @@ export const extensionManifestSchema = z
           .default([])
           .describe('Packages that are not bundled but found at run time, such as those with native code.'),
         port: servicePort.optional().describe('Port that its author suggests; services/mcp/ decides.'),
+        binary: z.string().min(1).optional().describe('Accepted from older files; not used: the module is what runs.'),
+        build_type: z.string().min(1).optional().describe('Accepted from older files; not used.'),
         enabled: z.boolean().default(true).describe('Whether it is built when no extension is named.'),
       })
       .describe('The extension.'),

@@ -1,6 +1,7 @@
 import type { ConfigIssue } from '../../shared/errors.ts';
 import type { Composed } from './compose.ts';
 import { type Declarations, type Declared, issueAt, placeOf } from './declarations.ts';
+import { serverChecks } from './mcp-checks.ts';
 import { unknownReferences } from './references.ts';
 
 /** First and last port that a profile allows. */
@@ -24,6 +25,7 @@ export function crossChecks(composed: Composed, declarations: Declarations, prof
     ...portsOutOf(servers, profile.mcp, settings.mcp_port_range, 'mcp'),
     ...portsOutOf(agents, profile.agents, settings.agent_port_range, 'agents'),
     ...livesBeyond(servers, profile.maxTtlSeconds),
+    ...serverChecks(composed),
     ...defaultAgents(composed),
     ...repeatedJobs(composed),
     ...unknownReferences(composed, declarations),

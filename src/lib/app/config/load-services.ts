@@ -15,7 +15,8 @@ export interface LoadServicesOptions {
   /** First and last port that MCP servers may have; not checked unless given, be it here or by the profile. */
   readonly portRange?: PortRange;
   /** The profile whose port ranges hold; for another tenant than `local` the ports are moved into them, and not checked. */
-  readonly profile?: Pick<Profile, 'ports'> & {
+  readonly profile?: {
+    readonly ports?: Profile['ports'];
     readonly tenant?: string;
     readonly security?: Pick<Profile['security'], 'access_token_ttl_seconds'>;
     /** In production servers for development alone are not in force. */

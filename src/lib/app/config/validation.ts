@@ -1,12 +1,15 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { McpServerConfig } from '../../domain/mcp/index.ts';
+import { type McpServerConfig, mcpEndpointPath } from '../../domain/mcp/index.ts';
 import type { Instance } from '../../infra/config/instance.ts';
+import { packageRoot } from '../../infra/config/package-root.ts';
 import { loadProfile, type Profile, profileFile } from '../../infra/config/profile.ts';
+import { quoted } from '../../infra/config/quoted.ts';
 import { secretReference } from '../../infra/config/secret-reference.ts';
 import { serverSecretName } from '../../infra/config/secrets/names.ts';
 import { displayPath } from '../../infra/config/yaml-source.ts';
 import type { ConfigIssue } from '../../shared/errors.ts';
+import { undeclaredTools } from './declared-tools.ts';
 import { leaves, profileOrigins, settle } from './effective.ts';
 import { loadServices } from './load-services.ts';
 import { readServicesFiles } from './read-files.ts';
@@ -62,7 +65,12 @@ export async function validateConfiguration(
     const tree = services.value.tree as { readonly [section: string]: ConfigNode };
     items = Object.fromEntries(counted.map((section) => [section, Object.keys(tree[section] ?? {}).length]));
     const origins = await profileOrigins(instance, profileName);
-    findings.push(...secretWarnings(profile.value, services.value, origins, secretNames));
+    const undeclared = undeclaredTools(services.value, [instance.root, packageRoot()]);
+    findings.push(
+      ...undeclared.map((issue) => ({ ...issue, level: 'error' as const })),
+      ...secretWarnings(profile.value, services.value, origins, secretNames),
+      ...sharedAudiences(services.value, profile.value.server.external_url),
+    );
   }
   return { files, findings: inOrder(findings), items };
 }
@@ -120,6 +128,20 @@ function secretWarnings(
     ];
   });
   return [...written, ...services.mcpServers.flatMap((server) => variableWarnings(server, names))];
+}
+
+/** Audiences of older files, which a token for one server had in common with those for others. */
+function sharedAudiences({ tree, mcpServers, originOf }: ServicesConfiguration, externalUrl: string): Finding[] {
+  const written = tree as { readonly mcp_servers: Readonly<Record<string, { readonly oauth: { audience?: string } }>> };
+  return mcpServers.flatMap(({ name }) => {
+    const { audience } = written.mcp_servers[name]?.oauth ?? {};
+    const at = originOf(['mcp_servers', name, 'oauth', 'audience']);
+    const own = `${externalUrl}${mcpEndpointPath(name)}`;
+    if (audience === undefined || at === undefined || audience === own) return [];
+    const message = `the audience ${quoted(audience)} is not used: a token with a shared one would open every server that accepts it`;
+    const hint = `take it out: tokens for ${name} are for ${own} alone`;
+    return [{ ...at, message, hint, level: 'warning' as const }];
+  });
 }
 
 /** Variables that a server requires and that nothing gives a value. */

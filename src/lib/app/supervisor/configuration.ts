@@ -39,6 +39,9 @@ export async function readConfiguration(
   const profile = await settle(loadProfile(instance, profileName, env));
   const services = await settle(loadServices(instance, 'value' in profile ? { profile: profile.value } : {}));
   if ('value' in profile && 'value' in services) {
+    const { undeclaredTools } = await import('../config/declared-tools.ts');
+    const undeclared = undeclaredTools(services.value, [instance.root, packageRoot()]);
+    if (undeclared.length > 0) throw new ConfigInvalidError(undeclared);
     const { redactConfiguration } = await import('../config/redact.ts');
     const shown = {
       profile: redactConfiguration(profile.value),

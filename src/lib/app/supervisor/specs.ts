@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
-import { hasProcess, isBridged, type McpServerConfig } from '../../domain/mcp/index.ts';
+import { join } from 'node:path';
+import type { McpServerConfig } from '../../domain/mcp/index.ts';
 import type { Instance } from '../../infra/config/instance.ts';
 import { keySourceVariables } from '../../infra/config/master-key/variables.ts';
 import { type Profile, profileFile } from '../../infra/config/profile.ts';
@@ -12,12 +12,13 @@ import { logLimits } from '../../infra/process/log-rotation.ts';
 import { logEnvironment } from '../../infra/process/own-log.ts';
 import { probeSocketOf, removeProbeSocket, sweepProbeSockets } from '../../infra/process/probe-socket.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
-import { ConfigInvalidError, type ConfigIssue, PreconditionError } from '../../shared/errors.ts';
+import { ConfigInvalidError, PreconditionError } from '../../shared/errors.ts';
 import { artifactParts } from '../build/artifact-file.ts';
 import { serverDatabaseUrl } from '../extensions/server-migrations.ts';
-import { type ServerVariables, serverVariables } from '../secrets/variables.ts';
+import type { ServerVariables } from '../secrets/variables.ts';
 import { apiServiceNames, apiSharesPort } from './api-names.ts';
-import { findModule, isFile } from './module-path.ts';
+import { bootGate } from './boot-gate.ts';
+import { isFile } from './module-path.ts';
 import { limitIssues, withLimits } from './with-limits.ts';
 
 /** What the processes of an installation are made from. */
@@ -39,8 +40,6 @@ interface OwnOfServer extends Omit<ServerVariables, 'issues'> {
 
 /** Of secrets that the system made: which of them have been replaced since, and how often. */
 type Rotated = (names: readonly string[]) => readonly string[];
-
-const noVariables = { env: {}, secret: [], fingerprint: '' };
 
 /** What every child gets of the environment: how to find programs, folders, time zone, proxies and authorities. */
 const handedOn = [
@@ -76,40 +75,19 @@ function mcpServiceName(server: string): string {
 /**
  * The services of an installation beside its database.
  * @param dependsOn what each of them needs first: the database, unless it is somebody else's
- * @throws ConfigInvalidError naming every module and every secret that is missing and every limit that can't be kept;
+ * @throws ConfigInvalidError naming everything that keeps one of them from starting;
  *   PreconditionError when the package is not built
  */
 export async function serviceSpecs(source: SpecSource, dependsOn: readonly string[]): Promise<ServiceSpec[]> {
-  const enabled = source.servers.filter((server) => server.enabled && hasProcess(server) && !isBridged(server));
-  const modules = new Map(
-    enabled.map((server) => [server.name, findModule([source.instance.root, source.packageRoot], server.module)]),
-  );
-  const issues = enabled
-    .filter((server) => modules.get(server.name) === undefined)
-    .map(
-      (server): ConfigIssue => ({
-        ...server.moduleAt,
-        message: `the module ${server.module} of ${server.name} does not exist`,
-        hint: isUnbuilt(source, server)
-          ? 'it has not been built: run `systemprompt build mcp`'
-          : 'write the path of its built module, relative to the project folder',
-      }),
-    );
-  const unbuilt = enabled.some((server) => modules.get(server.name) === undefined && isUnbuilt(source, server));
+  const gate = await bootGate(source);
   const { api } = source.profile.services;
-  const file = profileFile(source.instance, source.profile.name);
-  const variables = new Map<string, ServerVariables>();
-  for (const server of enabled) variables.set(server.name, await serverVariables(server, source.secrets));
-  issues.push(
-    ...[...variables.values()].flatMap((found) => found.issues),
-    ...enabled.flatMap((server) => limitIssues(server.limits, server.moduleAt, `limits of ${server.name}`)),
-    ...limitIssues(api.limits, { file, line: 1, column: 1 }, 'services.api.limits'),
-  );
-  if (issues.length > 0) throw new ConfigInvalidError(issues, unbuilt ? { next: ['build mcp'] } : {});
+  const place = { file: profileFile(source.instance, source.profile.name), line: 1, column: 1 };
+  const issues = [...gate.issues, ...limitIssues(api.limits, place, 'services.api.limits')];
+  if (issues.length > 0) throw new ConfigInvalidError(issues, gate.next.length > 0 ? { next: gate.next } : {});
   const rotated = await rotatedSecrets(source.secrets);
-  const mcp = enabled.map((server) => {
-    const own = { module: modules.get(server.name) ?? '', ...(variables.get(server.name) ?? noVariables), rotated };
-    return withLimits(mcpSpec(source, server, own, dependsOn), server.limits);
+  const mcp = gate.servers.flatMap(({ server, module, variables }) => {
+    if (module === undefined) return [];
+    return [withLimits(mcpSpec(source, server, { module, ...variables, rotated }, dependsOn), server.limits)];
   });
   return [...apiSpecs(source, dependsOn, rotated).map((spec) => withLimits(spec, api.limits)), ...mcp];
 }
@@ -250,12 +228,6 @@ function builtMain(packageRoot: string, name: 'api' | 'mcp'): string {
   const file = join(packageRoot, 'dist', 'entry', name, 'main.js');
   if (existsSync(file)) return file;
   throw new PreconditionError(`The package is not built: ${file} is missing.`, { hint: 'Build it: npm run build' });
-}
-
-/** Whether the sources of a module are there, in a folder of the project, and nothing that runs. */
-function isUnbuilt({ instance }: SpecSource, { module }: McpServerConfig): boolean {
-  const folder = isAbsolute(module) ? module : join(instance.root, module);
-  return ['manifest.yaml', 'index.ts', join('src', 'index.ts')].some((name) => isFile(join(folder, name)));
 }
 
 /** Looks before each start: what was there when the configuration was read may be gone since. */

@@ -41,7 +41,7 @@ const oauth = z.strictObject({
   client_secret: z
     .string()
     .refine((value) => secretReference(value) !== undefined, {
-      error: 'a secret has no place here',
+      error: 'must name a secret',
       params: { hint: 'keep it with cloud secrets set, and write ${secret:NAME}' },
     })
     .optional()

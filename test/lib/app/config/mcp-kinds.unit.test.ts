@@ -194,7 +194,7 @@ describe('the kinds of server', () => {
   it('has no server for development alone in force in production', async () => {
     const text = '  a:\n    command: x\n    dev_only: true\n    …\n';
     const profile = (environment: 'production' | 'staging') => ({
-      profile: { ports: undefined as never, runtime: { environment } },
+      profile: { runtime: { environment } },
     });
     expect((await read(text, profile('staging'))).get('a')).toMatchObject({ enabled: true, devOnly: true });
     expect((await read(text, profile('production'))).get('a')).toMatchObject({ enabled: false, devOnly: true });

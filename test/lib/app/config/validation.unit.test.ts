@@ -53,6 +53,24 @@ describe('validateConfiguration', () => {
   });
 });
 
+describe('the audience of a server', () => {
+  it('is its address; a shared one is accepted, with a warning of what it would open', async () => {
+    const own = (name: string, audience: string) =>
+      serverYaml(name, name === 'crm' ? 5005 : 5006)
+        .replace('oauth:', 'oauth:')
+        .replace(/oauth:.*/s, `oauth: { scopes: [user], audience: "${audience}" }\n`);
+    const { findings } = await found({
+      'services/mcp/crm.yaml': own('crm', 'mcp'),
+      'services/mcp/erp.yaml': own('erp', 'http://localhost:8080/api/v1/mcp/erp/mcp'),
+    });
+    expect(findings).toEqual([
+      expect.stringMatching(
+        /^warning services\/mcp\/crm\.yaml:\d+:\d+ the audience `mcp` is not used: .*open every server/,
+      ),
+    ]);
+  });
+});
+
 describe('configPlaces', () => {
   it('finds what is missing, and what is open to others', async () => {
     await using project = await configProject({});
