@@ -7,6 +7,7 @@ import type { BrowserSessions } from '../../lib/app/people/browser-sessions.ts';
 import type { People } from '../../lib/app/people/open.ts';
 import type { RateLimiter } from '../../lib/app/rate-limits.ts';
 import type { ResourceServers } from '../../lib/app/resources.ts';
+import type { McpWay } from '../../lib/app/router/index.ts';
 import type { RegistryServer } from '../../lib/app/router/registry-view.ts';
 import type { ServiceEventFeed } from '../../lib/app/supervisor/event-feed.ts';
 import type { TokenVerifier } from '../../lib/domain/auth/index.ts';
@@ -29,6 +30,7 @@ export interface McpHandler {
     response: ServerResponse,
     server: string,
     headers?: Readonly<Record<string, string>>,
+    way?: McpWay,
   ): Promise<void>;
 }
 

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { type ApiConfiguration, openApiContext, readApiConfiguration } from '../../lib/app/context.ts';
 import { rateGroups } from '../../lib/app/rate-limits.ts';
 import { withdrawKeys } from '../../lib/infra/config/master-key/variables.ts';
@@ -39,7 +40,14 @@ async function main(log: Logger): Promise<void> {
   const { profile } = configuration;
   const probeSocket = process.env.SYSTEMPROMPT_PROBE_SOCKET;
   const telemetry = await openTelemetryOf(configuration, instanceId, probeSocket);
-  const context = await openApiContext(configuration, instanceId, log, oauthPages, telemetry?.metrics);
+  const context = await openApiContext(
+    configuration,
+    instanceId,
+    log,
+    oauthPages,
+    telemetry?.metrics,
+    probeSocket && dirname(probeSocket),
+  );
   let endpoint: HttpEndpoint | undefined;
   const deps: ApiDependencies = {
     instanceId,

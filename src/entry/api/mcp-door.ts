@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { McpWay } from '../../lib/app/router/index.ts';
 import { type AppError, UsageError } from '../../lib/shared/errors.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { createGate } from './gate.ts';
@@ -7,7 +8,7 @@ import { mcpMethods } from './mcp-methods.ts';
 import { problemContentType, toAnswer, toProblem } from './problem.ts';
 
 const requestIdForm = /^[A-Za-z0-9._:-]{8,128}$/;
-const endpointForm = /^\/api\/v1\/mcp\/([a-z][a-z0-9-]{0,49})\/mcp(?:\?|$)/;
+const endpointForm = /^\/api\/v1\/mcp\/([a-z][a-z0-9-]{0,49})\/(mcp|sse|messages)(?:\?|$)/;
 const methods = new Set(mcpMethods);
 
 export type DoorDependencies = Pick<ApiDependencies, 'externalUrl' | 'web' | 'logger' | 'mcp'>;
@@ -26,7 +27,7 @@ export function requestIdOf(request: IncomingMessage): string {
 export function createMcpDoor(deps: DoorDependencies): (request: IncomingMessage, response: ServerResponse) => boolean {
   const gate = createGate(deps);
   return (request, response) => {
-    const server = endpointForm.exec(request.url ?? '')?.[1];
+    const [, server, way] = endpointForm.exec(request.url ?? '') ?? [];
     if (server === undefined) return false;
     const id = requestIdOf(request);
     const headers = { 'x-request-id': id, ...gate.headers(request) };
@@ -35,7 +36,7 @@ export function createMcpDoor(deps: DoorDependencies): (request: IncomingMessage
     if (refusal !== undefined) sendProblem({ response, id, headers }, refusal.error, refusal.status);
     else if (preflight !== undefined) response.writeHead(204, { ...headers, ...preflight }).end();
     else if (!methods.has(request.method ?? '')) refuseMethod({ response, id, headers });
-    else void handleMcp(deps, { request, response, server, id, headers });
+    else void handleMcp(deps, { request, response, server, way: way as McpWay, id, headers });
     return true;
   };
 }
@@ -51,6 +52,8 @@ export interface McpExchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly server: string;
+  /** Streamable HTTP unless told. */
+  readonly way?: McpWay;
   /** Of the request. */
   readonly id: string;
   /** What every answer gets that is not on the response already. */
@@ -61,9 +64,9 @@ type Answering = Pick<McpExchange, 'response' | 'id' | 'headers'>;
 
 /** Lets the router answer; what it throws before it has answered becomes a problem document. Never rejects. */
 export async function handleMcp(deps: Pick<ApiDependencies, 'logger' | 'mcp'>, exchange: McpExchange): Promise<void> {
-  const { request, response, server, id, headers } = exchange;
+  const { request, response, server, way, id, headers } = exchange;
   try {
-    await deps.mcp.handle(request, response, server, headers);
+    await deps.mcp.handle(request, response, server, headers, way);
   } catch (thrown) {
     const { error, status } = toAnswer(thrown);
     deps.logger.error({ err: thrown, code: error.code, server, reqId: id }, error.message);

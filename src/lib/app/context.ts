@@ -80,6 +80,7 @@ export async function readApiConfiguration(cwd: string, env: NodeJS.ProcessEnv):
  * @param apiInstance this run of the process: its audit rows carry the id
  * @param pages what the authorization server shows people
  * @param metrics hears what is measured; nothing is when it is absent
+ * @param peerSockets folder with the sockets of the API processes, by which they reach each other
  * @throws DatabaseUnavailableError
  */
 export async function openApiContext(
@@ -88,6 +89,7 @@ export async function openApiContext(
   log: Logger,
   pages: OAuthPages,
   metrics?: ApiMetrics,
+  peerSockets?: string,
 ): Promise<ApiContext> {
   const { instance, profile, secrets, servers } = configuration;
   const closers: (() => Promise<void>)[] = [];
@@ -132,6 +134,7 @@ export async function openApiContext(
       audit,
       identityRoot: await secrets.require('identity.root'),
       apiInstance,
+      peerSockets,
       limits: profile.limits,
       database,
       allowances: rateLimiter.allowances,

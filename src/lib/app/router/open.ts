@@ -35,6 +35,8 @@ export interface McpGatewayOptions {
   };
   /** The database in the application's role, for the system; without it sessions are not on record. */
   readonly database?: McpRouterDeps['database'];
+  /** Folder with the sockets of the API processes, by which they reach each other. */
+  readonly peerSockets?: string | undefined;
   /** Where requests to single servers are counted; in the memory of this process unless told. */
   readonly allowances?: Allowances;
   /** Counts the requests of each caller; absent when they are not counted. */
@@ -110,6 +112,8 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
     breakers,
     serverLimits,
     database: options.database,
+    apiInstance: options.apiInstance,
+    peerSockets: options.peerSockets,
     rateLimiter: options.rateLimiter,
     proxies: options.proxies,
     limits: {

@@ -26,8 +26,11 @@ export function refuse(exchange: Pick<Exchange, 'req' | 'res' | 'route' | 'heade
   if (unread) endUnread(req, res);
 }
 
-/** MCP 2025-11-25, Streamable HTTP: what a POST must be and must be able to take. */
-export function checkPostHeaders(req: IncomingMessage): ErrorAnswer | undefined {
+/**
+ * MCP 2025-11-25, Streamable HTTP: what a POST must be and must be able to take.
+ * @param answered whether the answer is one to the request itself
+ */
+export function checkPostHeaders(req: IncomingMessage, answered = true): ErrorAnswer | undefined {
   if (mediaType(req.headers) !== 'application/json') {
     return { error: new UsageError('A message is sent as Content-Type: application/json.'), status: 415 };
   }
@@ -37,7 +40,7 @@ export function checkPostHeaders(req: IncomingMessage): ErrorAnswer | undefined 
     const error = new UsageError('A message is sent without Content-Encoding.');
     return { error, status: 415, headers: { 'accept-encoding': 'identity' } };
   }
-  if (accept === undefined || accepts(accept, 'application/json', 'text/event-stream')) return undefined;
+  if (!answered || accept === undefined || accepts(accept, 'application/json', 'text/event-stream')) return undefined;
   return {
     error: new UsageError('The answer may be application/json or text/event-stream: accept both.'),
     status: 406,
@@ -48,6 +51,13 @@ export const methodNotAllowed: ErrorAnswer = {
   error: new UsageError('This address takes POST, GET and DELETE.'),
   status: 405,
   headers: { allow: 'POST, GET, DELETE' },
+};
+
+/** A client that tries Streamable HTTP here hears that it is the older way (MCP 2025-11-25, backwards compatibility). */
+export const legacyMethods: ErrorAnswer = {
+  error: new UsageError('GET …/sse opens a stream; what it names takes POST.'),
+  status: 405,
+  headers: { allow: 'GET' },
 };
 
 export function shuttingDown(): ApiUnavailableError {

@@ -19,8 +19,10 @@ import type { Exchange, Route } from './exchange.ts';
 import { tellOver } from './farewell.ts';
 import { headerMismatchOf, type Malformed, type Message, parseMessage } from './jsonrpc.ts';
 import { KeepAlive } from './keep-alive.ts';
+import { Legacy } from './legacy.ts';
 import { Passage } from './passage.ts';
-import { checkPostHeaders, methodNotAllowed, refuse } from './refusals.ts';
+import { Peers } from './peers.ts';
+import { checkPostHeaders, legacyMethods, methodNotAllowed, refuse } from './refusals.ts';
 import { Relays } from './relays.ts';
 import type { ServerLimits } from './server-limits.ts';
 import { SessionBinding } from './session-binding.ts';
@@ -48,6 +50,10 @@ export interface McpRouterDeps {
   readonly breakers: Breakers;
   /** Counts requests to single servers. */
   readonly serverLimits: ServerLimits;
+  /** This run of the API process. */
+  readonly apiInstance: string;
+  /** Folder with the sockets of the API processes, by which they reach each other; without it there is one process. */
+  readonly peerSockets?: string | undefined;
   /** Where sessions are on record; without it each process knows its own alone. */
   readonly database?: Pick<Database, 'query' | 'listen'> | undefined;
   /** Counts requests; without it as many as come are taken. */
@@ -66,7 +72,10 @@ export interface McpRouterDeps {
   };
 }
 
-/** The way to the MCP servers: `/api/v1/mcp/<server>/mcp`, Streamable HTTP. */
+/** Which of a server's addresses: Streamable HTTP, or the two of clients that speak HTTP with SSE (MCP 2024-11-05). */
+export type McpWay = 'mcp' | 'sse' | 'messages';
+
+/** The way to the MCP servers: `/api/v1/mcp/<server>/mcp`, Streamable HTTP, and `/sse` and `/messages` beside it. */
 export interface McpRouter {
   /**
    * Answers one request whose body nobody has read; settles when the exchange is over.
@@ -78,6 +87,7 @@ export interface McpRouter {
     res: ServerResponse,
     serverName: string,
     headers?: Readonly<Record<string, string>>,
+    way?: McpWay,
   ): Promise<void>;
   /** Ends streams, lets running calls come to their end for `graceMs`, then breaks them off. */
   close(graceMs?: number): Promise<void>;
@@ -104,6 +114,7 @@ class Router implements McpRouter {
   readonly #sessions: Sessions;
   readonly #keeper: SessionKeeper | undefined;
   readonly #keepAlive: KeepAlive;
+  readonly #legacy: Legacy;
 
   constructor(deps: McpRouterDeps) {
     const { limits, executor, log, breakers, serverLimits, database } = deps;
@@ -122,6 +133,15 @@ class Router implements McpRouter {
     this.#keepAlive = keepAlive;
     this.#calls = new Calls({ ...way, executor, log, answerBytes: limits.bodyBytes });
     this.#relays = new Relays({ ...way, serverLimits, timeoutMs: limits.callTimeoutMs });
+    this.#legacy = new Legacy({
+      externalUrl: deps.externalUrl,
+      keepAlive,
+      sessions,
+      peers: new Peers({ apiInstance: deps.apiInstance, folder: deps.peerSockets, externalUrl: deps.externalUrl }),
+      dispatch: async (exchange, message, body) => this.#dispatch(exchange, message, body),
+      listen: (exchange) => this.#relays.handle(exchange, null, null),
+      tell: (session, { claims }) => tellOver(upstreams, { ...session, userName: claims.name }),
+    });
     for (const config of deps.servers) {
       if (!config.enabled) continue;
       // How long a token lives its verifier knows.
@@ -145,10 +165,12 @@ class Router implements McpRouter {
     res: ServerResponse,
     serverName: string,
     headers: Readonly<Record<string, string>> = noHeaders,
+    way: McpWay = 'mcp',
   ): Promise<void> {
     const arrivedAt = performance.now();
     const route = this.#routes.get(serverName);
     if (route === undefined) throw unknownServer(serverName);
+    if (way === 'messages' && this.#legacy.forward(req, res)) return;
     let sender: Sender;
     try {
       sender = await identify(this.#verifier, this.#proxies, req, route.resource.audience);
@@ -167,10 +189,12 @@ class Router implements McpRouter {
       counted === undefined
         ? { ...known, headers }
         : { ...known, headers: { ...headers, ...counted.headers }, tooMany: counted.error };
-    if (req.method === 'POST') await this.#post(exchange, sender);
+    if (way === 'sse' ? req.method !== 'GET' : way === 'messages' && req.method !== 'POST')
+      refuse(exchange, legacyMethods);
+    else if (req.method === 'POST') await this.#post(exchange, sender, way);
     else if (exchange.tooMany !== undefined) refuse(exchange, { error: exchange.tooMany });
     else if (req.method === 'GET')
-      await this.#relays.handle({ ...exchange, stillAllowed: this.#again(exchange, sender) }, null, null);
+      await this.#listen({ ...exchange, stillAllowed: this.#again(exchange, sender) }, way);
     else if (req.method === 'DELETE') await this.#relays.handle(exchange, null, null);
     else refuse(exchange, methodNotAllowed);
   }
@@ -183,6 +207,7 @@ class Router implements McpRouter {
   }
 
   async close(graceMs = 10_000): Promise<void> {
+    this.#legacy.close();
     this.#relays.close();
     await this.#calls.close(graceMs);
     await this.#keeper?.close();
@@ -198,9 +223,14 @@ class Router implements McpRouter {
     });
   }
 
-  async #post(exchange: Exchange, sender: Sender): Promise<void> {
+  #listen(exchange: Exchange, way: McpWay): Promise<void> {
+    return way === 'sse' ? this.#legacy.open(exchange) : this.#relays.handle(exchange, null, null);
+  }
+
+  async #post(exchange: Exchange, sender: Sender, way: McpWay): Promise<void> {
     const { req } = exchange;
-    const unacceptable = checkPostHeaders(req);
+    // What is posted to a stream is answered there.
+    const unacceptable = checkPostHeaders(req, way === 'mcp');
     if (unacceptable !== undefined) {
       refuse(exchange, unacceptable);
       return;
@@ -222,6 +252,11 @@ class Router implements McpRouter {
       if (message.kind === 'call') return this.#calls.refused(exchange, message, tooMany);
       return refuse(exchange, { error: tooMany, ...('id' in message ? { id: message.id } : {}) });
     }
+    if (way === 'messages' && message.kind !== 'malformed') return this.#legacy.take(exchange, message, body);
+    return this.#dispatch(exchange, message, body);
+  }
+
+  #dispatch(exchange: Exchange, message: Message, body: Buffer): Promise<void> | void {
     switch (message.kind) {
       case 'call':
         return this.#calls.handle(exchange, message, body);

@@ -97,6 +97,11 @@ export class Sessions {
     return this.#table.byBound(bound) ?? this.#add(owner, bound, upstreamId, claims, hello, transport);
   }
 
+  /** The session that a client has by this id, as far as this process knows. */
+  known(bound: string): Session | undefined {
+    return this.#table.byBound(bound);
+  }
+
   /** Keeps a session in use while a stream is open on it. @param stop called when it ends @returns to be called with the stream's end */
   hold(session: Session, stop: () => void): () => void {
     const entry = this.#table.byId(session.id);
@@ -110,16 +115,17 @@ export class Sessions {
     };
   }
 
-  /** What its client or its server did is the end of a session. */
-  over(session: Session, reason: SessionEnd): void {
-    if (!this.markEnded(session.id)) return;
+  /** What its client or its server did is the end of a session. @returns whether it was not over before */
+  over(session: Session, reason: SessionEnd): boolean {
+    if (!this.markEnded(session.id)) return false;
     const { database } = this.#options;
-    if (database === undefined) return;
+    if (database === undefined) return true;
     // After what is on its way, which would not write over an end, but may be what makes the row.
     const entry = this.#table.byId(session.id);
     void this.write(entry === undefined ? [] : [entry])
       .then(() => endSettled(database, [session.id], reason))
       .catch((err: unknown) => this.#failed(err));
+    return true;
   }
 
   /** Ends a session here, its streams too. @returns whether it was in use */

@@ -6,12 +6,13 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { mcpAudience } from '../../../../src/lib/app/identity.ts';
 import type { RateLimiter } from '../../../../src/lib/app/rate-limits.ts';
-import { openMcpGateway } from '../../../../src/lib/app/router/index.ts';
+import { type McpWay, openMcpGateway } from '../../../../src/lib/app/router/index.ts';
 import type { McpGatewayOptions } from '../../../../src/lib/app/router/open.ts';
 import type { ServiceEndpoint } from '../../../../src/lib/app/supervisor/directory.ts';
 import type { IssueRequest } from '../../../../src/lib/domain/auth/index.ts';
 import type { McpServerConfig } from '../../../../src/lib/domain/mcp/index.ts';
 import { createLogger } from '../../../../src/lib/infra/logging/logger.ts';
+import { probeSocketOf } from '../../../../src/lib/infra/process/probe-socket.ts';
 import { toAppError } from '../../../../src/lib/shared/errors.ts';
 import type { ServiceInstanceId } from '../../../../src/lib/shared/ids.ts';
 import { externalUrl, openTestIdentity, type TestIdentity } from '../../../helpers/identity.ts';
@@ -108,13 +109,14 @@ export async function openTestGateway(
       rateLimiter: options.rateLimiter,
       ...(options.allowances === undefined ? {} : { allowances: options.allowances }),
       database,
+      peerSockets: folder.path,
       proxies,
       metrics: options.metrics,
       log: createLogger({ service: 'api', level: 'trace', destination: logFile }),
     });
     const server = createServer((req, res) => {
-      const name = /^\/api\/v1\/mcp\/([^/]+)\/mcp/.exec(req.url ?? '')?.[1] ?? '';
-      gateway.router.handle(req, res, name).catch((error: unknown) => {
+      const [, name = '', way] = /^\/api\/v1\/mcp\/([^/]+)\/(mcp|sse|messages)/.exec(req.url ?? '') ?? [];
+      gateway.router.handle(req, res, name, {}, way as McpWay).catch((error: unknown) => {
         const known = toAppError(error);
         if (known.code !== 'NOT_FOUND') unhandled.push(error);
         res.writeHead(known.code === 'NOT_FOUND' ? 404 : 500).end();
@@ -123,6 +125,10 @@ export async function openTestGateway(
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
+    const own = createServer((req, res) => server.emit('request', req, res));
+    own.listen(probeSocketOf(folder.path, instance as ServiceInstanceId));
+    await once(own, 'listening');
+    server.once('close', () => own.close());
     await until('the audit is connected', () => {
       try {
         gateway.assertReady();

@@ -40,6 +40,7 @@ it('a client that leaves while its token is made leaves no stream open at the se
       refresh: async () => {},
       onChange: () => () => {},
     },
+    apiInstance: randomUUID(),
     breakers: new Breakers(),
     serverLimits: new ServerLimits(new OwnAllowances(() => performance.now())),
     executor: undefined as never, // no call is made
