@@ -4,6 +4,7 @@ import type { Identity } from '../../lib/app/identity.ts';
 import type { ShownConfiguration } from '../../lib/app/supervisor/configuration.ts';
 import type { BootSteps, Configured, KeptConfiguration } from '../../lib/app/supervisor/configured.ts';
 import type { ControlRoute } from '../../lib/app/supervisor/control.ts';
+import type { SpecSource } from '../../lib/app/supervisor/specs.ts';
 import type { McpServerConfig } from '../../lib/domain/mcp/index.ts';
 import { type Instance, namedServicesDir, servicesDirOf } from '../../lib/infra/config/instance.ts';
 import { type Profile, profileFile } from '../../lib/infra/config/profile.ts';
@@ -26,9 +27,13 @@ export class Composition {
   #identity: Promise<Identity> | undefined;
   #app: Database | undefined;
 
-  constructor(instance: Instance, profileName: string) {
+  readonly #onSchemas: SpecSource['onSchemas'];
+
+  /** @param onSchemas hears what became of the tables that servers declare */
+  constructor(instance: Instance, profileName: string, onSchemas?: SpecSource['onSchemas']) {
     this.instance = instance;
     this.#profileName = profileName;
+    this.#onSchemas = onSchemas;
   }
 
   /** Where the API is reached; empty until the profile is read. */
@@ -60,7 +65,7 @@ export class Composition {
         next: ['infra services stop', 'infra services start'],
       });
     }
-    const specs = await specsFor(this.instance, configuration, await this.secrets());
+    const specs = await specsFor(this.instance, configuration, await this.secrets(), this.#onSchemas);
     return {
       ...specs,
       manual: profile.runtime.apply_changes === 'manual',

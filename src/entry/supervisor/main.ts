@@ -60,7 +60,11 @@ async function main(): Promise<number> {
 async function supervise(instance: Instance, log: Logger): Promise<number> {
   const profile = activeProfile(instance, { cwd: process.cwd(), env: process.env }).name;
   const journal = new Journal();
-  const composition = new Composition(instance, profile);
+  const composition = new Composition(instance, profile, ({ server, mode, validated, created, errors }) => {
+    const level = errors.length === 0 ? 'info' : mode === 'strict' ? 'error' : 'warn';
+    const faults = errors.map(({ file, line, column, message }) => `${file}:${line}:${column} ${message}`);
+    log[level]({ server, mode, validated, created, errors: faults }, 'looked at the tables that a server declares');
+  });
   const reaper = missingReaper();
   const supervisor = new Supervisor({
     installation: { id: instance.id, root: instance.root, logsDir: instance.logsDir, profile },

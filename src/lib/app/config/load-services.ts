@@ -89,7 +89,7 @@ export async function loadServices(
 }
 
 function serverConfig({ name, value, yaml, path }: Declared<McpServerYaml>, production: boolean): McpServerConfig {
-  const placeOf = (below: readonly string[], at?: 'key') => {
+  const placeOf = (below: readonly (string | number)[], at?: 'key') => {
     const { line, column } = yaml.locate([...path, ...below], at);
     return { file: yaml.file, line, column };
   };

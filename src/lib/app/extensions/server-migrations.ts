@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
+import type { McpServerConfig } from '../../domain/mcp/index.ts';
 import type { ConnectionConfig } from '../../infra/database/connection-config.ts';
 import { parseConnectionUrl } from '../../infra/database/connection-url.ts';
 import {
@@ -15,6 +16,7 @@ import { type MigrationRecord, serverRecord } from '../../infra/database/migrati
 import { mcpRole, mcpSchema } from '../../infra/database/roles.ts';
 import type { MigrationHome } from '../../infra/database/rollback.ts';
 import type { Extension } from '../../shared/extension.ts';
+import type { SchemaReport } from './server-schemas.ts';
 
 /** An MCP server, as far as its tables are concerned. */
 export interface ServerModule {
@@ -44,11 +46,11 @@ function serverExtension(server: string): string {
   return `mcp:${server}`;
 }
 
-/** The folder `migrations` beside the manifest.yaml of a server's module, in the project or in the package. */
-function bringing(
+/** The folder of a server's extension, which has its manifest.yaml, in the project or in the package. */
+export function extensionFolder(
   { instance, packageRoot }: Pick<ServerPlace, 'instance' | 'packageRoot'>,
   server: ServerModule,
-): Bringing | undefined {
+): string | undefined {
   // A server that is no module of ours brings nothing: its path would be the project itself.
   if (server.module === '') return undefined;
   const bases = isAbsolute(server.module)
@@ -56,7 +58,12 @@ function bringing(
     : [...new Set([instance.root, packageRoot])].map((root) => join(root, server.module));
   // The module may be named as its folder, as its file, or as what was built of it.
   const folders = bases.flatMap((base) => [base, dirname(base), dirname(dirname(base))]);
-  const root = folders.find((folder) => existsSync(join(folder, 'manifest.yaml')));
+  return folders.find((folder) => existsSync(join(folder, 'manifest.yaml')));
+}
+
+/** The folder `migrations` beside the manifest.yaml of a server's module. */
+function bringing(place: Pick<ServerPlace, 'instance' | 'packageRoot'>, server: ServerModule): Bringing | undefined {
+  const root = extensionFolder(place, server);
   if (root === undefined || !existsSync(join(root, 'migrations'))) return undefined;
   return {
     server,
@@ -76,6 +83,21 @@ export async function serverDatabaseUrl(place: ServerPlace, server: ServerModule
   if (found !== undefined)
     await migrate(parseConnectionUrl(url), [found.extension], found.root, { record: found.record });
   return url;
+}
+
+/**
+ * Whether the tables that a server declares are as it declares them.
+ * @param create whether a table that is missing is made from its file
+ * @throws DatabaseUnavailableError
+ */
+export async function serverSchemas(
+  place: ServerPlace,
+  server: Pick<McpServerConfig, 'name' | 'module' | 'schemas'>,
+  create: boolean,
+): Promise<SchemaReport> {
+  const { checkSchemas } = await import('./server-schemas.ts');
+  const connection = await existingConnection(place, server.name);
+  return await checkSchemas(server, connection, extensionFolder(place, server), create);
 }
 
 /** Applies the migrations of all servers that bring some, one server after the other. @throws as `migrate` does */

@@ -9,6 +9,7 @@ import type { SecretStore } from '../../infra/config/secrets.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import { ConfigInvalidError, type ConfigIssue } from '../../shared/errors.ts';
 import type { ConfigNode } from '../config/types.ts';
+import type { SpecSource } from './specs.ts';
 
 // What an instance is to run, from its files. Larger modules are loaded when they are needed: the supervisor stays lean.
 
@@ -60,10 +61,11 @@ export async function specsFor(
   instance: Instance,
   { profile, servers }: Pick<Configuration, 'profile' | 'servers'>,
   secrets: SecretStore,
+  onSchemas?: SpecSource['onSchemas'],
 ): Promise<{ readonly database: ServiceSpec | undefined; readonly services: readonly ServiceSpec[] }> {
   const { serviceSpecs } = await import('./specs.ts');
   const database = await databaseSpec(instance, profile, secrets);
-  const source = { instance, profile, secrets, servers, packageRoot: packageRoot(), env: process.env };
+  const source = { instance, profile, secrets, servers, packageRoot: packageRoot(), env: process.env, onSchemas };
   return { database, services: await serviceSpecs(source, database === undefined ? [] : [database.name]) };
 }
 

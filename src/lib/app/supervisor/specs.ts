@@ -14,7 +14,8 @@ import { probeSocketOf, removeProbeSocket, sweepProbeSockets } from '../../infra
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import { ConfigInvalidError, PreconditionError } from '../../shared/errors.ts';
 import { artifactParts } from '../build/artifact-file.ts';
-import { serverDatabaseUrl } from '../extensions/server-migrations.ts';
+import { serverDatabaseUrl, serverSchemas } from '../extensions/server-migrations.ts';
+import type { SchemaReport } from '../extensions/server-schemas.ts';
 import type { ServerVariables } from '../secrets/variables.ts';
 import { apiServiceNames, apiSharesPort } from './api-names.ts';
 import { bootGate } from './boot-gate.ts';
@@ -30,6 +31,8 @@ export interface SpecSource {
   readonly packageRoot: string;
   /** The supervisor's environment, of which its children get what {@link handedOn} names. */
   readonly env: NodeJS.ProcessEnv;
+  /** Hears what became of the tables that a server declares, whenever it is started. */
+  readonly onSchemas?: ((report: SchemaReport) => void) | undefined;
 }
 
 /** What one server has beside its configuration: its module, its variables with their values, and what counts in its digest. */
@@ -169,6 +172,9 @@ function mcpSpec(
         profile.database,
         [profile.runtime.log_level, profile.runtime.environment],
         profile.logging,
+        ...(server.schemas === undefined
+          ? []
+          : [{ ...server.schemas, tables: server.schemas.tables.map(({ at: _, ...table }) => table) }]),
         ...(own.fingerprint === '' ? [] : [own.fingerprint]),
         ...own.rotated([`database.mcp.${server.name}`, 'identity.root']),
       ]),
@@ -177,6 +183,8 @@ function mcpSpec(
     command: async ({ instanceId, port }) => {
       const { deriveIdentityKey } = await import('../../infra/security/identity-header.ts');
       const root = Buffer.from(await secrets.require('identity.root'), 'base64url');
+      const databaseUrl = await serverDatabaseUrl(source, server);
+      if (server.schemas !== undefined) await admitSchemas(source, server);
       return {
         file: process.execPath,
         args: [main],
@@ -187,7 +195,7 @@ function mcpSpec(
           SYSTEMPROMPT_ENVIRONMENT: profile.runtime.environment,
           MCP_SERVICE_ID: server.name,
           MCP_PORT: String(port),
-          DATABASE_URL: await serverDatabaseUrl(source, server),
+          DATABASE_URL: databaseUrl,
           SYSTEMPROMPT_IDENTITY_KEY: Buffer.from(deriveIdentityKey(root, instanceId)).toString('base64url'),
           SYSTEMPROMPT_EXTENSION: module,
           ...logEnvironment(profile.runtime.log_level, logLimits(profile.logging)),
@@ -203,6 +211,14 @@ function mcpSpec(
     readyTimeoutMs: startMs,
     rotatesItsLog: true,
   };
+}
+
+/** After its migrations, before its start. @throws ConfigInvalidError when its tables are not what it counts on, and that is strict */
+async function admitSchemas(source: SpecSource, server: McpServerConfig): Promise<void> {
+  const report = await serverSchemas(source, server, true);
+  source.onSchemas?.(report);
+  const { refuseSchemas } = await import('../extensions/server-schemas.ts');
+  refuseSchemas(report);
 }
 
 /** By the convention that programs for Node know three values of. */
@@ -245,8 +261,15 @@ function hashOf(...parts: readonly (string | Uint8Array)[]): string {
   return hash.digest('hex');
 }
 
-/** Maps and sets as JSON shows them; without the place in the file, which changes nothing of what runs, and the limits, which count by themselves. */
-function plainServer({ tools, moduleAt: _, limits: __, variablesAt: ___, ...server }: McpServerConfig): object {
+/** Maps and sets as JSON shows them; without the place in the file, which changes nothing of what runs, and the limits and tables, which count for the server alone. */
+function plainServer({
+  tools,
+  moduleAt: _,
+  limits: __,
+  variablesAt: ___,
+  schemas: ____,
+  ...server
+}: McpServerConfig): object {
   return { ...server, tools: [...tools].map(([name, tool]) => [name, { ...tool, secret: [...tool.secret] }]) };
 }
 

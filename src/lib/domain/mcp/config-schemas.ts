@@ -31,6 +31,12 @@ export const schemasSchema = z
   )
   .describe('Tables that the server counts on, looked at before it starts.');
 
+interface Place {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
 /** What a server counts on in its database. */
 export interface McpSchemas {
   readonly mode: 'strict' | 'warn' | 'skip';
@@ -39,17 +45,25 @@ export interface McpSchemas {
     /** From the folder of the module. */
     readonly file?: string;
     readonly requiredColumns: readonly string[];
+    /** Where it is declared. */
+    readonly at: Place;
   }[];
 }
 
-export function toSchemas(yaml: z.output<typeof schemasSchema>): McpSchemas {
+/** @param placeOf where a part of a server is written */
+export function toSchemas(
+  yaml: z.output<typeof schemasSchema>,
+  placeOf: (path: readonly (string | number)[]) => Place,
+): McpSchemas {
+  const within = Array.isArray(yaml) ? ['schemas'] : ['schemas', 'tables'];
   const { mode, tables } = Array.isArray(yaml) ? { mode: 'strict' as const, tables: yaml } : yaml;
   return {
     mode,
-    tables: tables.map(({ table, file, required_columns: requiredColumns }) => ({
+    tables: tables.map(({ table, file, required_columns: requiredColumns }, index) => ({
       table,
       ...(file === undefined ? {} : { file }),
       requiredColumns,
+      at: placeOf([...within, index, 'table']),
     })),
   };
 }

@@ -118,7 +118,7 @@ export function toServerConfig(
   name: string,
   yaml: McpServerYaml,
   moduleAt: ModulePlace,
-  placeOf: (path: readonly string[]) => ModulePlace,
+  placeOf: (path: readonly (string | number)[]) => ModulePlace,
   production = false,
 ): McpServerConfig {
   const places = (['env', 'variables'] as const).flatMap((part) =>
@@ -150,7 +150,7 @@ export function toServerConfig(
     toolPolicy: yaml.tool_policy,
     breaker: toBreaker(yaml.circuit_breaker),
     ...(yaml.rate_limit === undefined ? {} : { rateLimit: toRateLimit(yaml.rate_limit) }),
-    ...(yaml.schemas === undefined ? {} : { schemas: toSchemas(yaml.schemas) }),
+    ...(yaml.schemas === undefined ? {} : { schemas: toSchemas(yaml.schemas, placeOf) }),
   };
 }
 
