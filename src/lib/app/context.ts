@@ -11,6 +11,7 @@ import type { ApiMetrics } from '../infra/telemetry/api-metrics.ts';
 import { PreconditionError } from '../shared/errors.ts';
 import { DatabaseEntitlements } from './access/entitlements.ts';
 import { ForeignSubjects } from './access/foreign-subjects.ts';
+import { ToolCatalogue } from './catalogue/catalogue.ts';
 import { loadServices } from './config/load-services.ts';
 import { type Identity, openIdentity } from './identity.ts';
 import { type Authorization, openAuthorization } from './oauth/open.ts';
@@ -127,10 +128,14 @@ export async function openApiContext(
     const serviceEvents = new ServiceEventFeed(database, instance.id);
     closers.push(() => serviceEvents.close());
 
+    const catalogue = await ToolCatalogue.open({ database, servers, log });
+    closers.push(() => catalogue.close());
+
     const gateway = openMcpGateway({
       servers,
       identity,
       directory,
+      catalogue,
       audit,
       identityRoot: await secrets.require('identity.root'),
       apiInstance,

@@ -25,5 +25,7 @@ export const identityEventTypes = [
   'token_revoked',
   'federation_linked',
   'origin_renamed',
+  'tools_changed',
+  'tools_approved',
 ] as const;
 export type IdentityEventType = (typeof identityEventTypes)[number];

@@ -5,6 +5,9 @@ import { openDedicated } from '../../infra/database/dedicated.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
 import type { ApiMetrics } from '../../infra/telemetry/api-metrics.ts';
 import { PreconditionError } from '../../shared/errors.ts';
+import type { ToolCatalogue } from '../catalogue/catalogue.ts';
+import { ToolWatcher } from '../catalogue/watcher.ts';
+import type { ToolCall } from '../executor/call.ts';
 import { Executor, type ExecutorOptions } from '../executor/executor.ts';
 import { type Identity, instanceAudience } from '../identity.ts';
 import { type Allowances, OwnAllowances } from '../rate-limit/quota.ts';
@@ -13,12 +16,14 @@ import { Breakers, type CircuitState } from './breaker.ts';
 import { Delegation } from './delegation.ts';
 import { createMcpRouter, type McpRouter, type McpRouterDeps } from './router.ts';
 import { ServerLimits } from './server-limits.ts';
-import type { Directory } from './upstreams.ts';
+import { type Directory, Upstreams } from './upstreams.ts';
 
 export interface McpGatewayOptions {
   readonly servers: readonly McpServerConfig[];
   readonly identity: Pick<Identity, 'addresses' | 'issuer' | 'verifier'>;
   readonly directory: Directory;
+  /** Which tools the servers have; without it each is let through. */
+  readonly catalogue?: ToolCatalogue | undefined;
   /** The database in the audit role. */
   readonly audit: ConnectionConfig;
   /** Secret `identity.root`: 32 bytes in base64url. */
@@ -82,6 +87,10 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
     metrics &&
     ((call, outcome, reason) =>
       metrics.toolCall(call.server.name, outcome, reason, performance.now() - call.arrivedAt));
+  const { catalogue, directory, servers } = options;
+  const asking = catalogue && new Upstreams(directory, identityRoot);
+  const watcher = catalogue && asking && new ToolWatcher({ catalogue, directory, upstreams: asking, servers, log });
+  const held = catalogue && ((call: ToolCall) => catalogue.refusalOf(call.server.name, call.tool));
   const breakers = new Breakers({
     onChange: (server, state) => {
       metrics?.circuit?.(server, state);
@@ -96,16 +105,19 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
   );
   // The breaker last: whom it lets in after a pause is the one that tries the server.
   const admission: ExecutorOptions['admission'] = [
+    ...(held === undefined ? [] : [held]),
     ...(options.admission ?? []),
     ({ server, claims, tool }) => serverLimits.refusal(server, claims, tool),
     ({ server }) => breakers.refusal(server),
   ];
   const router = createMcpRouter({
-    servers: options.servers,
+    servers,
     externalUrl: identity.addresses.externalUrl,
     verifier: identity.verifier,
-    directory: options.directory,
+    directory,
     executor: new Executor({ audit, callTimeoutMs: limits.call_timeout_ms, admission, onEnd }),
+    catalogue,
+    onDifference: watcher && ((server) => watcher.changed(server)),
     identityRoot,
     delegation: new Delegation(identity.issuer, instanceAudience(identity.addresses.externalUrl)),
     log,
@@ -129,6 +141,7 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
     circuitOf: (server) => breakers.stateOf(server),
     assertReady: () => audit.assertAvailable(),
     close: async (graceMs) => {
+      await Promise.all([watcher?.close(), asking?.close()]);
       await router.close(graceMs);
       await audit.close();
     },

@@ -20,6 +20,7 @@ import { tellOver } from './farewell.ts';
 import { headerMismatchOf, type Malformed, type Message, parseMessage } from './jsonrpc.ts';
 import { KeepAlive } from './keep-alive.ts';
 import { Legacy } from './legacy.ts';
+import { Lists, type ToolDenied } from './lists.ts';
 import { Passage } from './passage.ts';
 import { Peers } from './peers.ts';
 import { checkPostHeaders, legacyMethods, methodNotAllowed, refuse } from './refusals.ts';
@@ -41,6 +42,10 @@ export interface McpRouterDeps {
   readonly executor: Executor;
   /** Which tools the servers have, and which of them may be called. */
   readonly catalogue?: Catalogue | undefined;
+  /** Rules that deny a tool whatever its arguments are. */
+  readonly denied?: ToolDenied | undefined;
+  /** Hears of a server whose list of tools is not, or may not be, the one on record. */
+  readonly onDifference?: ((server: string) => void) | undefined;
   /** 32 bytes; the identity of callers is signed with keys derived from it. */
   readonly identityRoot: Uint8Array;
   /** Tokens for servers with `delegate: true`. */
@@ -110,6 +115,7 @@ class Router implements McpRouter {
   readonly #upstreams: Upstreams;
   readonly #calls: Calls;
   readonly #relays: Relays;
+  readonly #lists: Lists;
   readonly #rateLimiter: RateLimiter | undefined;
   readonly #sessions: Sessions;
   readonly #keeper: SessionKeeper | undefined;
@@ -142,6 +148,9 @@ class Router implements McpRouter {
       listen: (exchange) => this.#relays.handle(exchange, null, null),
       tell: (session, { claims }) => tellOver(upstreams, { ...session, userName: claims.name }),
     });
+    const { catalogue, denied, onDifference } = deps;
+    const listLimits = { timeoutMs: limits.callTimeoutMs, answerBytes: limits.bodyBytes };
+    this.#lists = new Lists({ ...way, serverLimits, log, ...listLimits, catalogue, denied, onDifference });
     for (const config of deps.servers) {
       if (!config.enabled) continue;
       // How long a token lives its verifier knows.
@@ -209,6 +218,7 @@ class Router implements McpRouter {
   async close(graceMs = 10_000): Promise<void> {
     this.#legacy.close();
     this.#relays.close();
+    this.#lists.close();
     await this.#calls.close(graceMs);
     await this.#keeper?.close();
     await this.#sessions.close();
@@ -267,6 +277,7 @@ class Router implements McpRouter {
         if (message.cancels !== undefined) this.#calls.cancel(exchange, message.cancels);
         return this.#relays.handle(exchange, body, null);
       case 'request':
+        if (message.method === 'tools/list') return this.#lists.handle(exchange, body, message.id);
         if (message.method !== 'initialize') return this.#relays.handle(exchange, body, message.id);
         return this.#relays.handle({ ...exchange, hello: helloOf(body) }, body, message.id);
       default:

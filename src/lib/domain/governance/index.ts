@@ -1,5 +1,6 @@
 import type { Extension } from '../../shared/extension.ts';
 
+export { canonicalJson } from './canonical-json.ts';
 export { newExecutionId } from './execution-id.ts';
 export { type AuditFilter, type AuditPage, AuditReader } from './reader.ts';
 export { type AuditedInput, auditInput, redactText } from './redaction.ts';

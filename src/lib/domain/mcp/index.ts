@@ -7,6 +7,8 @@ export type { McpBreaker, McpRateLimit } from './config-limits.ts';
 export type { McpSchemas } from './config-schemas.ts';
 export type { UpstreamAuthConfig } from './config-upstream.ts';
 export type { VirtualTarget, VirtualTool } from './config-virtual.ts';
+export { visible } from './injection/normalise.ts';
+export { scanTool, scanVersion } from './injection/scan.ts';
 export { type McpIssuer, type McpOauth, type ScopeDetails, tiersFor } from './oauth.ts';
 export {
   hasProcess,
@@ -36,7 +38,10 @@ export {
   type SessionTransport,
   type UnsettledSession,
 } from './sessions.ts';
-export type { Catalogue } from './tools.ts';
+export { decide, type ToolPolicy } from './tool-decision.ts';
+export { type ReadTool, readTool, readTools } from './tool-reading.ts';
+export * from './tool-repository.ts';
+export type { Catalogue, CatalogueTool, Finding, Judged, ListSource, Observed, RawTool } from './tools.ts';
 export type { McpVariable } from './variables.ts';
 
 /** Path of a server's endpoint at the API, without the origin. */

@@ -45,6 +45,22 @@ export interface Observed {
   readonly held: readonly string[];
 }
 
+/** How a list was come by. */
+export interface ListSource {
+  /** The run of the server that gave it to the system; absent for a list that passed on its way to a client. */
+  readonly instanceId?: string | undefined;
+  /** Whether it may lack tools that others see: then what it lacks is not gone. */
+  readonly partial?: boolean;
+}
+
+/** What is thought of one entry of a list. */
+export interface Judged {
+  /** Whether it is on record in this very form. */
+  readonly known: boolean;
+  /** Whether callers may be shown it, as far as its state goes. */
+  readonly admitted: boolean;
+}
+
 /** The tools of all servers, in memory and current: which of them there are, and which may be called. */
 export interface Catalogue {
   /** All that the server is known to have, by name, those that are held or gone among them; none when it was never asked. */
@@ -54,7 +70,9 @@ export interface Catalogue {
    * Takes in a whole list of a server: pins what is new or changed (policy `auto`) or holds it (`review`).
    * @throws DatabaseUnavailableError
    */
-  observe(server: string, listed: readonly RawTool[]): Promise<Observed>;
+  observe(server: string, listed: readonly RawTool[], source?: ListSource): Promise<Observed>;
+  /** One entry of a list that the server gives a client. */
+  judge(server: string, listed: RawTool): Judged;
   /** Why the tool may not be called; nothing for one that may, or that the catalogue does not know. */
   refusalOf(server: string, tool: string): AppError | undefined;
 }

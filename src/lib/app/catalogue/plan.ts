@@ -1,0 +1,97 @@
+import { setImmediate as breathe } from 'node:timers/promises';
+import {
+  type CatalogueTool,
+  decide,
+  type Finding,
+  type Observed,
+  type RawTool,
+  type ReadTool,
+  readTools,
+  scanTool,
+  scanVersion,
+  type ToolPolicy,
+  type ToolRecord,
+  type ToolWrite,
+} from '../../domain/mcp/index.ts';
+import { toolDigest } from './digest.ts';
+
+/** A tool of a list, read and scanned. */
+interface SeenTool extends ReadTool {
+  readonly digest: string;
+  /** What is suspicious in it; absent when the form is known and was scanned. */
+  readonly findings: readonly Finding[] | undefined;
+}
+
+/**
+ * Reads and scans the tools of a list, those that are new or changed.
+ * @param known what is known of that server, by name
+ */
+export async function look(
+  listed: readonly RawTool[],
+  known: ReadonlyMap<string, CatalogueTool> | undefined,
+): Promise<SeenTool[]> {
+  const seen: SeenTool[] = [];
+  for (const tool of readTools(listed)) {
+    const digest = toolDigest(tool);
+    const old = known?.get(tool.name) as ToolRecord | undefined;
+    const scanned = old?.digest === digest && old.scannedBy === scanVersion;
+    seen.push({ ...tool, digest, findings: scanned ? undefined : findingsOf(tool) });
+    if (!scanned) await breathe(); // a long list must not keep calls waiting
+  }
+  return seen;
+}
+
+/** What is to be written after a look at a server's tools. */
+interface Plan {
+  readonly writes: readonly ToolWrite[];
+  /** Names of tools that are listed no more. */
+  readonly gone: readonly string[];
+  readonly observed: Observed;
+}
+
+/** @param partial the list may lack tools that there are */
+export function planOf(
+  seen: readonly SeenTool[],
+  records: readonly ToolRecord[],
+  policy: ToolPolicy,
+  partial: boolean,
+): Plan {
+  const known = new Map(records.map((record) => [record.name, record]));
+  const writes = seen.flatMap((tool) => writeOf(tool, known.get(tool.name), policy) ?? []);
+  const names = new Set(seen.map(({ name }) => name));
+  const gone = partial ? [] : records.filter(({ name, state }) => state !== 'gone' && !names.has(name));
+  const by = (event: ToolWrite['event']) => writes.filter((write) => write.event === event).map(({ name }) => name);
+  return {
+    writes,
+    gone: gone.map(({ name }) => name),
+    observed: {
+      added: by('added'),
+      changed: by('changed'),
+      returned: by('returned'),
+      gone: gone.map(({ name }) => name),
+      held: writes.filter(({ state, event }) => state === 'held' && event !== undefined).map(({ name }) => name),
+    },
+  };
+}
+
+/** What is to be written of one tool; nothing when it is as it was. */
+function writeOf(tool: SeenTool, record: ToolRecord | undefined, policy: ToolPolicy): ToolWrite | undefined {
+  const current = record?.digest === tool.digest && record.scannedBy === scanVersion;
+  const findings = current ? record.findings : (tool.findings ?? findingsOf(tool));
+  const decision = decide(
+    record && { ...record, reason: record.reason ?? null, approvedDigest: record.approvedDigest ?? null },
+    { digest: tool.digest, invalid: tool.invalid !== undefined, findings },
+    policy,
+  );
+  const same = record?.state === decision.state && (record.reason ?? null) === decision.reason;
+  if (current && same && decision.event === undefined) return undefined;
+  const { name, digest, definition } = tool;
+  return { ...decision, name, digest, before: record?.digest ?? null, definition, findings, scannedBy: scanVersion };
+}
+
+/** What no client could take is told like what no model should. */
+function findingsOf(tool: ReadTool): Finding[] {
+  const found = scanTool(tool.definition);
+  if (tool.invalid === undefined) return found;
+  return [{ rule: 'invalid.tool', severity: 'high', at: 'name', excerpt: tool.invalid }, ...found];
+}
