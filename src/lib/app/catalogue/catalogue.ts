@@ -8,6 +8,7 @@ import {
   markGone,
   type Observed,
   type RawTool,
+  type ReadTool,
   readTool,
   readToolLists,
   readToolRecords,
@@ -88,13 +89,21 @@ export class ToolCatalogue implements Catalogue {
     return this.#policies.get(server) ?? 'auto';
   }
 
-  judge(server: string, listed: RawTool): Judged {
-    if (typeof listed['name'] !== 'string') return { known: true, admitted: false };
-    const tool = readTool(listed);
+  judge(server: string, listed: readonly RawTool[]): Judged[] {
+    const names = listed.map((entry) => entry['name']);
+    return listed.map((entry) => {
+      if (typeof entry['name'] !== 'string' || entry['name'] === '') return { known: true, admitted: false };
+      const twice = names.indexOf(entry['name']) !== names.lastIndexOf(entry['name']);
+      if (twice) return { known: this.find(server, entry['name'])?.reason === 'invalid', admitted: false };
+      return this.#judgeOne(server, readTool(entry));
+    });
+  }
+
+  #judgeOne(server: string, tool: ReadTool): Judged {
     const digest = toolDigest(tool);
     const record = this.find(server, tool.name);
     const known = record?.digest === digest && record.state !== 'gone';
-    if (tool.invalid !== undefined) return { known, admitted: false };
+    if (tool.invalid !== undefined || (known && record.reason === 'invalid')) return { known, admitted: false };
     if (this.policy(server) === 'auto') return { known, admitted: true };
     return { known, admitted: record?.approvedDigest === digest && record.state !== 'held' };
   }

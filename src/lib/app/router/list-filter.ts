@@ -1,4 +1,5 @@
 import type { RawTool } from '../../domain/mcp/index.ts';
+import { UpstreamFailedError } from '../../shared/errors.ts';
 import { isRecord } from './jsonrpc.ts';
 
 /** The answer of a tools/list, taken apart. */
@@ -26,7 +27,12 @@ export function readToolsAnswer(text: string): ToolsAnswer | undefined {
  */
 export function withTools({ message, result }: ToolsAnswer, tools: readonly RawTool[]): string {
   const caching = result['cacheScope'] === 'public' ? { cacheScope: 'private' } : {};
-  return JSON.stringify({ ...message, result: { ...result, tools, ...caching } });
+  try {
+    return JSON.stringify({ ...message, result: { ...result, tools, ...caching } });
+  } catch {
+    // biome-ignore lint/style/useErrorCause: a stack that was exhausted says nothing more
+    throw new UpstreamFailedError('The list of the server is nested too deep.');
+  }
 }
 
 /** An event with other data; its name, id and time to reconnect stay. */

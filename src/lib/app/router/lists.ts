@@ -157,14 +157,14 @@ export class Lists {
   #admitted(server: string, tools: readonly RawTool[]): RawTool[] {
     const { catalogue, log, onDifference } = this.#deps;
     if (catalogue === undefined) return [...tools];
-    const judged = tools.map((tool) => ({ tool, ...catalogue.judge(server, tool) }));
+    const judged = catalogue.judge(server, tools);
     if (judged.some(({ known }) => !known)) {
       onDifference?.(server);
       catalogue.observe(server, tools, { partial: true }).catch((error: unknown) => {
         log.warn({ err: error, server }, 'Tools that passed could not be put on record');
       });
     }
-    return judged.filter(({ admitted }) => admitted).map(({ tool }) => tool);
+    return tools.filter((_, index) => judged[index]?.admitted === true);
   }
 
   #beginStream(exchange: Exchange, answered: Upstream | undefined, received: IncomingHttpHeaders): void {

@@ -71,8 +71,8 @@ export interface Catalogue {
    * @throws DatabaseUnavailableError
    */
   observe(server: string, listed: readonly RawTool[], source?: ListSource): Promise<Observed>;
-  /** One entry of a list that the server gives a client. */
-  judge(server: string, listed: RawTool): Judged;
+  /** The entries of a list that the server gives a client, one by one. */
+  judge(server: string, listed: readonly RawTool[]): Judged[];
   /** Why the tool may not be called; nothing for one that may, or that the catalogue does not know. */
   refusalOf(server: string, tool: string): AppError | undefined;
 }

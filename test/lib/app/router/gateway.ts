@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type IncomingHttpHeaders, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { ToolCatalogue } from '../../../../src/lib/app/catalogue/catalogue.ts';
 import { mcpAudience } from '../../../../src/lib/app/identity.ts';
 import type { RateLimiter } from '../../../../src/lib/app/rate-limits.ts';
 import { type McpWay, openMcpGateway } from '../../../../src/lib/app/router/index.ts';
@@ -74,6 +75,10 @@ export async function openTestGateway(
     rateLimiter?: RateLimiter;
     allowances?: McpGatewayOptions['allowances'];
     metrics?: McpGatewayOptions['metrics'];
+    /** With a catalogue of the servers' tools. */
+    catalogued?: boolean;
+    /** Ports of servers that are not the backend program. */
+    ports?: Readonly<Record<string, number>>;
     proxies?: (test: TestIdentity, servers: readonly McpServerConfig[]) => Promise<McpGatewayOptions['proxies']>;
   } = {},
 ) {
@@ -82,9 +87,16 @@ export async function openTestGateway(
   const backend = runFixture('mcp/backend.mjs', []);
   const backendPort = Number(await backend.line());
   const endpoints = new Map<string, ServiceEndpoint>();
-  for (const { name } of servers) {
+  for (const { name, kind } of servers) {
+    if (kind === 'virtual') continue;
     const instanceId = randomUUID() as ServiceInstanceId;
-    endpoints.set(`mcp:${name}`, { name: `mcp:${name}`, port: backendPort, instanceId, state: 'ready', serving: true });
+    endpoints.set(`mcp:${name}`, {
+      name: `mcp:${name}`,
+      port: options.ports?.[name] ?? backendPort,
+      instanceId,
+      state: 'ready',
+      serving: true,
+    });
   }
   const refresh = { now: (): void => {} };
   const folder = await temporaryFolder();
@@ -93,14 +105,21 @@ export async function openTestGateway(
   const identityRoot = randomBytes(32).toString('base64url');
   const unhandled: unknown[] = [];
   const proxies = await options.proxies?.(test, servers);
+  const log = createLogger({ service: 'api', level: 'trace', destination: logFile });
+  const changes = new Set<() => void>();
   const open = async ({ identity, database }: Pick<TestIdentity, 'identity' | 'database'>, instance: string) => {
+    const catalogue = options.catalogued ? await ToolCatalogue.open({ database, servers, log }) : undefined;
     const gateway = openMcpGateway({
       servers,
+      catalogue,
       identity,
       directory: {
         endpoint: (name) => endpoints.get(name),
         refresh: async () => refresh.now(),
-        onChange: () => () => {},
+        onChange: (listener) => {
+          changes.add(listener);
+          return () => changes.delete(listener);
+        },
       },
       audit: test.testDatabase.audit,
       identityRoot,
@@ -112,7 +131,7 @@ export async function openTestGateway(
       peerSockets: folder.path,
       proxies,
       metrics: options.metrics,
-      log: createLogger({ service: 'api', level: 'trace', destination: logFile }),
+      log,
     });
     const server = createServer((req, res) => {
       const [, name = '', way] = /^\/api\/v1\/mcp\/([^/]+)\/(mcp|sse|messages)/.exec(req.url ?? '') ?? [];
@@ -137,9 +156,9 @@ export async function openTestGateway(
         return false;
       }
     });
-    return { gateway, server, port };
+    return { gateway, catalogue, server, port };
   };
-  const { gateway, server, port } = await open(test, apiInstance);
+  const { gateway, catalogue, server, port } = await open(test, apiInstance);
   const owner = await test.identity.users.ensureOwner();
   const session = await test.identity.sessions.begin({ userId: owner.id, client: 'test', ttlSeconds: 3_600 });
   const token = async (change: Partial<IssueRequest> & { server?: string } = {}) => {
@@ -203,6 +222,11 @@ export async function openTestGateway(
   return {
     ...test,
     gateway,
+    catalogue,
+    /** The directory was read again. */
+    announce: () => {
+      for (const change of changes) change();
+    },
     port,
     user: owner,
     session,
@@ -226,6 +250,7 @@ export async function openTestGateway(
         ...opened,
         close: async () => {
           await opened.gateway.close(100);
+          await opened.catalogue?.close();
           opened.server.closeAllConnections();
           opened.server.close();
           await view.close();
@@ -266,6 +291,7 @@ export async function openTestGateway(
       ),
     close: async () => {
       await gateway.close(500);
+      await catalogue?.close();
       server.closeAllConnections();
       server.close();
       backend.process.stdin?.end();
