@@ -125,7 +125,7 @@ export class ToolWatcher {
 }
 
 /** A server whose instances belong to users, or that needs a user's credentials, is learnt from what passes to a user. */
-export function answersTheSystem(config: McpServerConfig): boolean {
+function answersTheSystem(config: McpServerConfig): boolean {
   const { kind, process, external } = config;
   const needsUser = external !== undefined && external.auth.type !== 'none' && external.auth.per === 'user';
   return kind !== 'virtual' && process?.instances !== 'user' && !needsUser;

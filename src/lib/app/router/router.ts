@@ -277,12 +277,16 @@ class Router implements McpRouter {
         if (message.cancels !== undefined) this.#calls.cancel(exchange, message.cancels);
         return this.#relays.handle(exchange, body, null);
       case 'request':
-        if (message.method === 'tools/list') return this.#lists.handle(exchange, body, message.id);
-        if (message.method !== 'initialize') return this.#relays.handle(exchange, body, message.id);
-        return this.#relays.handle({ ...exchange, hello: helloOf(body) }, body, message.id);
+        return this.#request(exchange, message, body);
       default:
         return this.#relays.handle(exchange, body, null);
     }
+  }
+
+  #request(exchange: Exchange, { method, id }: Message & { readonly kind: 'request' }, body: Buffer): Promise<void> {
+    if (method === 'tools/list') return this.#lists.handle(exchange, body, id);
+    if (method !== 'initialize') return this.#relays.handle(exchange, body, id);
+    return this.#relays.handle({ ...exchange, hello: helloOf(body) }, body, id);
   }
 }
 

@@ -1,7 +1,7 @@
 import type { RawTool } from './tools.ts';
 
 /** Most characters of a tool's definition, most values in it, and how deep they may lie. No honest tool comes near. */
-export const toolLimits = { characters: 256 * 1024, values: 20_000, depth: 64, name: 256 } as const;
+const toolLimits = { characters: 256 * 1024, values: 20_000, depth: 64, name: 256 } as const;
 
 /** One entry of a list of tools, looked at. */
 export interface ReadTool {

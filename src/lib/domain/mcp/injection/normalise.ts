@@ -64,15 +64,6 @@ export function asRead(text: string): string {
     .trim();
 }
 
-/** A name as it looks: two names that fold to one can't be told apart. */
-export function skeleton(name: string): string {
-  return asRead(name)
-    .replace(/[-_. ]/g, '')
-    .replaceAll('0', 'o')
-    .replace(/[1|]/g, 'l')
-    .replaceAll('rn', 'm');
-}
-
 /** Only words that mix alphabets are folded: a Russian sentence stays one. */
 function foldLookAlikes(text: string): string {
   if (!/[^\p{ASCII}]/u.test(text)) return text;

@@ -36,7 +36,7 @@ export function scanTool(tool: RawTool): Finding[] {
 }
 
 /** What is suspicious in one text. */
-export function scanText(text: string): Omit<Finding, 'at'>[] {
+function scanText(text: string): Omit<Finding, 'at'>[] {
   const findings: Omit<Finding, 'at'>[] = [];
   const cut = text.length > maxText ? text.slice(0, maxText) : text;
   if (cut !== text) findings.push({ rule: 'size.text', severity: 'medium', excerpt: `${text.length} characters` });
