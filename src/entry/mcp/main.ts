@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { CliRunner } from '../../lib/app/cli-runner.ts';
+import { maxBodyBytes } from '../../lib/app/server-door.ts';
 import { packageRoot } from '../../lib/infra/config/package-root.ts';
 import { GracefulServers } from '../../lib/infra/http/graceful-servers.ts';
 import { openProcessLog, type ProcessLog } from '../../lib/infra/process/own-log.ts';
@@ -13,8 +14,6 @@ import { createProtocolHandler } from './protocol.ts';
 import { readinessOf } from './ready.ts';
 import { declaredVariables } from './variables.ts';
 
-/** Bytes of one request's body; the router takes no more either. */
-const maxBodyBytes = 10 * 1024 * 1024;
 /** After SIGTERM: how long calls may go on, how long they get to end once they are told to, and for answers to leave, in ms. */
 const drainMs = 6_000;
 const endMs = 3_000;

@@ -4,8 +4,9 @@ import type { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CancelledError } from '../../shared/errors.ts';
 import { BoundedOutput } from './bounded-output.ts';
-import { hasCode, linuxInfo, type ProcessInfo } from './identity.ts';
-import { environmentOf, listProcesses } from './table.ts';
+import { signalGroup } from './child-program.ts';
+import { linuxInfo } from './identity.ts';
+import { killLeftovers, runMarker } from './leftovers.ts';
 
 /** A program to run to its end. There is no shell: `file` is executed with `args` as they are. */
 export interface ToolCommand {
@@ -45,13 +46,10 @@ export interface ToolRun {
   readonly cancelled: boolean;
 }
 
-/** Names this very run in the environment of all that belongs to it, so that what is left over can be told from others. */
-const runMarker = 'SYSTEMPROMPT_TOOL_RUN';
 const defaultGraceMs = 2_000;
 const defaultErrorBytes = 64 * 1024;
 /** How long the pipes may stay open after the end of everything that we know to hold them, in ms. */
 const pipeWaitMs = 1_000;
-const killRounds = 10;
 
 /**
  * Runs a program as leader of its own process group and waits for its end. On cancellation and timeout the group gets
@@ -146,50 +144,4 @@ async function endOf(child: ChildProcess, ended: End, command: ToolCommand): Pro
   } finally {
     finished.abort();
   }
-}
-
-/** Only while the leader is our unreaped child: until then the kernel can't give its number to anybody else. */
-function signalGroup(child: ChildProcess, name: NodeJS.Signals): void {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-  try {
-    process.kill(-child.pid, name);
-  } catch (error) {
-    if (!hasCode(error, 'ESRCH', 'EPERM')) throw error;
-  }
-}
-
-/**
- * Kills what the program left running, also what left its group (setsid(2)): the run's marker proves that it is ours.
- * What is killed may just have forked, so it looks again until nothing is found twice.
- * @param since when the leader began; what is older is none of its
- */
-async function killLeftovers(leader: number, marker: string, since: string | undefined): Promise<void> {
-  let calm = 0;
-  for (let round = 0; round < killRounds && calm < 2; round += 1) {
-    calm = (await killMarked(leader, marker, since)) === 0 ? calm + 1 : 0;
-  }
-}
-
-async function killMarked(leader: number, marker: string, since: string | undefined): Promise<number> {
-  let found = 0;
-  for (const info of await listProcesses()) {
-    // Where reading an environment takes a process of its own, only the group is looked at.
-    const candidate = process.platform === 'linux' ? isYounger(info, since) : info.group === leader;
-    if (!candidate || info.pid === leader || info.pid === process.pid) continue;
-    const env = await environmentOf(info.pid);
-    // In the midst of execve(2) it has none to show; the next look will tell.
-    if (env === 'empty') found += 1;
-    if (env === 'empty' || env?.get(runMarker) !== marker) continue;
-    found += 1;
-    try {
-      process.kill(info.pid, 'SIGKILL');
-    } catch (error) {
-      if (!hasCode(error, 'ESRCH')) throw error;
-    }
-  }
-  return found;
-}
-
-function isYounger({ group, startTicks }: ProcessInfo, since: string | undefined): boolean {
-  return group !== 0 && (since === undefined || Number(startTicks) >= Number(since));
 }

@@ -52,7 +52,7 @@ export function signIdentity(key: Uint8Array | KeyObject, identity: Identity): s
  * UnauthenticatedError with `data.reason` (missing, malformed, signature, audience, not_yet_valid, expired). `now` is in seconds.
  */
 export function verifyIdentity(
-  key: Uint8Array,
+  key: Uint8Array | KeyObject,
   header: string | readonly string[] | undefined,
   expected: { readonly instanceId: string; readonly now?: number },
 ): Identity {

@@ -1,0 +1,141 @@
+import type {
+  Asker,
+  Backend,
+  BackendEnded,
+  Era,
+  Hearer,
+  HttpExchange,
+  InstanceScope,
+  PendingRequest,
+  Translate,
+} from './backend.ts';
+import type { JsonRpcMessage } from './message.ts';
+
+/** One instance of the server behind, with who uses it and since when nobody does. */
+export class Instance implements Backend {
+  readonly scope: InstanceScope;
+  readonly startedAt = performance.now();
+  /** Legacy sessions of clients that were begun on it. */
+  readonly sessions = new Set<string>();
+  readonly #backend: Backend;
+  readonly #translate: Translate;
+  #translated: Backend | undefined;
+  #running = 0;
+  #lastActive = performance.now();
+  #ended: BackendEnded | undefined;
+  #idle: (() => void) | undefined;
+
+  constructor(scope: InstanceScope, backend: Backend, translate: Translate) {
+    this.scope = scope;
+    this.#backend = backend;
+    this.#translate = translate;
+  }
+
+  get era(): Era {
+    return this.#backend.era;
+  }
+
+  get initialized(): Readonly<Record<string, unknown>> {
+    return this.#backend.initialized;
+  }
+
+  get ended(): BackendEnded | undefined {
+    return this.#ended;
+  }
+
+  /** Requests that wait for their answers. */
+  get running(): number {
+    return this.#running;
+  }
+
+  /** For how long nothing has been asked of it, in ms; 0 while something is. */
+  get idleMs(): number {
+    return this.#running > 0 ? 0 : performance.now() - this.#lastActive;
+  }
+
+  /** The same for clients of one era. */
+  for(era: Era): Backend {
+    if (era === this.era) return this;
+    this.#translated ??= this.#translate(this, era);
+    return this.#translated;
+  }
+
+  request(request: JsonRpcMessage, asker: Asker, hearer: Hearer): PendingRequest {
+    this.#running += 1;
+    let open = true;
+    const done = (): boolean => {
+      if (!open) return false;
+      open = false;
+      this.#settled();
+      return true;
+    };
+    const pending = this.#backend.request(request, asker, {
+      onMessage: (message) => {
+        if (open) hearer.onMessage(message);
+      },
+      onAnswer: (answer) => {
+        if (done()) hearer.onAnswer(answer);
+      },
+    });
+    return {
+      cancel: (reason) => {
+        if (done()) pending.cancel(reason);
+      },
+    };
+  }
+
+  notify(notification: JsonRpcMessage, asker: Asker): void {
+    this.#lastActive = performance.now();
+    this.#backend.notify(notification, asker);
+  }
+
+  respond(response: JsonRpcMessage, asker: Asker): void {
+    this.#backend.respond(response, asker);
+  }
+
+  /** Whether it takes whole exchanges of clients of its own era. */
+  get relays(): boolean {
+    return this.#backend.relay !== undefined;
+  }
+
+  async relay(exchange: HttpExchange): Promise<void> {
+    this.#running += 1;
+    try {
+      await this.#backend.relay?.(exchange);
+    } finally {
+      this.#settled();
+    }
+  }
+
+  forget(session: string): void {
+    this.sessions.delete(session);
+    this.#backend.forget?.(session);
+  }
+
+  async close(): Promise<void> {
+    await this.#backend.close();
+  }
+
+  /** Resolves when nothing runs on it any more, at once or after `ms` at the latest. */
+  async drained(ms: number): Promise<void> {
+    if (this.#running === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#idle = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  /** Called by the pool when it is over. */
+  end(reason: BackendEnded): void {
+    this.#ended = reason;
+  }
+
+  #settled(): void {
+    this.#running -= 1;
+    this.#lastActive = performance.now();
+    if (this.#running === 0) this.#idle?.();
+  }
+}

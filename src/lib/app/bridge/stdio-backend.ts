@@ -1,0 +1,194 @@
+import type { KnownSecrets } from '../../infra/logging/known-secrets.ts';
+import type { Logger } from '../../infra/logging/logger.ts';
+import { type ChildProgram, startProgram } from '../../infra/process/child-program.ts';
+import { hasCode } from '../../infra/process/identity.ts';
+import type { ExitStatus } from '../../infra/process/spawn.ts';
+import type {
+  Asker,
+  Backend,
+  BackendEnded,
+  BackendFactory,
+  BackendListener,
+  Era,
+  Hearer,
+  InstanceScope,
+  Opening,
+  PendingRequest,
+} from './backend.ts';
+import { startFailed } from './faults.ts';
+import { handshake } from './handshake.ts';
+import { LineSplitter } from './line-splitter.ts';
+import type { JsonRpcMessage } from './message.ts';
+import { Multiplexer } from './multiplexer.ts';
+import { StderrTail } from './stderr-tail.ts';
+
+/** How to run a program that speaks MCP on its standard streams. */
+export interface StdioOptions {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly cwd: string;
+  /** Its whole environment but for what a user brings. */
+  readonly env: Readonly<Record<string, string>>;
+  /** From its start to its answer to `initialize`, in ms. */
+  readonly startTimeoutMs: number;
+  /** From SIGTERM to SIGKILL, in ms. */
+  readonly stopGraceMs: number;
+  /** Most bytes of one message. */
+  readonly maxMessageBytes: number;
+  readonly version: string;
+  readonly logger: Logger;
+  readonly secrets: KnownSecrets;
+}
+
+/** Bytes that may wait for a program which does not read. */
+const waitingLimit = 32 * 1024 * 1024;
+/** How long a user's secret may still be quoted after the end of the program that had it, in ms. */
+const lingerMs = 60_000;
+
+/** Instances that are programs: each a process group of its own, ended as a whole. */
+export class StdioFactory implements BackendFactory {
+  readonly #options: StdioOptions;
+
+  constructor(options: StdioOptions) {
+    this.#options = options;
+  }
+
+  async open(scope: InstanceScope, opening: Opening, listener: BackendListener): Promise<Backend> {
+    const variables = scope.kind === 'user' || scope.kind === 'session' ? opening.credentials?.variables : undefined;
+    const forget = Object.values(variables ?? {}).map((value) => this.#options.secrets.addOfCall(value, lingerMs));
+    const forgetAll = (): void => {
+      for (const one of forget) one();
+    };
+    let program: ChildProgram;
+    try {
+      const { program: file, args, cwd, env } = this.#options;
+      program = await startProgram({ file, args, cwd, env: { ...env, ...variables } });
+    } catch (error) {
+      forgetAll();
+      throw cannotStart(this.#options.program, error);
+    }
+    const running = new StdioBackend(program, this.#options, scope, listener);
+    void running.over.then(forgetAll);
+    await running.introduce(opening);
+    return running;
+  }
+}
+
+class StdioBackend implements Backend {
+  era: Era = 'legacy';
+  initialized: Readonly<Record<string, unknown>> = {};
+  /** When the program has ended, and nothing of it is left. */
+  readonly over: Promise<void>;
+  readonly #program: ChildProgram;
+  readonly #options: StdioOptions;
+  readonly #logger: Logger;
+  readonly #multiplexer: Multiplexer;
+  readonly #stderr: StderrTail;
+  readonly #ended: Promise<BackendEnded>;
+  #ownClient = false;
+  #closing = false;
+  #batch = '';
+
+  constructor(program: ChildProgram, options: StdioOptions, scope: InstanceScope, listener: BackendListener) {
+    this.#program = program;
+    this.#options = options;
+    this.#logger = options.logger.child({ child: program.pid });
+    this.#multiplexer = new Multiplexer({
+      write: (line) => this.#write(line),
+      listener,
+      oneClient: scope.kind === 'session',
+      onStray: (what, facts) => this.#logger.warn(facts, what),
+    });
+    this.#stderr = new StderrTail(options.secrets, (line) => this.#logger.info({ stream: 'stderr' }, '%s', line));
+    const splitter = new LineSplitter(options.maxMessageBytes, {
+      onLine: (line) => this.#multiplexer.receive(line),
+      onLongLine: (line) => this.#multiplexer.receiveLong(line),
+    });
+    program.stdout.on('data', (chunk: Buffer) => splitter.push(chunk));
+    program.stderr.on('data', (chunk: Buffer) => this.#stderr.push(chunk));
+    // A pipe that breaks shows as the end of the program or of its output.
+    program.stdout.on('error', () => undefined);
+    program.stderr.on('error', () => undefined);
+    this.#logger.info({ scope: scope.kind }, 'program started');
+    this.#ended = program.ended.then((status) => this.#reason(status));
+    this.over = this.#ended.then(async (reason) => {
+      this.#logger.info({ code: reason.exitCode, signal: reason.signal }, 'program ended');
+      this.#multiplexer.end(reason);
+      await program.stop(0);
+      listener.onEnd(reason);
+    });
+  }
+
+  /** @throws UpstreamFailedError, and then nothing of the program is left */
+  async introduce(opening: Opening): Promise<void> {
+    try {
+      const { era, initialized } = await handshake(this.#multiplexer, {
+        initialize: opening.initialize,
+        version: this.#options.version,
+        timeoutMs: this.#options.startTimeoutMs,
+        ended: this.#ended,
+        signal: opening.signal,
+      });
+      this.era = era;
+      this.initialized = initialized;
+      this.#ownClient = opening.initialize !== undefined;
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  request(request: JsonRpcMessage, asker: Asker, hearer: Hearer): PendingRequest {
+    return this.#multiplexer.request(request, asker, hearer);
+  }
+
+  notify(notification: JsonRpcMessage): void {
+    // The bridge has said so itself, unless it introduced the client.
+    if (notification.method === 'notifications/initialized' && !this.#ownClient) return;
+    this.#multiplexer.notify(notification);
+  }
+
+  respond(response: JsonRpcMessage): void {
+    this.#multiplexer.respond(response);
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    await this.#program.stop(this.#options.stopGraceMs);
+    await this.over;
+  }
+
+  /** What is sent in one turn of the event loop goes out in one write. */
+  #write(line: string): boolean {
+    const { stdin } = this.#program;
+    if (!stdin.writable || stdin.writableLength + this.#batch.length > waitingLimit) return false;
+    if (this.#batch === '') process.nextTick(() => this.#flush());
+    this.#batch += `${line}\n`;
+    return true;
+  }
+
+  #flush(): void {
+    const batch = this.#batch;
+    this.#batch = '';
+    this.#program.stdin.write(batch);
+  }
+
+  #reason({ code, signal }: ExitStatus): BackendEnded {
+    this.#stderr.end();
+    const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
+    const message = this.#closing ? 'The server was stopped.' : `The server's program ended ${how}.`;
+    return { message, exitCode: code, signal, stderr: this.#stderr.text() };
+  }
+}
+
+function cannotStart(program: string, error: unknown): Error {
+  if (hasCode(error, 'ENOENT')) {
+    const hint = 'Write a program that is on the PATH or a whole path, and a working folder that exists.';
+    return startFailed({ message: `The program ${program} or its working folder does not exist.` }, hint);
+  }
+  if (hasCode(error, 'EACCES')) return startFailed({ message: `The program ${program} may not be executed.` });
+  if (error instanceof Error && 'code' in error) {
+    return startFailed({ message: `The program ${program} could not be started (${String(error.code)}).` });
+  }
+  return error instanceof Error ? error : new Error(String(error));
+}
