@@ -2,12 +2,14 @@ import type {
   Asker,
   Backend,
   BackendEnded,
+  BackendListener,
   Era,
   Hearer,
   HttpExchange,
   InstanceScope,
   PendingRequest,
   Translate,
+  Translated,
 } from './backend.ts';
 import type { JsonRpcMessage } from './message.ts';
 
@@ -15,20 +17,26 @@ import type { JsonRpcMessage } from './message.ts';
 export class Instance implements Backend {
   readonly scope: InstanceScope;
   readonly startedAt = performance.now();
-  /** Legacy sessions of clients that were begun on it. */
-  readonly sessions = new Set<string>();
   readonly #backend: Backend;
   readonly #translate: Translate;
-  #translated: Backend | undefined;
+  readonly #listener: Pick<BackendListener, 'onMessage'>;
+  #translated: Translated | undefined;
   #running = 0;
   #lastActive = performance.now();
   #ended: BackendEnded | undefined;
   #idle: (() => void) | undefined;
 
-  constructor(scope: InstanceScope, backend: Backend, translate: Translate) {
+  /** @param listener of legacy clients: modern ones have no stream for what belongs to no request */
+  constructor(
+    scope: InstanceScope,
+    backend: Backend,
+    translate: Translate,
+    listener: (instance: Instance) => Pick<BackendListener, 'onMessage'>,
+  ) {
     this.scope = scope;
     this.#backend = backend;
     this.#translate = translate;
+    this.#listener = listener(this);
   }
 
   get era(): Era {
@@ -56,8 +64,19 @@ export class Instance implements Backend {
   /** The same for clients of one era. */
   for(era: Era): Backend {
     if (era === this.era) return this;
-    this.#translated ??= this.#translate(this, era);
+    this.#translated ??= this.#translate(this, era, {
+      onMessage: (message, session) => {
+        if (era === 'legacy') this.#listener.onMessage(message, session);
+      },
+      onEnd: () => undefined,
+    });
     return this.#translated;
+  }
+
+  /** What the backend says that belongs to no request. */
+  hear(message: JsonRpcMessage, session: string | undefined): void {
+    if (this.era === 'legacy') this.#listener.onMessage(message, session);
+    if (message.kind === 'notification') this.#translated?.hears.onMessage(message, session);
   }
 
   request(request: JsonRpcMessage, asker: Asker, hearer: Hearer): PendingRequest {
@@ -108,7 +127,7 @@ export class Instance implements Backend {
   }
 
   forget(session: string): void {
-    this.sessions.delete(session);
+    this.#translated?.forget?.(session);
     this.#backend.forget?.(session);
   }
 
@@ -131,6 +150,7 @@ export class Instance implements Backend {
   /** Called by the pool when it is over. */
   end(reason: BackendEnded): void {
     this.#ended = reason;
+    this.#translated?.hears.onEnd(reason);
   }
 
   #settled(): void {

@@ -83,7 +83,8 @@ export class InstancePool {
     const name = nameOf(scope);
     const there = this.#slots.get(name);
     if (there !== undefined && there.key === keyOf(scope)) return await there.opening;
-    if (this.#closing) throw new UpstreamUnavailableError('The server is stopping.', { hint: 'Try again in a moment.' });
+    if (this.#closing)
+      throw new UpstreamUnavailableError('The server is stopping.', { hint: 'Try again in a moment.' });
     this.#checkBackoff(name);
     if (there !== undefined) this.#retire(name, there);
     await this.#makeRoom();
@@ -123,16 +124,16 @@ export class InstancePool {
     const { factory, translate, listener } = this.#options;
     try {
       const backend = await factory.open(scope, opening, {
-        onMessage: (message, session) => {
-          if (instance !== undefined) listener.onMessage(instance, message, session);
-        },
+        onMessage: (message, session) => instance?.hear(message, session),
         onEnd: (reason) => {
           if (instance === undefined) early = reason;
           else this.#onEnd(name, instance, reason);
         },
       });
       if (early !== undefined) throw startFailed(early);
-      instance = new Instance(scope, backend, translate);
+      instance = new Instance(scope, backend, translate, (own) => ({
+        onMessage: (message, session) => listener.onMessage(own, message, session),
+      }));
       slot.instance = instance;
       return instance;
     } catch (error) {

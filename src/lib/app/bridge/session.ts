@@ -1,13 +1,15 @@
 import type { ServerResponse } from 'node:http';
-import { isRecord } from '../router/jsonrpc.ts';
 import type { Identity } from '../../infra/security/identity-header.ts';
-import type { Backend } from './backend.ts';
+import { isRecord } from '../router/jsonrpc.ts';
+import type { Asker, Backend } from './backend.ts';
 import { EventLog, type EventPlace, eventId } from './event-log.ts';
 import { EventStream, type KeepAlive, type KeptAlive } from './event-stream.ts';
 import type { Instance } from './instance.ts';
 import type { JsonRpcMessage, RequestId } from './message.ts';
 import type { Reply } from './reply.ts';
 
+/** Number of the stream that belongs to no request; those of requests count from 1. */
+export const ownStream = 0;
 /** Messages that wait for a client to open its stream. */
 const backlogLimit = 64;
 /** Capabilities that a client needs for a request of the server. */
@@ -21,7 +23,12 @@ const needed: Readonly<Record<string, string>> = {
 export class ClientSession implements KeptAlive {
   readonly id: string;
   readonly user: string;
-  readonly instance: Instance;
+  /** Changes when the one before was stopped for lack of work. */
+  instance: Instance;
+  /** The `params` of its `initialize`. */
+  readonly opened: Readonly<Record<string, unknown>>;
+  /** As which the bridge answers in its name. */
+  readonly asker: Asker;
   /** Requests that wait for their answers, by the client's ids. */
   readonly replies = new Map<RequestId, Reply>();
   /** Requests of the server that the client has not answered, and who wants to know. */
@@ -32,19 +39,21 @@ export class ClientSession implements KeptAlive {
   readonly #capabilities: Readonly<Record<string, unknown>>;
   readonly #keepAlive: KeepAlive;
   #streams = 0;
-  #getStream: { readonly stream: EventStream; readonly res: ServerResponse; readonly number: number } | undefined;
+  #getStream: EventStream | undefined;
   #backlog: JsonRpcMessage[] = [];
   #lastActive = performance.now();
 
   constructor(
     id: string,
-    { sub }: Pick<Identity, 'sub'>,
+    identity: Identity,
     initialize: Readonly<Record<string, unknown>>,
     instance: Instance,
     keepAlive: KeepAlive,
   ) {
     this.id = id;
-    this.user = sub;
+    this.user = identity.sub;
+    this.opened = initialize;
+    this.asker = { identity, session: id, era: 'legacy', credentials: undefined, opened: initialize, headers: {} };
     this.instance = instance;
     this.#capabilities = isRecord(initialize['capabilities']) ? initialize['capabilities'] : {};
     this.#keepAlive = keepAlive;
@@ -54,11 +63,6 @@ export class ClientSession implements KeptAlive {
   get idleMs(): number {
     const busy = this.replies.size > 0 || this.#getStream !== undefined;
     return busy ? 0 : performance.now() - this.#lastActive;
-  }
-
-  /** Whether its client holds a stream open for whatever comes. */
-  get listens(): boolean {
-    return this.#getStream !== undefined;
   }
 
   touch(): void {
@@ -76,19 +80,25 @@ export class ClientSession implements KeptAlive {
     return capability === undefined || this.#capabilities[capability] !== undefined;
   }
 
+  /** Whether it asked to hear of a resource, or of one that it is part of. */
+  wants(uri: string): boolean {
+    return this.subscriptions.has(uri) || [...this.subscriptions].some((wanted) => uri.startsWith(wanted));
+  }
+
+  /** A request has got its answer, or needs none any more. */
+  settle(id: RequestId, reply: Reply): void {
+    if (this.replies.get(id) === reply) this.replies.delete(id);
+    this.touch();
+  }
+
   /** Takes a GET as the stream for all that belongs to no request; one that is still open is ended. */
   listen(res: ServerResponse, last: EventPlace | undefined): void {
-    this.#getStream?.stream.end();
-    const number = last?.stream ?? this.nextStream();
-    const stream = new EventStream(res, { 'mcp-session-id': this.id });
-    const own = { stream, res, number };
-    this.#getStream = own;
+    this.stopListening();
+    const stream = new EventStream(res);
+    this.#getStream = stream;
     this.#keepAlive.add(this);
     res.once('close', () => {
-      if (this.#getStream !== own) return;
-      this.#getStream = undefined;
-      this.#keepAlive.delete(this);
-      this.touch();
+      if (this.#getStream === stream) this.stopListening();
     });
     if (last !== undefined) for (const event of this.log.after(last)) stream.send(event.text, eventId(event));
     const waiting = this.#backlog;
@@ -104,17 +114,17 @@ export class ClientSession implements KeptAlive {
       return;
     }
     const text = message.line;
-    this.#getStream.stream.send(text, eventId(this.log.add(this.#getStream.number, text)));
+    this.#getStream.send(text, eventId(this.log.add(ownStream, text)));
   }
 
   keepAlive(now: number): void {
-    this.#getStream?.stream.keepAlive(now, this.#keepAlive.everyMs);
+    this.#getStream?.keepAlive(now, this.#keepAlive.everyMs);
   }
 
-  /** Ends its stream; requests have been answered or cancelled before. */
-  close(): void {
+  stopListening(): void {
     this.#keepAlive.delete(this);
-    this.#getStream?.stream.end();
+    this.#getStream?.end();
     this.#getStream = undefined;
+    this.touch();
   }
 }
