@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { checkEnvironment, decodeKey, filled, serverVariables } from '../../lib/app/server-environment.ts';
 import type { ServiceInstanceId } from '../../lib/shared/ids.ts';
 
 /** What the supervisor tells a server in its environment; docs/extensions-mcp.md says the same to authors of others. */
@@ -22,21 +23,9 @@ export interface McpEnvironment {
   readonly variables: ReadonlySet<string>;
 }
 
-const identityKeyBytes = 32;
-const filled = z.string('is not set').min(1, 'is empty');
-
 const schema = z.object({
-  MCP_SERVICE_ID: filled,
-  MCP_PORT: filled
-    .regex(/^\d+$/, 'is not a port number')
-    .transform(Number)
-    .pipe(z.number().min(1, 'is not a port number').max(65_535, 'is not a port number')),
-  SYSTEMPROMPT_SERVICE_INSTANCE: filled,
-  SYSTEMPROMPT_IDENTITY_KEY: filled.refine((text) => decode(text).length === identityKeyBytes, {
-    message: `is not ${identityKeyBytes} bytes in base64url`,
-  }),
+  ...serverVariables,
   SYSTEMPROMPT_EXTENSION: filled,
-  SYSTEMPROMPT_ROOT: filled,
   DATABASE_URL: z.string().optional(),
   SYSTEMPROMPT_SECRET_ARGUMENTS: z
     .string()
@@ -47,27 +36,14 @@ const schema = z.object({
   SYSTEMPROMPT_DEPTH: z.string().regex(/^\d+$/, 'is not a number').default('0').transform(Number),
 });
 
-/** The process must not start as it is told to; sysexits.h calls it EX_CONFIG. */
-export const configurationExitCode = 78;
-
-/** What can't be right until somebody changes the configuration: a start with the same would fail likewise. */
-export class StartRefusedError extends Error {
-  override readonly name = 'StartRefusedError';
-}
-
 /** @throws StartRefusedError naming every variable that is wrong, and never the value of one */
 export function readEnvironment(env: NodeJS.ProcessEnv): McpEnvironment {
-  const parsed = schema.safeParse(env);
-  if (!parsed.success) {
-    const findings = parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`);
-    throw new StartRefusedError(`Environment: ${findings.join('; ')}`);
-  }
-  const { data } = parsed;
+  const data = checkEnvironment(schema, env);
   return {
     name: data.MCP_SERVICE_ID,
     port: data.MCP_PORT,
     instanceId: data.SYSTEMPROMPT_SERVICE_INSTANCE as ServiceInstanceId,
-    identityKey: decode(data.SYSTEMPROMPT_IDENTITY_KEY),
+    identityKey: decodeKey(data.SYSTEMPROMPT_IDENTITY_KEY),
     extension: data.SYSTEMPROMPT_EXTENSION,
     root: data.SYSTEMPROMPT_ROOT,
     databaseUrl: data.DATABASE_URL === '' ? undefined : data.DATABASE_URL,
@@ -77,10 +53,6 @@ export function readEnvironment(env: NodeJS.ProcessEnv): McpEnvironment {
       Object.entries(data.SYSTEMPROMPT_SECRET_ARGUMENTS).map(([tool, names]) => [tool, new Set(names)]),
     ),
   };
-}
-
-function decode(text: string): Uint8Array {
-  return new Uint8Array(Buffer.from(text, 'base64url'));
 }
 
 function parseJson(text: string): unknown {

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { StartRefusedError } from '../../lib/app/server-environment.ts';
 import { isMcpServerDefinition, type McpServerDefinition } from '../../lib/shared/mcp/server.ts';
-import { StartRefusedError } from './env.ts';
 
 /**
  * Loads the module of an extension and takes its export `server`.

@@ -1,13 +1,14 @@
 import { once } from 'node:events';
 import { CliRunner } from '../../lib/app/cli-runner.ts';
 import { maxBodyBytes } from '../../lib/app/server-door.ts';
+import { configurationExitCode, StartRefusedError } from '../../lib/app/server-environment.ts';
 import { packageRoot } from '../../lib/infra/config/package-root.ts';
 import { GracefulServers } from '../../lib/infra/http/graceful-servers.ts';
 import { openProcessLog, type ProcessLog } from '../../lib/infra/process/own-log.ts';
 import { Vitals } from '../../lib/infra/process/vitals.ts';
 import { RunningCalls } from './calls.ts';
 import { OwnDatabase } from './database.ts';
-import { configurationExitCode, type McpEnvironment, readEnvironment, StartRefusedError } from './env.ts';
+import { type McpEnvironment, readEnvironment } from './env.ts';
 import { loadServer } from './extension.ts';
 import { createHttpServer } from './http.ts';
 import { createProtocolHandler } from './protocol.ts';

@@ -102,6 +102,8 @@ export interface Backend {
    * Set when it speaks HTTP itself: takes an exchange in its own era as it is, bytes and all. Resolves when it is over.
    */
   relay?(exchange: HttpExchange): Promise<void>;
+  /** Whether {@link relay} takes single legacy requests as well, outside of a session. */
+  readonly relaysSingle?: boolean;
   /** The legacy session of a client is over, or its client is gone for good. */
   forget?(session: string): void;
   close(): Promise<void>;

@@ -28,7 +28,7 @@ export interface FrontDeps {
   readonly service: BridgeService;
   readonly logger: Logger;
   readonly vitals: Vitals;
-  readonly readiness: () => Readiness | undefined;
+  readonly readiness: () => Promise<Readiness | undefined>;
 }
 
 const bodyLimits = { bytes: maxBodyBytes, timeoutMs: requestTimeoutMs };
@@ -50,8 +50,9 @@ export function createFront(deps: FrontDeps): Server {
 
 async function serve(req: IncomingMessage, res: ServerResponse, deps: FrontDeps): Promise<void> {
   const { key, service, vitals } = deps;
-  if (asksHealth(req))
-    return answerHealth(req, res, key, vitals, { tools: service.tools, readiness: deps.readiness() });
+  if (asksHealth(req)) {
+    return answerHealth(req, res, key, vitals, { tools: service.tools, readiness: await deps.readiness() });
+  }
   const identity = admit(req, res, key, deps.logger);
   if (identity === undefined) return;
   if (pathOf(req) !== '/mcp') return problem(res, 404, 'There is nothing here', 'The MCP endpoint is /mcp');

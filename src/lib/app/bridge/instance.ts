@@ -117,6 +117,10 @@ export class Instance implements Backend {
     return this.#backend.relay !== undefined;
   }
 
+  get relaysSingle(): boolean {
+    return this.#backend.relaysSingle === true;
+  }
+
   async relay(exchange: HttpExchange): Promise<void> {
     this.#running += 1;
     try {

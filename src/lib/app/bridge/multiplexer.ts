@@ -198,10 +198,12 @@ export class Multiplexer {
 
   /** What can't be read hits the request that it names; else the only one there is, if it looks like an answer at all. */
   #garbage(line: string, message: string, named: number | undefined = guessId(line, line)): void {
-    const only = this.#pending.size === 1 && /^\s*[{[]/.test(line) ? this.#pending.keys().next().value : undefined;
-    const own = named !== undefined && this.#pending.has(named) ? named : only;
+    const looksLikeAnswer = named === undefined || named > this.#last;
+    const only = looksLikeAnswer && this.#pending.size === 1 && /^\s*[{[]/.test(line);
+    const own = named !== undefined && this.#pending.has(named) ? named : undefined;
     this.#deps.onStray(message, { line: line.slice(0, shownLength) });
     if (own !== undefined) this.#fault(own, message);
+    else if (only) for (const one of [...this.#pending.keys()]) this.#fault(one, message);
   }
 
   #fault(own: number, message: string, more: Readonly<Record<string, unknown>> = {}): void {

@@ -36,6 +36,8 @@ export interface ServiceOptions {
   readonly sessionIdleMs: number;
   readonly keepAliveMs: number;
   readonly logger: Logger;
+  /** Hears of every instance that has ended. */
+  readonly onEnd?: () => void;
 }
 
 /** One POST, read and understood. */
@@ -62,6 +64,7 @@ export class BridgeService {
   /** Requests outside of a session, with who asked: a cancellation has to find them. */
   readonly #single = new Map<Reply, { readonly asker: Asker; readonly id: RequestId }>();
   #tools: number | undefined;
+  #stopping = false;
 
   constructor(options: ServiceOptions) {
     this.#options = options;
@@ -112,6 +115,7 @@ export class BridgeService {
   async get(req: IncomingMessage, res: ServerResponse, identity: Identity): Promise<void> {
     const session = this.#sessionOf(req, identity);
     if (session === undefined) return await this.#relayOr(req, res, identity, () => refuseSession(res, null));
+    if (this.#stopping) return refuseSession(res, null);
     const last = parseEventId(String(req.headers['last-event-id'] ?? ''));
     const waiting = last === undefined ? undefined : replyOf(session, last.stream);
     if (last !== undefined && waiting !== undefined) waiting.resume(res, last);
@@ -132,6 +136,7 @@ export class BridgeService {
 
   /** No new answers come to those who only listen; whoever waits for one still gets it. */
   stopListening(): void {
+    this.#stopping = true;
     this.sessions.stopListening();
   }
 
@@ -158,7 +163,8 @@ export class BridgeService {
     }
     // An instance for this session alone was stopped or has crashed, and with it what it knew.
     if (session !== undefined && instance !== session.instance) this.sessions.move(session, instance);
-    if (instance.relays && asker.era === instance.era && asker.era === 'modern') {
+    const single = asker.era === 'modern' || instance.relaysSingle;
+    if (instance.relays && single && session === undefined && asker.era === instance.era) {
       return await instance.relay({ req: posted.req, res, body: posted.body, asker });
     }
     this.#ask(posted, asker, session, instance);
@@ -276,6 +282,7 @@ export class BridgeService {
       const forgets = !stopped || instance.scope.kind === 'session' || session.subscriptions.size > 0;
       if (forgets) this.sessions.end(session);
     }
+    this.#options.onEnd?.();
   }
 
   #sessionEnded(session: ClientSession): void {

@@ -1,7 +1,6 @@
 import type { KnownSecrets } from '../../infra/logging/known-secrets.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
 import { type ChildProgram, startProgram } from '../../infra/process/child-program.ts';
-import { hasCode } from '../../infra/process/identity.ts';
 import type { ExitStatus } from '../../infra/process/spawn.ts';
 import type {
   Asker,
@@ -15,11 +14,11 @@ import type {
   Opening,
   PendingRequest,
 } from './backend.ts';
-import { startFailed } from './faults.ts';
 import { handshake } from './handshake.ts';
 import { LineSplitter } from './line-splitter.ts';
 import type { JsonRpcMessage } from './message.ts';
 import { Multiplexer } from './multiplexer.ts';
+import { cannotStart, endedReason } from './program-end.ts';
 import { StderrTail } from './stderr-tail.ts';
 
 /** How to run a program that speaks MCP on its standard streams. */
@@ -173,22 +172,8 @@ class StdioBackend implements Backend {
     this.#program.stdin.write(batch);
   }
 
-  #reason({ code, signal }: ExitStatus): BackendEnded {
+  #reason(status: ExitStatus): BackendEnded {
     this.#stderr.end();
-    const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
-    const message = this.#closing ? 'The server was stopped.' : `The server's program ended ${how}.`;
-    return { message, exitCode: code, signal, stderr: this.#stderr.text() };
+    return endedReason(status, this.#closing, this.#stderr.text());
   }
-}
-
-function cannotStart(program: string, error: unknown): Error {
-  if (hasCode(error, 'ENOENT')) {
-    const hint = 'Write a program that is on the PATH or a whole path, and a working folder that exists.';
-    return startFailed({ message: `The program ${program} or its working folder does not exist.` }, hint);
-  }
-  if (hasCode(error, 'EACCES')) return startFailed({ message: `The program ${program} may not be executed.` });
-  if (error instanceof Error && 'code' in error) {
-    return startFailed({ message: `The program ${program} could not be started (${String(error.code)}).` });
-  }
-  return error instanceof Error ? error : new Error(String(error));
 }

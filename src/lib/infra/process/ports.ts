@@ -48,6 +48,18 @@ export async function freePort(
   return undefined;
 }
 
+/** A port of 127.0.0.1 on which nobody listens, of those that the system gives out. */
+export async function unusedPort(): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
+}
+
 /** Who listens on the TCP port, on any address; `undefined` when nobody does. */
 export async function holderOf(port: number): Promise<PortHolder | undefined> {
   const all = await holdersOf(port);
