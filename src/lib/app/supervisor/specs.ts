@@ -1,8 +1,5 @@
-import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import type { McpServerConfig } from '../../domain/mcp/index.ts';
-import type { Instance } from '../../infra/config/instance.ts';
+import { readFileSync } from 'node:fs';
+import { isBridged, type McpServerConfig } from '../../domain/mcp/index.ts';
 import { keySourceVariables } from '../../infra/config/master-key/variables.ts';
 import { type Profile, profileFile } from '../../infra/config/profile.ts';
 import type { SecretStore } from '../../infra/config/secrets.ts';
@@ -12,68 +9,38 @@ import { logLimits } from '../../infra/process/log-rotation.ts';
 import { logEnvironment } from '../../infra/process/own-log.ts';
 import { probeSocketOf, removeProbeSocket, sweepProbeSockets } from '../../infra/process/probe-socket.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
-import { ConfigInvalidError, PreconditionError } from '../../shared/errors.ts';
+import { ConfigInvalidError } from '../../shared/errors.ts';
 import { artifactParts } from '../build/artifact-file.ts';
-import { serverDatabaseUrl, serverSchemas } from '../extensions/server-migrations.ts';
-import type { SchemaReport } from '../extensions/server-schemas.ts';
-import type { ServerVariables } from '../secrets/variables.ts';
+import { serverDatabaseUrl } from '../extensions/server-migrations.ts';
 import { apiServiceNames, apiSharesPort } from './api-names.ts';
 import { bootGate } from './boot-gate.ts';
-import { isFile } from './module-path.ts';
+import { bridgeSpec } from './bridge-spec.ts';
+import {
+  admitSchemas,
+  builtMain,
+  drainMs,
+  handedOn,
+  hashOf,
+  mcpServiceName,
+  nodeEnvironment,
+  type OwnOfServer,
+  pick,
+  presenceOf,
+  type Rotated,
+  type SpecSource,
+  startMs,
+} from './spec-parts.ts';
 import { limitIssues, withLimits } from './with-limits.ts';
 
-/** What the processes of an installation are made from. */
-export interface SpecSource {
-  readonly instance: Instance;
-  readonly profile: Profile;
-  readonly secrets: SecretStore;
-  readonly servers: readonly McpServerConfig[];
-  readonly packageRoot: string;
-  /** The supervisor's environment, of which its children get what {@link handedOn} names. */
-  readonly env: NodeJS.ProcessEnv;
-  /** Hears what became of the tables that a server declares, whenever it is started. */
-  readonly onSchemas?: ((report: SchemaReport) => void) | undefined;
-}
-
-/** What one server has beside its configuration: its module, its variables with their values, and what counts in its digest. */
-interface OwnOfServer extends Omit<ServerVariables, 'issues'> {
+/** What one server of ours has beside its configuration. */
+interface OwnOfModule extends OwnOfServer {
   readonly module: string;
-  readonly rotated: Rotated;
 }
-
-/** Of secrets that the system made: which of them have been replaced since, and how often. */
-type Rotated = (names: readonly string[]) => readonly string[];
-
-/** What every child gets of the environment: how to find programs, folders, time zone, proxies and authorities. */
-const handedOn = [
-  'PATH',
-  'HOME',
-  'USER',
-  'LOGNAME',
-  'LANG',
-  'LC_ALL',
-  'TZ',
-  'TMPDIR',
-  'XDG_CACHE_HOME',
-  'XDG_RUNTIME_DIR',
-  'NODE_EXTRA_CA_CERTS',
-  'NODE_OPTIONS',
-  'HTTP_PROXY',
-  'HTTPS_PROXY',
-  'NO_PROXY',
-] as const;
 
 /** A smaller space for young garbage: 100 MB less under load than by default for 5 % of the calls (bench/mcp-router). */
 export const apiNodeArguments: readonly string[] = ['--max-semi-space-size=8'];
 
-const drainMs = 10_000;
-const startMs = 30_000;
 const loopback = new Set(['localhost', '127.0.0.1', '::1']);
-
-/** Name of the service that runs an MCP server. */
-function mcpServiceName(server: string): string {
-  return `mcp:${server}`;
-}
 
 /**
  * The services of an installation beside its database.
@@ -89,8 +56,10 @@ export async function serviceSpecs(source: SpecSource, dependsOn: readonly strin
   if (issues.length > 0) throw new ConfigInvalidError(issues, gate.next.length > 0 ? { next: gate.next } : {});
   const rotated = await rotatedSecrets(source.secrets);
   const mcp = gate.servers.flatMap(({ server, module, variables }) => {
+    const own = { ...variables, rotated };
+    if (isBridged(server)) return [withLimits(bridgeSpec(source, server, own, dependsOn), server.limits)];
     if (module === undefined) return [];
-    return [withLimits(mcpSpec(source, server, { module, ...variables, rotated }, dependsOn), server.limits)];
+    return [withLimits(mcpSpec(source, server, { module, ...own }, dependsOn), server.limits)];
   });
   return [...apiSpecs(source, dependsOn, rotated).map((spec) => withLimits(spec, api.limits)), ...mcp];
 }
@@ -150,7 +119,7 @@ function apiSpecs(source: SpecSource, dependsOn: readonly string[], rotated: Rot
 function mcpSpec(
   source: SpecSource,
   server: McpServerConfig,
-  own: OwnOfServer,
+  own: OwnOfModule,
   dependsOn: readonly string[],
 ): ServiceSpec {
   const { module } = own;
@@ -213,19 +182,6 @@ function mcpSpec(
   };
 }
 
-/** After its migrations, before its start. @throws ConfigInvalidError when its tables are not what it counts on, and that is strict */
-async function admitSchemas(source: SpecSource, server: McpServerConfig): Promise<void> {
-  const report = await serverSchemas(source, server, true);
-  source.onSchemas?.(report);
-  const { refuseSchemas } = await import('../extensions/server-schemas.ts');
-  refuseSchemas(report);
-}
-
-/** By the convention that programs for Node know three values of. */
-function nodeEnvironment(environment: Profile['runtime']['environment']): string {
-  return environment === 'staging' ? 'production' : environment;
-}
-
 /** One that was never replaced counts for nothing: some are made only when a server is first started. */
 async function rotatedSecrets(secrets: Pick<SecretStore, 'describe'>): Promise<Rotated> {
   const current = new Map((await secrets.describe()).map(({ name, current: number }) => [name, number]));
@@ -239,28 +195,6 @@ function secretArguments({ tools }: McpServerConfig): Record<string, readonly st
   );
 }
 
-/** The main of a child process in the built package; the chunks it loads are named in it by their content. */
-function builtMain(packageRoot: string, name: 'api' | 'mcp'): string {
-  const file = join(packageRoot, 'dist', 'entry', name, 'main.js');
-  if (existsSync(file)) return file;
-  throw new PreconditionError(`The package is not built: ${file} is missing.`, { hint: 'Build it: npm run build' });
-}
-
-/** Looks before each start: what was there when the configuration was read may be gone since. */
-function presenceOf(...files: readonly string[]): () => Promise<void> {
-  return async () => {
-    const missing = files.find((file) => !isFile(file));
-    if (missing === undefined) return;
-    throw new PreconditionError(`what it runs, ${missing}, does not exist`, { hint: 'Build it again, then start it.' });
-  };
-}
-
-function hashOf(...parts: readonly (string | Uint8Array)[]): string {
-  const hash = createHash('sha256').update(process.version);
-  for (const part of parts) hash.update('\0').update(part);
-  return hash.digest('hex');
-}
-
 /** Maps and sets as JSON shows them; without the place in the file, which changes nothing of what runs, and the limits and tables, which count for the server alone. */
 function plainServer({
   tools,
@@ -271,9 +205,4 @@ function plainServer({
   ...server
 }: McpServerConfig): object {
   return { ...server, tools: [...tools].map(([name, tool]) => [name, { ...tool, secret: [...tool.secret] }]) };
-}
-
-function pick(env: NodeJS.ProcessEnv, names: readonly string[]): Record<string, string> {
-  const found = names.map((name) => [name, env[name]] as const);
-  return Object.fromEntries(found.filter((pair): pair is [string, string] => pair[1] !== undefined));
 }

@@ -16,7 +16,7 @@ let instance: Instance;
 beforeEach(async () => {
   root = mkdtempSync(join(tmpdir(), 'sp-specs-'));
   instance = { ...(await createLocalInstance(root)), servicesDir: join(root, 'services') };
-  for (const name of ['api', 'mcp']) put(join('dist', 'entry', name, 'main.js'), '');
+  for (const name of ['api', 'mcp', 'bridge']) put(join('dist', 'entry', name, 'main.js'), '');
   put(join('services', 'mcp', 'x.yaml'), services);
 });
 afterEach(() => {
@@ -172,4 +172,54 @@ it('a server is replaced when what it is run for changes; what is for people cha
   const browsers = await hashesWith('server: {cors_allowed_origins: ["http://a.example"]}');
   expect(browsers['api']).not.toBe(before['api']);
   expect(browsers['mcp:x']).toBe(before['mcp:x']);
+});
+
+const bridged = `mcp_servers:
+  files:
+    type: stdio
+    command: npx
+    args: [-y, some-server, /srv]
+    cwd: data
+    instances: user
+    idle_stop_s: 60
+    description: a program
+    oauth: {scopes: [user]}
+    env: { MODE: quiet }
+    variables: { API_KEY: { value: '\${secret:SHARED}', required: true } }
+  far:
+    type: external
+    endpoint: https://mcp.example/mcp
+    description: an endpoint
+    oauth: {scopes: [user]}
+`;
+
+it('a server that is none of our modules gets a bridge, which is told how to reach it, and no secret but in variables', async () => {
+  put(join('services', 'mcp', 'x.yaml'), bridged);
+  const store = await openSecretStore(instance);
+  await store.set('SHARED', 'not-for-everybody');
+  await store.set('identity.root', Buffer.alloc(32, 1).toString('base64url'));
+  const found = await specs();
+  const files = found.find(({ name }) => name === 'mcp:files');
+  const run = { instanceId: 'run-1' as Parameters<ServiceSpec['command']>[0]['instanceId'], port: 5042 };
+  const command = await files?.command(run);
+  expect(command?.args).toEqual([join(root, 'dist', 'entry', 'bridge', 'main.js')]);
+  expect(command?.env).toMatchObject({
+    MCP_SERVICE_ID: 'files',
+    MCP_PORT: '5042',
+    API_KEY: 'not-for-everybody',
+    MODE: 'quiet',
+    SYSTEMPROMPT_SECRET_VARIABLES: 'API_KEY',
+  });
+  expect(command?.env['DATABASE_URL']).toBeUndefined();
+  expect(JSON.parse(command?.env['SYSTEMPROMPT_BRIDGE'] ?? '')).toEqual({
+    kind: 'stdio',
+    command: { program: 'npx', args: ['-y', 'some-server', '/srv'], cwd: join(root, 'data') },
+    process: { instances: 'user', idleStopMs: 60_000, startTimeoutMs: 30_000, userVariables: [] },
+    variables: ['MODE', 'API_KEY'],
+  });
+  const ports = found.filter(({ kind }) => kind === 'mcp').map(({ port }) => port?.preferred);
+  expect(new Set(ports).size).toBe(2);
+  const before = files?.configHash;
+  put(join('services', 'mcp', 'x.yaml'), bridged.replace('idle_stop_s: 60', 'idle_stop_s: 61'));
+  expect((await specs()).find(({ name }) => name === 'mcp:files')?.configHash).not.toBe(before);
 });
