@@ -16,7 +16,7 @@ import { type Identity, signIdentity } from '../../src/lib/infra/security/identi
 import type { ServiceInstanceId } from '../../src/lib/shared/ids.ts';
 import { testIdentity } from './mcp-child.ts';
 
-export const responder = join(import.meta.dirname, '../fixtures/bridge/responder.mjs');
+const responder = join(import.meta.dirname, '../fixtures/bridge/responder.mjs');
 
 export interface BridgeRigOptions extends Partial<Omit<ServiceOptions, 'factory' | 'translate' | 'logger'>> {
   /** Arguments of the responder. */
