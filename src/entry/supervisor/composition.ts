@@ -4,7 +4,7 @@ import type { Identity } from '../../lib/app/identity.ts';
 import type { ShownConfiguration } from '../../lib/app/supervisor/configuration.ts';
 import type { BootSteps, Configured, KeptConfiguration } from '../../lib/app/supervisor/configured.ts';
 import type { ControlRoute } from '../../lib/app/supervisor/control.ts';
-import type { SpecSource } from '../../lib/app/supervisor/specs.ts';
+import type { SpecSource } from '../../lib/app/supervisor/spec-parts.ts';
 import type { McpServerConfig } from '../../lib/domain/mcp/index.ts';
 import { type Instance, namedServicesDir, servicesDirOf } from '../../lib/infra/config/instance.ts';
 import { type Profile, profileFile } from '../../lib/infra/config/profile.ts';

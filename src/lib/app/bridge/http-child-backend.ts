@@ -5,12 +5,12 @@ import { identityHeaderName } from '../../infra/security/identity-header.ts';
 import { UpstreamFailedError } from '../../shared/errors.ts';
 import { tokenHeaderName } from '../router/delegation.ts';
 import { mediaType } from '../router/headers.ts';
-import { Relay } from '../router/relay.ts';
 import { eventData, SseSplitter } from '../router/sse.ts';
 import type { Asker, Backend, Era, Hearer, HttpExchange, PendingRequest } from './backend.ts';
 import { errorAnswer, faultAnswer } from './faults.ts';
 import { handshake } from './handshake.ts';
 import { JsonRpcMessage, type RequestId } from './message.ts';
+import { Passing } from './passing.ts';
 import { sendJson } from './reply.ts';
 
 export interface HttpChildBackendOptions {
@@ -22,8 +22,6 @@ export interface HttpChildBackendOptions {
   readonly close: () => Promise<void>;
 }
 
-/** Nobody waits longer than the router does; this only keeps an exchange from lasting for ever, in ms. */
-const longestMs = 3_600_000;
 const sessionHeader = 'mcp-session-id';
 
 /**
@@ -99,16 +97,11 @@ export class HttpChildBackend implements Backend {
   }
 
   async relay({ req, res, body, asker }: HttpExchange): Promise<void> {
-    const relay = new Relay({
-      res,
-      headers: downstream,
-      timeoutMs: longestMs,
-      onError: (error) => sendJson(res, errorAnswer(null, error).text, {}, 502),
-    });
+    const passing = new Passing(res, (error) => sendJson(res, errorAnswer(null, this.#fault(error)).text));
     const headers = [...this.#headers(asker, req.method === 'GET'), ...session(req.headers)];
     const method = req.method as 'GET' | 'POST' | 'DELETE';
-    this.#options.pool.dispatch({ path: '/mcp', method, headers, body: body ?? null }, relay);
-    await relay.done;
+    this.#options.pool.dispatch({ path: '/mcp', method, headers, body: body ?? null }, passing);
+    await passing.done;
   }
 
   async close(): Promise<void> {
@@ -181,14 +174,4 @@ function session(headers: IncomingHttpHeaders): string[] {
     const value = headers[name];
     return typeof value === 'string' ? [name, value] : [];
   });
-}
-
-function downstream(headers: IncomingHttpHeaders): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(headers).filter(
-      (entry): entry is [string, string] =>
-        typeof entry[1] === 'string' &&
-        (entry[0].startsWith('mcp-') || entry[0] === 'allow' || entry[0] === 'retry-after'),
-    ),
-  );
 }

@@ -9,7 +9,7 @@ import type { SecretStore } from '../../infra/config/secrets.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import { ConfigInvalidError, type ConfigIssue } from '../../shared/errors.ts';
 import type { ConfigNode } from '../config/types.ts';
-import type { SpecSource } from './specs.ts';
+import type { SpecSource } from './spec-parts.ts';
 
 // What an instance is to run, from its files. Larger modules are loaded when they are needed: the supervisor stays lean.
 

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -177,7 +177,7 @@ it('a server is replaced when what it is run for changes; what is for people cha
 const bridged = `mcp_servers:
   files:
     type: stdio
-    command: npx
+    command: ./data/run
     args: [-y, some-server, /srv]
     cwd: data
     instances: user
@@ -195,6 +195,8 @@ const bridged = `mcp_servers:
 
 it('a server that is none of our modules gets a bridge, which is told how to reach it, and no secret but in variables', async () => {
   put(join('services', 'mcp', 'x.yaml'), bridged);
+  put(join('data', 'run'), '#!/bin/sh\n');
+  chmodSync(join(root, 'data', 'run'), 0o755);
   const store = await openSecretStore(instance);
   await store.set('SHARED', 'not-for-everybody');
   await store.set('identity.root', Buffer.alloc(32, 1).toString('base64url'));
@@ -213,7 +215,7 @@ it('a server that is none of our modules gets a bridge, which is told how to rea
   expect(command?.env['DATABASE_URL']).toBeUndefined();
   expect(JSON.parse(command?.env['SYSTEMPROMPT_BRIDGE'] ?? '')).toEqual({
     kind: 'stdio',
-    command: { program: 'npx', args: ['-y', 'some-server', '/srv'], cwd: join(root, 'data') },
+    command: { program: join(root, 'data', 'run'), args: ['-y', 'some-server', '/srv'], cwd: join(root, 'data') },
     process: { instances: 'user', idleStopMs: 60_000, startTimeoutMs: 30_000, userVariables: [] },
     variables: ['MODE', 'API_KEY'],
   });
