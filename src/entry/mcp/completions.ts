@@ -22,7 +22,7 @@ export function serveCompletions(server: McpServer, deps: ProtocolDeps): void {
     const { ref, argument, context: given } = params;
     const complete = completersOf(ref as Reference, deps.definition)[argument.name];
     if (complete === undefined) return { completion: { values: [], hasMore: false } };
-    const values = await serveRequest(`completion of ${argument.name}`, protocol, deps, (context) =>
+    const values = await serveRequest(`what completes ${argument.name}`, protocol, deps, (context) =>
       complete(argument.value, context, given?.arguments ?? {}),
     );
     return {

@@ -200,6 +200,7 @@ const internal = [
   'PROBE_SOCKET',
   'PHASES',
   'SECRET_VARIABLES',
+  'VARIABLES',
   'SECRET_ARGUMENTS',
   'LOG_LEVEL',
   'LOG_FILE',

@@ -32,6 +32,7 @@ const lines: Readonly<Record<string, readonly string[]>> = {
   'cloud auth logout': ['cloud auth logout'],
   'cloud auth whoami': ['cloud auth whoami'],
   'cloud profile list': ['cloud profile list'],
+  'core skills list': ['core skills list'],
   'cloud profile show': ['cloud profile show local'],
   'cloud profile validate': ['cloud profile validate local', 'cloud profile validate nope'],
   'cloud secrets list': ['cloud secrets list'],

@@ -18,7 +18,9 @@ export interface TemplateValues {
 }
 
 /** Files that come from elsewhere in the package, so that there is one of each. */
-const taken: readonly string[] = [join('services', 'mcp', 'systemprompt.yaml')];
+const taken: readonly string[] = ['systemprompt', 'marketplace', 'content-manager'].map((name) =>
+  join('services', 'mcp', `${name}.yaml`),
+);
 
 /**
  * The files of a new project: path relative to it, and content.
