@@ -89,7 +89,14 @@ async function ask(
     const onAbort = (): void => settle(() => reject(startFailed({ message: 'The start was broken off.' })));
     signal?.addEventListener('abort', onAbort, { once: true });
     void ended.then((reason) => settle(() => reject(startFailed(reason))));
-    const hearer = { onMessage: () => undefined, onAnswer: (answer: JsonRpcMessage) => settle(() => resolve(answer)) };
+    const hearer = {
+      onMessage: () => undefined,
+      onAnswer: (answer: JsonRpcMessage) => {
+        // An end of the connection comes as an error to all who wait; why it ended says more.
+        if (answer.value['error'] === undefined) settle(() => resolve(answer));
+        else setImmediate(() => settle(() => resolve(answer)));
+      },
+    };
     connection.request(JsonRpcMessage.request(0, method, params), bridgeItself, hearer);
   });
 }
