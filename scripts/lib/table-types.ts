@@ -18,7 +18,12 @@ const tablesOf: Readonly<Record<string, readonly string[]>> = {
     'signing_keys',
     'user_sessions',
   ],
-  'src/lib/domain/governance/tables.ts': ['audit.tool_intents', 'audit.tool_outcomes'],
+  'src/lib/domain/governance/tables.ts': [
+    'audit.tool_intents',
+    'audit.tool_outcomes',
+    'tool_approvals',
+    'tool_artifacts',
+  ],
   'src/lib/domain/mcp/tables.ts': [
     'mcp.tool_definitions',
     'mcp.tools',

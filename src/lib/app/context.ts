@@ -1,4 +1,4 @@
-import type { McpServerConfig } from '../domain/mcp/index.ts';
+import type { McpServerConfig, ToolHook } from '../domain/mcp/index.ts';
 import { activeProfile } from '../infra/config/active-profile.ts';
 import { requireInstance } from '../infra/config/instance.ts';
 import { loadProfile, type Profile } from '../infra/config/profile.ts';
@@ -19,6 +19,7 @@ import type { OAuthPages } from './oauth/pages.ts';
 import { openAccount } from './open-account.ts';
 import type { Account } from './people/account.ts';
 import { openPeople, type People } from './people/open.ts';
+import { openToolPolicy } from './policy/open.ts';
 import { openRateLimiter } from './rate-limit/open.ts';
 import type { RateLimiter } from './rate-limits.ts';
 import { type ResourceServers, resourceServers } from './resources.ts';
@@ -56,6 +57,8 @@ export interface ApiConfiguration {
   readonly profile: Profile;
   readonly secrets: Awaited<ReturnType<typeof openSecretStore>>;
   readonly servers: readonly McpServerConfig[];
+  /** Rules and hooks for the calls of all servers. */
+  readonly toolHooks: readonly ToolHook[];
 }
 
 /**
@@ -72,8 +75,8 @@ export async function readApiConfiguration(cwd: string, env: NodeJS.ProcessEnv):
     });
   }
   const profile = await loadProfile(instance, activeProfile(instance, { cwd, env }).name, env);
-  const { mcpServers: servers } = await loadServices(instance, { profile });
-  return { instance, profile, servers, secrets: await openSecretStore(instance, env) };
+  const { mcpServers: servers, settings } = await loadServices(instance, { profile });
+  return { instance, profile, servers, toolHooks: settings.tool_hooks, secrets: await openSecretStore(instance, env) };
 }
 
 /**
@@ -128,6 +131,8 @@ export async function openApiContext(
     const serviceEvents = new ServiceEventFeed(database, instance.id);
     closers.push(() => serviceEvents.close());
 
+    const policy = await openToolPolicy({ configuration, database, log });
+    closers.push(() => policy.close());
     const catalogue = await ToolCatalogue.open({ database, servers, log });
     closers.push(() => catalogue.close());
 
@@ -145,6 +150,8 @@ export async function openApiContext(
       allowances: rateLimiter.allowances,
       rateLimiter: rateLimiter.limiter,
       proxies: await openTrustedProxies(configuration, database, identity),
+      policy: policy.policy,
+      approvals: policy.approvals,
       log,
       metrics,
     });

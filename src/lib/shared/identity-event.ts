@@ -27,5 +27,7 @@ export const identityEventTypes = [
   'origin_renamed',
   'tools_changed',
   'tools_approved',
+  'call_approved',
+  'call_denied',
 ] as const;
 export type IdentityEventType = (typeof identityEventTypes)[number];

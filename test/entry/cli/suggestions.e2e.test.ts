@@ -23,6 +23,7 @@ let loop: CliLoop;
 let empty: string;
 let port: number;
 let executionId: string;
+let approvalId: string;
 
 /** A server with a scope of its own, which can be granted. */
 const scoped = `mcp_servers:
@@ -34,6 +35,12 @@ const scoped = `mcp_servers:
     oauth: { scopes: [user, scoped:write] }
 `;
 
+/** One command of the tool needs an approval. */
+const asking = `settings:
+  tool_hooks:
+    - { type: ask, tools: systemprompt, arguments: { command: '^commands$' } }
+`;
+
 beforeAll(async () => {
   empty = await mkdtemp(join(tmpdir(), 'systemprompt-empty-'));
   loop = openCliLoop();
@@ -41,9 +48,14 @@ beforeAll(async () => {
     await mkdir(join(root, 'services'));
     await cp(join(packageRoot, 'services/mcp'), join(root, 'services/mcp'), { recursive: true });
     await writeFile(join(root, 'services/mcp/scoped.yaml'), scoped);
+    await mkdir(join(root, 'services/config'));
+    await writeFile(join(root, 'services/config/config.yaml'), asking);
   });
   port = await freePort();
   await system.run('plugins', 'mcp', 'call', 'systemprompt', 'systemprompt', '--arg', 'command=doctor');
+  await system.run('plugins', 'mcp', 'call', 'systemprompt', 'systemprompt', '--arg', 'command=commands');
+  const asked = await system.artifact<{ items: { id: string }[] }>('plugins', 'mcp', 'approvals', 'list');
+  approvalId = asked.items[0]?.id ?? '';
   const calls = await system.artifact<{ items: { execution_id: string }[] }>('admin', 'audit', 'list');
   executionId = calls.items[0]?.execution_id ?? '';
   // Who you are is only told when you are somebody.
@@ -93,6 +105,7 @@ const filled: Readonly<Record<string, () => readonly string[]>> = {
   'infra services start --port <number>': () => [`infra services start --port ${port}`],
   'infra services start --port {}': () => [`infra services start --port ${port}`],
   'infra services {} --all': () => ['start', 'stop', 'restart'].map((verb) => `infra services ${verb} --all`),
+  'plugins mcp approvals approve {}': () => [`plugins mcp approvals approve ${approvalId}`],
   'plugins mcp tools {}': () => ['plugins mcp tools systemprompt'],
 };
 /** Begins with a command's name and is no suggestion: a name on its own, in a table of the sources. */

@@ -32,6 +32,6 @@ export const defaultWeb: WebConfig = {
   paths: { templates: 'web/templates', assets: 'web/assets' },
 };
 
-export const defaultSettings: Settings = {};
+export const defaultSettings: Settings = { tool_hooks: [] };
 
 export const defaultExtensions: ExtensionsConfig = { disabled: [] };

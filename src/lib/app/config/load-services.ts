@@ -6,6 +6,7 @@ import { ConfigInvalidError, type ConfigIssue } from '../../shared/errors.ts';
 import { compose } from './compose.ts';
 import { crossChecks, type PortRange } from './cross-checks.ts';
 import { Declarations, type Declared } from './declarations.ts';
+import { hookFaults } from './hook-checks.ts';
 import { TextReader } from './included-text.ts';
 import { literalSecrets } from './literal-secrets.ts';
 import { readServicesFiles } from './read-files.ts';
@@ -53,6 +54,7 @@ export async function loadServices(
     ...composed.issues,
     ...texts.issues,
     ...crossChecks(composed, declarations, ranges),
+    ...(await hookFaults(composed, declarations)),
   ];
   if (findings.length > 0) throw new ConfigInvalidError(inOrder(findings));
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { toolHooksSchema } from '../../domain/mcp/index.ts';
 import { servicePort, slug } from '../../infra/config/fields.ts';
 
 const portRange = (what: string) =>
@@ -15,7 +16,13 @@ const portRange = (what: string) =>
 
 /** `settings`: what holds for all of `services/`. */
 export const settingsSchema = z
-  .strictObject({ agent_port_range: portRange('an agent'), mcp_port_range: portRange('an MCP server') })
+  .strictObject({
+    agent_port_range: portRange('an agent'),
+    mcp_port_range: portRange('an MCP server'),
+    tool_hooks: toolHooksSchema
+      .default([])
+      .describe('Rules and hooks for the calls of all MCP servers, asked in this order, before those of a server.'),
+  })
   .describe('What holds for all of services/.');
 
 export type Settings = z.output<typeof settingsSchema>;

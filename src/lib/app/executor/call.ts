@@ -12,9 +12,32 @@ export interface ToolCall {
   /** The arguments, a value from `JSON.parse` of bounded depth. */
   readonly input: unknown;
   readonly claims: Claims;
+  /** The trace that it belongs to (W3C trace context), when the caller says so. */
+  readonly traceId?: string | undefined;
+  /** How the caller can be asked something while the call waits; absent where they can't. */
+  readonly asker?: Asker | undefined;
   /** When it arrived, by `performance.now()`. */
   readonly arrivedAt: number;
   readonly cancellation: Cancellation;
+}
+
+/** A way to the person behind the caller. */
+export interface Asker {
+  /**
+   * Puts a question to them; the answer comes by another request, to whichever API process. Absent where a question is
+   * the answer to the call, which is then made again.
+   * @returns a function that takes the question back
+   */
+  readonly ask?: ((question: Question) => () => void) | undefined;
+  /** What this call brings as the answer to a question that was asked before. */
+  readonly answer?: { readonly id: string; readonly accepted: boolean } | undefined;
+}
+
+/** Whether a call may be made. */
+export interface Question {
+  /** Of the approval. */
+  readonly id: string;
+  readonly text: string;
 }
 
 /** One check before a call is let in: what speaks against it, or nothing. */
@@ -37,8 +60,17 @@ export interface RunningCall<A extends Verdict> {
   abort(reason: Error): void;
 }
 
-/** Sends the call; only ever called after its intent is durable. */
-export type Dispatch<A extends Verdict> = (executionId: ExecutionId) => RunningCall<A>;
+/**
+ * Sends the call; only ever called after its intent is durable.
+ * @param rewritten what is sent instead of the caller's input, when a rule or hook has changed that
+ */
+export type Dispatch<A extends Verdict> = (
+  executionId: ExecutionId,
+  rewritten?: { readonly input: unknown },
+) => RunningCall<A>;
+
+/** The same answer with another message, when a rule or hook has changed that. */
+export type Rebuild<A extends Verdict> = (answer: A, payload: Buffer) => A;
 
 /** The caller's way to take the call back. Lighter than an AbortSignal, of which each would cost as much as a signature. */
 export class Cancellation {

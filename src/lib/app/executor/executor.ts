@@ -11,8 +11,9 @@ import type { CallOutcome } from '../../infra/telemetry/api-metrics.ts';
 import { type AppError, CancelledError, ForbiddenError, TimeoutError, toAppError } from '../../shared/errors.ts';
 import type { ExecutionId } from '../../shared/ids.ts';
 import { missingScopes } from '../../shared/permission.ts';
-import type { AdmissionCheck, Dispatch, RunningCall, ToolCall, Verdict } from './call.ts';
-import { intentOf, micros, outcomeOf, toolName } from './rows.ts';
+import type { AdmissionCheck, Dispatch, Rebuild, RunningCall, ToolCall, Verdict } from './call.ts';
+import type { Before, PolicyRecord, ToolPolicy, Watch } from './policy.ts';
+import { digestOf, intentOf, micros, outcomeOf, toolName } from './rows.ts';
 
 export interface ExecutorOptions {
   readonly audit: Pick<AuditWriter, 'intent' | 'attempt' | 'outcome'>;
@@ -20,6 +21,8 @@ export interface ExecutorOptions {
   readonly callTimeoutMs: number;
   /** Asked in this order, after the caller's rights; the first refusal counts, and is an attempt on record. */
   readonly admission?: readonly AdmissionCheck[] | undefined;
+  /** The rules and hooks; absent where there are none. */
+  readonly policy?: ToolPolicy | undefined;
   /** Hears of each call when it is over: with the code of its error, or `none`. */
   readonly onEnd?: ((call: ToolCall, outcome: CallOutcome, reason: string) => void) | undefined;
 }
@@ -44,33 +47,43 @@ export class Executor {
   readonly #audit: ExecutorOptions['audit'];
   readonly #callTimeoutMs: number;
   readonly #admission: readonly AdmissionCheck[] | undefined;
+  readonly #policy: ToolPolicy | undefined;
   readonly #onEnd: ExecutorOptions['onEnd'];
 
   constructor(options: ExecutorOptions) {
     this.#audit = options.audit;
     this.#callTimeoutMs = options.callTimeoutMs;
     this.#admission = options.admission?.length === 0 ? undefined : options.admission;
+    this.#policy = options.policy;
     this.#onEnd = options.onEnd;
+  }
+
+  /** Whether a call may have to wait for somebody's approval. */
+  get asks(): boolean {
+    return this.#policy !== undefined;
   }
 
   /**
    * Makes a call.
+   * @param rebuild for answers that a rule or hook may change
    * @throws ExecutionError around ForbiddenError (refused), AuditUnavailableError (not made), UpstreamFailedError,
    *   UpstreamUnavailableError, TooLargeError, TimeoutError, CancelledError (made, and recorded as such)
    */
-  async execute<A extends Verdict>(call: ToolCall, dispatch: Dispatch<A>): Promise<Executed<A>> {
+  async execute<A extends Verdict>(call: ToolCall, dispatch: Dispatch<A>, rebuild?: Rebuild<A>): Promise<Executed<A>> {
     const executionId = newExecutionId();
     const required = requiredScopes(call.server, call.tool);
     const input = auditInput(call.input, secretNames(call.server, call.tool));
     let refusal: AppError | undefined = refusalOf(call, required);
     if (refusal === undefined && this.#admission !== undefined) refusal = await notAdmitted(this.#admission, call);
     if (refusal !== undefined) return this.#attempt(call, executionId, required, input, refusal, 'refused');
-    await this.#notMadeUnless(
-      call,
-      executionId,
-      this.#audit.intent(intentOf(call, executionId, required, input, 'allowed')),
-    );
-    return this.#run(call, executionId, input, dispatch);
+    const watch = this.#policy?.watch(call.server, call.tool, call.via);
+    const before = watch === undefined ? undefined : await watch.before(call, executionId);
+    if (before?.refusal !== undefined) {
+      return this.#attempt(call, executionId, required, input, before.refusal, 'refused', before.record);
+    }
+    const row = intentOf(call, executionId, required, input, 'allowed', before?.record);
+    await this.#notMadeUnless(call, executionId, this.#audit.intent(row));
+    return this.#run(call, executionId, input, dispatch, before && { before, watch, rebuild });
   }
 
   /**
@@ -98,6 +111,7 @@ export class Executor {
     input: AuditedInput,
     error: AppError,
     status: 'refused' | 'failed',
+    policy?: PolicyRecord,
   ): Promise<never> {
     const outcome = {
       executionId,
@@ -106,7 +120,7 @@ export class Executor {
       latencyUs: micros(call.arrivedAt),
     };
     const decision = status === 'refused' ? 'refused' : 'allowed';
-    const row = intentOf(call, executionId, required, input, decision);
+    const row = intentOf(call, executionId, required, input, decision, policy);
     await this.#notMadeUnless(call, executionId, this.#audit.attempt(row, outcome));
     this.#onEnd?.(call, status === 'refused' ? 'refused' : 'error', error.code);
     throw new ExecutionError(error, executionId);
@@ -117,17 +131,23 @@ export class Executor {
     executionId: ExecutionId,
     input: AuditedInput,
     dispatch: Dispatch<A>,
+    guard: Guard<A> | undefined,
   ): Promise<Executed<A>> {
     const sentAt = performance.now();
     let answer: A | undefined;
     let failure: AppError | undefined;
     try {
       if (call.cancellation.cancelled) throw cancelled();
-      answer = await this.#await(call, dispatch(executionId));
+      answer = await this.#await(call, dispatch(executionId, guard?.before.rewritten));
     } catch (error) {
       failure = toAppError(error);
     }
-    const outcome = outcomeOf(executionId, answer, failure, input.secrets, micros(sentAt), micros(call.arrivedAt));
+    const upstreamUs = micros(sentAt);
+    const judged = guard === undefined ? undefined : await judge(guard, call, executionId, answer, failure);
+    failure = judged?.refusal ?? failure;
+    const latencyUs = micros(call.arrivedAt);
+    const outcome = outcomeOf(executionId, answer, failure, input.secrets, upstreamUs, latencyUs, judged?.record);
+    answer = failure === undefined ? (judged?.answer ?? answer) : undefined;
     try {
       await recorded(executionId, this.#audit.outcome(outcome));
     } catch (error) {
@@ -196,6 +216,37 @@ export function refusalOf(
   const { clients } = server.oauth;
   if (clients === undefined || clients.includes(claims.client)) return undefined;
   return new ForbiddenError('This server does not take the tokens of this client', { data: { reason: 'client' } });
+}
+
+/** A call that rules and hooks watch over. */
+interface Guard<A extends Verdict> {
+  readonly before: Before;
+  readonly watch: Watch | undefined;
+  readonly rebuild: Rebuild<A> | undefined;
+}
+
+/** What rules and hooks make of how a call ended: the answer may be another one, or be held back. */
+async function judge<A extends Verdict>(
+  { before, watch, rebuild }: Guard<A>,
+  call: ToolCall,
+  executionId: ExecutionId,
+  answer: A | undefined,
+  failure: AppError | undefined,
+): Promise<{ answer?: A; refusal?: AppError; record: PolicyRecord } | undefined> {
+  if (watch?.after === undefined) return undefined;
+  const ended = {
+    status: answer?.status ?? 'failed',
+    payload: answer?.payload,
+    error: failure?.message ?? answer?.error,
+  } as const;
+  const { input } = before.rewritten ?? call;
+  const { refusal, payload, record } = await watch.after(call, executionId, input, ended);
+  // There is nothing to hold back of a call that has no answer: its own error says what became of it.
+  if (answer === undefined) return { record };
+  if (refusal !== undefined) return { refusal, record };
+  if (payload === undefined) return { record };
+  if (rebuild === undefined) throw new TypeError('This answer can’t be changed');
+  return { answer: rebuild(answer, payload), record: { ...record, given: digestOf(payload) } };
 }
 
 /** The first refusal of the admission checks. One that fails refuses too: nobody knows what it would have said. */

@@ -9,6 +9,7 @@ import {
 import type { AppError } from '../../shared/errors.ts';
 import type { ExecutionId } from '../../shared/ids.ts';
 import type { ToolCall, Verdict } from './call.ts';
+import type { PolicyRecord } from './policy.ts';
 
 /** Longest tool name that is recorded, in characters. */
 const maxToolName = 256;
@@ -25,6 +26,7 @@ export function intentOf(
   required: readonly string[],
   input: AuditedInput,
   decision: IntentRow['decision'],
+  policy?: PolicyRecord,
 ): IntentRow {
   const { claims } = call;
   return {
@@ -41,6 +43,9 @@ export function intentOf(
     inputJson: input.json,
     decision,
     startedAt: Date.now(),
+    via: call.via,
+    policyJson: policy === undefined ? undefined : policyJson(policy),
+    traceId: call.traceId,
   };
 }
 
@@ -52,23 +57,33 @@ export function outcomeOf(
   secrets: readonly string[],
   upstreamUs: number,
   latencyUs: number,
+  policy?: PolicyRecord,
 ): OutcomeRow {
   const error = failure?.message ?? answer?.error;
   return {
     executionId,
-    status: answer?.status ?? statusOf(failure),
+    status: answer === undefined || failure !== undefined ? statusOf(failure) : answer.status,
     latencyUs,
     upstreamUs,
     ...(error === undefined ? {} : { error: redactText(error, secrets) }),
-    ...(answer === undefined
-      ? {}
-      : { outputDigest: hash('sha256', answer.payload, 'hex'), outputBytes: answer.payload.length }),
+    ...(policy === undefined || policy.said.length === 0 ? {} : { policyJson: policyJson(policy) }),
+    ...(answer === undefined ? {} : { outputDigest: digestOf(answer.payload), outputBytes: answer.payload.length }),
   };
+}
+
+/** What `jsonb` refuses can only be in texts, which were cleaned. */
+function policyJson(policy: PolicyRecord): string {
+  return JSON.stringify(policy);
 }
 
 function statusOf(failure: AppError | undefined): OutcomeStatus {
   if (failure?.code === 'TIMEOUT') return 'timeout';
   return failure?.code === 'CANCELLED' ? 'cancelled' : 'failed';
+}
+
+/** SHA-256 of an answer's bytes, in hex. */
+export function digestOf(payload: Buffer): string {
+  return hash('sha256', payload, 'hex');
 }
 
 /** Microseconds since a point in time of `performance.now()`. */

@@ -2,9 +2,10 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Logger } from '../../infra/logging/logger.ts';
 import { type AppError, toAppError, UsageError } from '../../shared/errors.ts';
 import type { ExecutionId } from '../../shared/ids.ts';
-import { Cancellation, type ToolCall } from '../executor/call.ts';
+import { Cancellation, type Dispatch, type Question, type ToolCall } from '../executor/call.ts';
 import { type Executed, ExecutionError, type Executor } from '../executor/executor.ts';
 import { type ErrorAnswer, executionHeader } from './answers.ts';
+import { type RetriedCall, type RetryAsking, streamAsker } from './asking.ts';
 import type { Breakers } from './breaker.ts';
 import { type CallClient, CallUpstream, type HeldAnswer } from './call-upstream.ts';
 import type { Exchange } from './exchange.ts';
@@ -14,12 +15,14 @@ import type { Malformed, Message, RequestId } from './jsonrpc.ts';
 import type { KeepAlive } from './keep-alive.ts';
 import type { Passage } from './passage.ts';
 import { refuse, shuttingDown } from './refusals.ts';
+import { messageEvent } from './sse.ts';
 import type { RequestFor, Upstream, Upstreams } from './upstreams.ts';
 
 type CallMessage = Message & { readonly kind: 'call' };
 
 export interface CallsDeps {
   readonly executor: Executor;
+  readonly retryAsking: RetryAsking;
   readonly upstreams: Upstreams;
   readonly passage: Passage;
   readonly keepAlive: KeepAlive;
@@ -121,17 +124,39 @@ export class Calls {
       keepAlive: this.#deps.keepAlive,
       beginStream: (received, from) => this.#beginStream(exchange, from, received),
     };
-    return executor.execute(call, (executionId) => {
+    const asked = executor.asks ? this.#askedWay(exchange, on, body) : undefined;
+    const original = asked?.body ?? body;
+    const dispatch: Dispatch<HeldAnswer> = (executionId, rewritten) => {
+      const sent = rewritten === undefined ? original : withArguments(original, rewritten.input);
       const running = new CallUpstream(id, client, answerBytes);
       const request: RequestFor = (upstream) => {
         running.from = upstream;
         const headers = upstreamHeaders(exchange.req, upstream, on, executionId);
-        return { path: '/mcp', method: 'POST', headers, body };
+        return { path: '/mcp', method: 'POST', headers, body: sent };
       };
       upstreams.send(call.server.name, request, running);
       this.#watch(call, on, running);
       return running;
-    });
+    };
+    const { asker, required } = asked ?? {};
+    try {
+      return await executor.execute(asker === undefined ? call : { ...call, asker }, dispatch, withPayload);
+    } catch (thrown) {
+      const question = thrown instanceof ExecutionError ? thrown.error.data['question'] : undefined;
+      if (required === undefined || question === undefined) throw thrown;
+      // biome-ignore lint/style/useErrorCause: it takes the error that it carries for its cause
+      throw new QuestionError(required(question as Question, id), thrown as ExecutionError);
+    }
+  }
+
+  /** How the person behind the call can be asked whether it may be made, if they can. */
+  #askedWay(exchange: Exchange, { session }: OnBehalf, body: Buffer): Partial<RetriedCall> | undefined {
+    const { route, claims, res } = exchange;
+    // Who acts for somebody else does not answer for them.
+    if (claims.act !== undefined) return undefined;
+    if (session?.elicits !== true) return this.#deps.retryAsking.of(route.config.name, claims, body);
+    const begin = () => this.#beginStream(exchange, undefined, {});
+    return { asker: streamAsker({ res, keepAlive: this.#deps.keepAlive, begin }) };
   }
 
   /** What an answer says of the server, and of the session. */
@@ -159,10 +184,10 @@ export class Calls {
   #give(exchange: Exchange, answer: HeldAnswer, executionId: ExecutionId): void {
     const { res } = exchange;
     if (res.destroyed) return;
-    if (answer.event !== undefined) {
+    if (answer.event !== undefined || res.headersSent) {
       if (!res.headersSent) res.setHeader(executionHeader, executionId);
       this.#beginStream(exchange, answer.from, answer.headers);
-      res.end(answer.event);
+      res.end(answer.event ?? messageEvent(answer.payload.toString('utf8')));
       return;
     }
     res.writeHead(answer.httpStatus, {
@@ -175,15 +200,48 @@ export class Calls {
   }
 
   #giveError(exchange: Exchange, id: RequestId | null, thrown: unknown): void {
-    const { route, claims } = exchange;
+    const { route, claims, res, headers } = exchange;
+    if (thrown instanceof QuestionError) {
+      const { body, executionId } = thrown;
+      if (res.destroyed) return;
+      res.writeHead(200, { ...headers, 'content-type': 'application/json', [executionHeader]: executionId }).end(body);
+      return;
+    }
     const known = thrown instanceof ExecutionError;
     const error = known ? thrown.error : toAppError(thrown);
     const executionId = known ? thrown.executionId : undefined;
     const facts = { server: route.config.name, user: claims.sub, executionId, code: error.code };
     if (error.code === 'INTERNAL') this.#deps.log.error({ ...facts, err: error }, 'A call failed inside');
     else this.#deps.log.info(facts, 'A call was not answered');
-    refuse(exchange, { error, id, executionId });
+    // A rule's refusal is an answer to the call, for the caller to read; it says nothing about the connection.
+    const status = error.data['reason'] === 'policy' || error.data['reason'] === 'approval' ? { status: 200 } : {};
+    refuse(exchange, { error, id, executionId, ...status });
   }
+}
+
+/** A call is answered with a question, and is made again with what was asked. */
+class QuestionError extends Error {
+  readonly body: string;
+  readonly executionId: ExecutionId;
+
+  constructor(body: string, cause: ExecutionError) {
+    super(cause.message, { cause });
+    this.name = 'QuestionError';
+    this.body = body;
+    this.executionId = cause.executionId;
+  }
+}
+
+/** The same call with other arguments. */
+function withArguments(body: Buffer, input: unknown): Buffer {
+  const message = JSON.parse(body.toString('utf8')) as { params: Record<string, unknown> };
+  message.params['arguments'] = input;
+  return Buffer.from(JSON.stringify(message));
+}
+
+function withPayload(answer: HeldAnswer, payload: Buffer): HeldAnswer {
+  const { event } = answer;
+  return { ...answer, payload, ...(event && { event: Buffer.from(messageEvent(payload.toString('utf8'))) }) };
 }
 
 /** The answer to a message that is not valid. */
@@ -192,10 +250,18 @@ export function malformedAnswer(message: Malformed) {
 }
 
 function toolCall(
-  { route, claims, arrivedAt }: Exchange,
+  { req, route, claims, arrivedAt }: Exchange,
   tool: string,
   input: unknown,
   cancellation: Cancellation,
 ): ToolCall {
-  return { server: route.config, tool, input, claims, arrivedAt, cancellation };
+  const trace = req.headers['traceparent'];
+  const traceId = typeof trace === 'string' ? traceIdIn(trace) : undefined;
+  return { server: route.config, tool, input, claims, traceId, arrivedAt, cancellation };
+}
+
+/** The trace id of a `traceparent` (W3C trace context, section 3.2). */
+function traceIdIn(header: string): string | undefined {
+  const [, id] = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/.exec(header) ?? [];
+  return id === '0'.repeat(32) ? undefined : id;
 }

@@ -1,10 +1,13 @@
 import { isRecord } from './jsonrpc.ts';
+import { elicits } from './question.ts';
 
 /** What a client says of itself when it begins a session (`initialize`). */
 export interface ClientHello {
   readonly protocolVersion: string | undefined;
   readonly clientName: string | undefined;
   readonly clientVersion: string | undefined;
+  /** Whether its user can be asked something. */
+  readonly elicits?: boolean | undefined;
 }
 
 /** Reads it from an initialize request that was parsed before. What is not text is left out; what is long is cut. */
@@ -16,6 +19,7 @@ export function helloOf(body: Buffer): ClientHello {
     protocolVersion: shortText(params['protocolVersion'], 40),
     clientName: shortText(info['name'], 200),
     clientVersion: shortText(info['version'], 200),
+    ...(elicits(params['capabilities']) ? { elicits: true } : {}),
   };
 }
 

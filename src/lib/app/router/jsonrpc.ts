@@ -16,7 +16,7 @@ export type Message =
     }
   | { readonly kind: 'request'; readonly id: RequestId; readonly method: string }
   | { readonly kind: 'notification'; readonly method: string; readonly cancels: RequestId | undefined }
-  | { readonly kind: 'response' }
+  | { readonly kind: 'response'; readonly to: unknown; readonly result: unknown }
   | Malformed;
 
 /** What is wrong with a message, as the JSON-RPC error that it is answered with. */
@@ -69,7 +69,7 @@ function classify(message: Readonly<Record<string, unknown>>): Message {
   const answers = message['result'] !== undefined || message['error'] !== undefined;
   if (method === undefined) {
     return answers
-      ? { kind: 'response' }
+      ? { kind: 'response', to: id, result: message['result'] }
       : malformed(invalidRequest, 'The message has neither method nor result.', validId);
   }
   if (typeof method !== 'string') return malformed(invalidRequest, 'method must be a string.', validId);
@@ -146,10 +146,6 @@ function unreadable(code: number, message: string, text: string): Malformed {
 
 function malformed(code: number, message: string, id?: RequestId): Malformed {
   return { kind: 'malformed', code, message, id: id ?? null };
-}
-
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 const envelopeMembers: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'params', 'result', 'error']);
@@ -245,4 +241,8 @@ function nameOf(quoted: string): string {
   } catch {
     return quoted;
   }
+}
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -50,6 +50,9 @@ export interface McpGatewayOptions {
   readonly proxies?: McpRouterDeps['proxies'];
   /** What else may speak against a call, in this order: see `ExecutorOptions.admission`. */
   readonly admission?: ExecutorOptions['admission'];
+  /** The rules and hooks; absent where there are none. */
+  readonly policy?: ExecutorOptions['policy'];
+  readonly approvals?: McpRouterDeps['approvals'];
   readonly log: Logger;
   /** Hears what is measured. */
   readonly metrics?: GatewayMetrics | undefined;
@@ -74,7 +77,7 @@ const connectTimeoutMs = 3_000;
 
 /** Wires audit, executor and router; the audit connects by itself, and calls are refused until it has. */
 export function openMcpGateway(options: McpGatewayOptions): McpGateway {
-  const { identity, limits, log, metrics } = options;
+  const { identity, limits, log, metrics, policy } = options;
   const identityRoot = new Uint8Array(Buffer.from(options.identityRoot, 'base64url'));
   if (identityRoot.length !== 32) throw new PreconditionError('The secret identity.root is not 32 bytes in base64url.');
   const audit = new AuditWriter({
@@ -115,8 +118,9 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
     externalUrl: identity.addresses.externalUrl,
     verifier: identity.verifier,
     directory,
-    executor: new Executor({ audit, callTimeoutMs: limits.call_timeout_ms, admission, onEnd }),
+    executor: new Executor({ audit, callTimeoutMs: limits.call_timeout_ms, admission, policy, onEnd }),
     catalogue,
+    denied: policy && (({ route }, tool) => policy.denies(route.config, tool)),
     onDifference: watcher && ((server) => watcher.changed(server)),
     identityRoot,
     delegation: new Delegation(identity.issuer, instanceAudience(identity.addresses.externalUrl)),
@@ -126,6 +130,7 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
     database: options.database,
     apiInstance: options.apiInstance,
     peerSockets: options.peerSockets,
+    approvals: options.approvals,
     rateLimiter: options.rateLimiter,
     proxies: options.proxies,
     limits: {

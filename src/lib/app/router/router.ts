@@ -10,6 +10,7 @@ import { unknownServer } from '../identity.ts';
 import type { RateLimiter } from '../rate-limits.ts';
 import { mcpResource, protectedResource } from '../resources.ts';
 import { identify, type Sender, type TrustedProxies } from '../trusted-proxies.ts';
+import { type AnswerDesk, RetryAsking } from './asking.ts';
 import { readBody } from './body.ts';
 import type { Breakers } from './breaker.ts';
 import { Calls, malformedAnswer } from './calls.ts';
@@ -23,6 +24,7 @@ import { Legacy } from './legacy.ts';
 import { Lists, type ToolDenied } from './lists.ts';
 import { Passage } from './passage.ts';
 import { Peers } from './peers.ts';
+import { answerIn } from './question.ts';
 import { checkPostHeaders, legacyMethods, methodNotAllowed, refuse } from './refusals.ts';
 import { Relays } from './relays.ts';
 import type { ServerLimits } from './server-limits.ts';
@@ -61,6 +63,8 @@ export interface McpRouterDeps {
   readonly peerSockets?: string | undefined;
   /** Where sessions are on record; without it each process knows its own alone. */
   readonly database?: Pick<Database, 'query' | 'listen'> | undefined;
+  /** Hears what people answered whom the router has asked. */
+  readonly approvals?: AnswerDesk | undefined;
   /** Counts requests; without it as many as come are taken. */
   readonly rateLimiter?: RateLimiter | undefined;
   readonly limits: {
@@ -121,9 +125,11 @@ class Router implements McpRouter {
   readonly #keeper: SessionKeeper | undefined;
   readonly #keepAlive: KeepAlive;
   readonly #legacy: Legacy;
+  readonly #approvals: McpRouterDeps['approvals'];
 
   constructor(deps: McpRouterDeps) {
     const { limits, executor, log, breakers, serverLimits, database } = deps;
+    this.#approvals = deps.approvals;
     this.#verifier = deps.verifier;
     this.#proxies = deps.proxies;
     this.#rateLimiter = deps.rateLimiter;
@@ -137,7 +143,13 @@ class Router implements McpRouter {
     this.#upstreams = upstreams;
     this.#sessions = sessions;
     this.#keepAlive = keepAlive;
-    this.#calls = new Calls({ ...way, executor, log, answerBytes: limits.bodyBytes });
+    this.#calls = new Calls({
+      ...way,
+      executor,
+      retryAsking: new RetryAsking(deps.identityRoot),
+      log,
+      answerBytes: limits.bodyBytes,
+    });
     this.#relays = new Relays({ ...way, serverLimits, timeoutMs: limits.callTimeoutMs });
     this.#legacy = new Legacy({
       externalUrl: deps.externalUrl,
@@ -226,6 +238,15 @@ class Router implements McpRouter {
     await this.#upstreams.close();
   }
 
+  /** The answer to a question of ours is for no server. It counts when it is of the one who was asked. */
+  async #response(exchange: Exchange, message: Message & { kind: 'response' }, body: Buffer): Promise<void> {
+    const answer = answerIn(message);
+    if (answer === undefined) return this.#relays.handle(exchange, body, null);
+    const { res, claims, headers } = exchange;
+    if (claims.act === undefined) await this.#approvals?.answered(answer.id, answer.accepted, claims);
+    res.writeHead(202, headers).end();
+  }
+
   #instances(directory: Directory): ServiceInstanceId[] {
     return [...this.#routes.keys()].flatMap((name) => {
       const endpoint = directory.endpoint(`mcp:${name}`);
@@ -276,10 +297,10 @@ class Router implements McpRouter {
       case 'notification':
         if (message.cancels !== undefined) this.#calls.cancel(exchange, message.cancels);
         return this.#relays.handle(exchange, body, null);
+      case 'response':
+        return this.#response(exchange, message, body);
       case 'request':
         return this.#request(exchange, message, body);
-      default:
-        return this.#relays.handle(exchange, body, null);
     }
   }
 

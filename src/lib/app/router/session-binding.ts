@@ -3,12 +3,21 @@ import type { ServiceInstanceId, UserId } from '../../shared/ids.ts';
 
 /** 128 bits of an HMAC-SHA256 in base64url. */
 const macLength = 22;
+/** Before the signature of a session whose client can ask its user: each API process knows it by that. */
+const elicitsMark = 'e';
 
 /** Whose session it is, and which run of the server has it in its memory. */
 export interface SessionOwner {
   readonly server: string;
   readonly instanceId: ServiceInstanceId;
   readonly userId: UserId;
+}
+
+/** What a client's session id stands for. */
+export interface UnboundSession {
+  /** As the server gave it. */
+  readonly sessionId: string;
+  readonly elicits: boolean;
 }
 
 /**
@@ -25,22 +34,27 @@ export class SessionBinding {
     this.#key = createSecretKey(new Uint8Array(hkdfSync('sha256', root, new Uint8Array(0), 'mcp-session', 32)));
   }
 
-  /** The session id as the client gets it. */
-  bind(owner: SessionOwner, sessionId: string): string {
-    return `${sessionId}.${this.#mac(owner, sessionId)}`;
+  /** The session id as the client gets it. @param elicits whether its user can be asked something */
+  bind(owner: SessionOwner, sessionId: string, elicits = false): string {
+    return elicits
+      ? `${sessionId}.${elicitsMark}${this.#mac(owner, sessionId, elicits)}`
+      : `${sessionId}.${this.#mac(owner, sessionId, elicits)}`;
   }
 
   /** The session id as the server gave it; nothing when it was never given to this user by this run of this server. */
-  unbind(owner: SessionOwner, bound: string): string | undefined {
+  unbind(owner: SessionOwner, bound: string): UnboundSession | undefined {
     const dot = bound.lastIndexOf('.');
-    if (dot <= 0 || bound.length - dot - 1 !== macLength) return undefined;
+    const elicits = bound.length - dot - 1 === macLength + 1 && bound[dot + 1] === elicitsMark;
+    const start = elicits ? dot + 2 : dot + 1;
+    if (dot <= 0 || bound.length - start !== macLength) return undefined;
     const sessionId = bound.slice(0, dot);
-    const [want, have] = [Buffer.from(this.#mac(owner, sessionId)), Buffer.from(bound.slice(dot + 1))];
-    return want.length === have.length && timingSafeEqual(want, have) ? sessionId : undefined;
+    const [want, have] = [Buffer.from(this.#mac(owner, sessionId, elicits)), Buffer.from(bound.slice(start))];
+    return want.length === have.length && timingSafeEqual(want, have) ? { sessionId, elicits } : undefined;
   }
 
-  #mac(owner: SessionOwner, sessionId: string): string {
-    return createHmac('sha256', this.#key).update(said(owner, sessionId)).digest('base64url').slice(0, macLength);
+  #mac(owner: SessionOwner, sessionId: string, elicits: boolean): string {
+    const text = elicits ? `${elicitsMark} ${said(owner, sessionId)}` : said(owner, sessionId);
+    return createHmac('sha256', this.#key).update(text).digest('base64url').slice(0, macLength);
   }
 }
 

@@ -93,7 +93,7 @@ export class Sessions {
     hello: ClientHello = unknownClient,
     transport: SessionTransport = 'streamable-http',
   ): Session {
-    const bound = this.#options.binding.bind(owner, upstreamId);
+    const bound = this.#options.binding.bind(owner, upstreamId, hello.elicits);
     return this.#table.byBound(bound) ?? this.#add(owner, bound, upstreamId, claims, hello, transport);
   }
 
@@ -198,10 +198,11 @@ export class Sessions {
     claims: Claims,
     protocolVersion?: string,
   ): Session | undefined | Promise<Session | undefined> {
-    const upstreamId = this.#options.binding.unbind(owner, bound);
-    if (upstreamId === undefined) return undefined;
+    const unbound = this.#options.binding.unbind(owner, bound);
+    if (unbound === undefined) return undefined;
     const { database } = this.#options;
-    const add = () => this.begin(owner, upstreamId, claims, { ...unknownClient, protocolVersion });
+    const { sessionId: upstreamId, elicits } = unbound;
+    const add = () => this.begin(owner, upstreamId, claims, { ...unknownClient, protocolVersion, elicits });
     if (database === undefined) return add();
     let adopting = this.#adopting.get(bound);
     if (adopting === undefined) {

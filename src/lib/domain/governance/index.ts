@@ -1,11 +1,22 @@
 import type { Extension } from '../../shared/extension.ts';
 
+export {
+  approvalsChannel,
+  decideApproval,
+  findApproval,
+  forgetApprovals,
+  listApprovals,
+  openApproval,
+  spendApproval,
+  type ToolApproval,
+} from './approvals.ts';
 export { canonicalJson } from './canonical-json.ts';
 export { newExecutionId } from './execution-id.ts';
 export { type AuditFilter, type AuditPage, AuditReader } from './reader.ts';
 export { type AuditedInput, auditInput, redactText } from './redaction.ts';
 export { type AuditEntry, closeInterrupted } from './repository.ts';
 export { type IntentRow, type OutcomeRow, type OutcomeStatus, outcomeStatuses } from './rows.ts';
+export { blankSecrets, scanForSecrets } from './secret-scan.ts';
 export { AuditWriter } from './writer.ts';
 export type { AuditLog, AuditWriterOptions } from './writer-options.ts';
 

@@ -28,6 +28,12 @@ export interface AuditEntry {
   readonly upstreamUs?: number;
   readonly recordedAt?: Date;
   readonly apiInstance: string;
+  /** The virtual server that it came by. */
+  readonly via?: string;
+  /** What rules and hooks said before the call, and of its answer. */
+  readonly policy?: unknown;
+  readonly answerPolicy?: unknown;
+  readonly traceId?: string;
 }
 
 export interface EntryQuery {
@@ -48,8 +54,8 @@ export interface EntryQuery {
 
 /** The outcome's columns are null while there is none. */
 type EntryRow = ToolIntentsRow & {
-  readonly [K in keyof Omit<ToolOutcomesRow, 'execution_id'>]: ToolOutcomesRow[K] | null;
-};
+  readonly [K in keyof Omit<ToolOutcomesRow, 'execution_id' | 'policy'>]: ToolOutcomesRow[K] | null;
+} & { readonly answer_policy: unknown };
 
 /** Entries from the newest to the oldest, unless told otherwise. */
 export async function findEntries(database: Queryable, query: EntryQuery): Promise<AuditEntry[]> {
@@ -72,7 +78,8 @@ export async function findEntries(database: Queryable, query: EntryQuery): Promi
   else where('o.status = ?', query.status);
   params.push(query.limit);
   const rows = await database.query<EntryRow>(
-    `SELECT i.*, o.status, o.error, o.output_digest, o.output_bytes, o.latency_us, o.upstream_us, o.recorded_at
+    `SELECT i.*, o.status, o.error, o.output_digest, o.output_bytes, o.latency_us, o.upstream_us, o.recorded_at,
+       o.policy AS answer_policy
      FROM audit.tool_intents i LEFT JOIN audit.tool_outcomes o USING (execution_id)
      ${conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`}
      ORDER BY i.execution_id ${query.oldestFirst === true ? '' : 'DESC'} LIMIT $${params.length}`,
@@ -113,6 +120,10 @@ function toEntry(row: EntryRow): AuditEntry {
     ...present('latencyUs', row.latency_us),
     ...present('upstreamUs', row.upstream_us),
     ...present('recordedAt', row.recorded_at),
+    ...present('via', row.via),
+    ...present('policy', row.policy),
+    ...present('answerPolicy', row.answer_policy),
+    ...present('traceId', row.trace_id),
   };
 }
 

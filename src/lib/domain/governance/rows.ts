@@ -29,6 +29,12 @@ export interface IntentRow {
   /** JSON text, redacted and bounded. */
   readonly inputJson: string;
   readonly decision: 'allowed' | 'refused';
+  /** The virtual server that it came by. */
+  readonly via?: string | undefined;
+  /** JSON text of what rules and hooks said, bounded. */
+  readonly policyJson?: string | undefined;
+  /** W3C trace id. */
+  readonly traceId?: string | undefined;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
 }
@@ -45,4 +51,6 @@ export interface OutcomeRow {
   /** Microseconds. */
   readonly latencyUs?: number;
   readonly upstreamUs?: number;
+  /** JSON text of what rules and hooks said of the answer, bounded. */
+  readonly policyJson?: string | undefined;
 }

@@ -9,16 +9,16 @@ import type { IntentRow, OutcomeRow } from './rows.ts';
 
 const insertIntents = (parameter: string) => `
   INSERT INTO audit.tool_intents (execution_id, api_instance, server, tool, user_id, user_name, session_id, client, scopes,
-    required, input_digest, input, decision, started_at)
-  SELECT e, i, s, t, u, n, sid, c, sc, rq, d, inp, dc, to_timestamp(at / 1000.0)
+    required, input_digest, input, decision, started_at, via, policy, trace_id)
+  SELECT e, i, s, t, u, n, sid, c, sc, rq, d, inp, dc, to_timestamp(at / 1000.0), v, p, tr
   FROM json_to_recordset(${parameter}::json) AS r(e uuid, i uuid, s text, t text, u text, n text, sid text, c text, sc text[],
-    rq text[], d text, inp jsonb, dc text, at double precision)
+    rq text[], d text, inp jsonb, dc text, at double precision, v text, p jsonb, tr text)
   ON CONFLICT DO NOTHING`;
 
 const insertOutcomes = (parameter: string) => `
-  INSERT INTO audit.tool_outcomes (execution_id, status, error, output_digest, output_bytes, latency_us, upstream_us)
-  SELECT e, s, er, d, b, l, u
-  FROM json_to_recordset(${parameter}::json) AS r(e uuid, s text, er text, d text, b bigint, l bigint, u bigint)
+  INSERT INTO audit.tool_outcomes (execution_id, status, error, output_digest, output_bytes, latency_us, upstream_us, policy)
+  SELECT e, s, er, d, b, l, u, p
+  FROM json_to_recordset(${parameter}::json) AS r(e uuid, s text, er text, d text, b bigint, l bigint, u bigint, p jsonb)
   ON CONFLICT DO NOTHING`;
 
 export const writeIntents: PreparedStatement = { name: 'audit_intents', text: insertIntents('$1') };
@@ -46,12 +46,15 @@ export function intentJson(row: IntentRow, instance: string): string {
     `{"e":"${row.executionId}","i":"${instance}","s":${JSON.stringify(row.server)},"t":${JSON.stringify(row.tool)},` +
     `"u":${JSON.stringify(row.userId)},"n":${JSON.stringify(row.userName)},"sid":${JSON.stringify(row.sessionId)},` +
     `"c":${JSON.stringify(row.client)},"sc":${JSON.stringify(row.scopes)},"rq":${JSON.stringify(row.required)},` +
-    `"d":"${row.inputDigest}","inp":${row.inputJson},"dc":"${row.decision}","at":${row.startedAt}}`
+    `"d":"${row.inputDigest}","inp":${row.inputJson},"dc":"${row.decision}","at":${row.startedAt}` +
+    `${row.via === undefined ? '' : `,"v":${JSON.stringify(row.via)}`}` +
+    `${row.policyJson === undefined ? '' : `,"p":${row.policyJson}`}` +
+    `${row.traceId === undefined ? '' : `,"tr":"${row.traceId}"`}}`
   );
 }
 
 export function outcomeJson(row: OutcomeRow): string {
-  return JSON.stringify({
+  const fields = JSON.stringify({
     e: row.executionId,
     s: row.status,
     er: row.error,
@@ -60,4 +63,5 @@ export function outcomeJson(row: OutcomeRow): string {
     l: row.latencyUs,
     u: row.upstreamUs,
   });
+  return row.policyJson === undefined ? fields : `${fields.slice(0, -1)},"p":${row.policyJson}}`;
 }

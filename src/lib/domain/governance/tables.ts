@@ -16,6 +16,9 @@ export interface ToolIntentsRow {
   readonly input: unknown;
   readonly decision: 'allowed' | 'refused';
   readonly started_at: Date;
+  readonly via: string | null;
+  readonly policy: unknown;
+  readonly trace_id: string | null;
 }
 
 /** A row of `audit.tool_outcomes`. */
@@ -28,4 +31,44 @@ export interface ToolOutcomesRow {
   readonly latency_us: number | null;
   readonly upstream_us: number | null;
   readonly recorded_at: Date;
+  readonly policy: unknown;
+}
+
+/** A row of `tool_approvals`. */
+export interface ToolApprovalsRow {
+  readonly id: string;
+  readonly user_id: string;
+  readonly user_name: string;
+  readonly client: string;
+  readonly session_id: string;
+  readonly server: string;
+  readonly tool: string;
+  readonly input_digest: string;
+  readonly input: unknown;
+  readonly policy_version: string;
+  readonly reason: string;
+  readonly approver: 'caller' | 'other';
+  readonly state: 'waiting' | 'approved' | 'denied' | 'used' | 'expired';
+  readonly asked_at: Date;
+  readonly expires_at: Date;
+  readonly decided_at: Date | null;
+  readonly decided_by: string | null;
+  readonly decided_by_name: string | null;
+  readonly decided_through: 'cli' | 'client' | null;
+  readonly used_at: Date | null;
+  readonly execution_id: string | null;
+}
+
+/** A row of `tool_artifacts`. */
+export interface ToolArtifactsRow {
+  readonly execution_id: string;
+  readonly user_id: string;
+  readonly server: string;
+  readonly tool: string;
+  readonly type: string;
+  readonly title: string | null;
+  readonly artifact: unknown;
+  readonly bytes: number;
+  readonly created_at: Date;
+  readonly expires_at: Date;
 }

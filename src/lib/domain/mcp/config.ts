@@ -6,6 +6,7 @@ import { breakerSchema, rateLimitSchema } from './config-limits.ts';
 import { schemasSchema } from './config-schemas.ts';
 import { upstreamAuthSchema } from './config-upstream.ts';
 import { targetsSchema } from './config-virtual.ts';
+import { toolHooksSchema } from './hooks.ts';
 import { oauthSchema, scopeEntry, scopeFaults } from './oauth.ts';
 import { variablesSchema } from './variables.ts';
 
@@ -130,6 +131,9 @@ export const mcpServerConfigSchema = z
       .default('auto')
       .describe('Whether new and changed tools are offered at once, or held back until somebody approves them.'),
     schemas: schemasSchema.optional(),
+    hooks: toolHooksSchema
+      .default([])
+      .describe('Rules and hooks for calls of this server, asked in this order, after `settings.tool_hooks`.'),
     model_config: z.unknown().optional().describe('Accepted from older files; not used.'),
   })
   .refine((server) => Object.keys(server.variables).every((name) => !Object.hasOwn(server.env, name)), {

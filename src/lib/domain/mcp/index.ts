@@ -7,6 +7,7 @@ export type { McpBreaker, McpRateLimit } from './config-limits.ts';
 export type { McpSchemas } from './config-schemas.ts';
 export type { UpstreamAuthConfig } from './config-upstream.ts';
 export type { VirtualTarget, VirtualTool } from './config-virtual.ts';
+export { type HookEvent, hookEvents, isPlainMatcher, type ToolHook, toolHooksSchema } from './hooks.ts';
 export { visible } from './injection/normalise.ts';
 export { scanTool, scanVersion } from './injection/scan.ts';
 export { type McpIssuer, type McpOauth, type ScopeDetails, tiersFor } from './oauth.ts';

@@ -5,6 +5,7 @@ import { type McpBreaker, type McpRateLimit, toBreaker, toRateLimit } from './co
 import { type McpSchemas, toSchemas } from './config-schemas.ts';
 import { toUpstreamAuth, type UpstreamAuthConfig } from './config-upstream.ts';
 import { toTargets, type VirtualTarget } from './config-virtual.ts';
+import type { ToolHook } from './hooks.ts';
 import { type McpOauth, scopeName, toOauth } from './oauth.ts';
 import { type McpVariable, toVariables } from './variables.ts';
 
@@ -77,6 +78,8 @@ export interface McpServerConfig {
   /** Names of environment variables that are handed on from the instance's own. */
   readonly inheritedEnv: readonly string[];
   readonly limits: ServiceLimits;
+  /** Rules and hooks for its calls. */
+  readonly hooks?: readonly ToolHook[] | undefined;
   /** Of stdio servers, and of internal ones in another language. */
   readonly command?: McpCommand;
   /** Always there with `command`. */
@@ -146,6 +149,7 @@ export function toServerConfig(
     variablesAt: Object.fromEntries(places),
     inheritedEnv: yaml.env_vars,
     limits: yaml.limits,
+    ...(yaml.hooks.length === 0 ? {} : { hooks: yaml.hooks }),
     ...ofKind(yaml),
     toolPolicy: yaml.tool_policy,
     breaker: toBreaker(yaml.circuit_breaker),

@@ -61,6 +61,8 @@ export interface FetchBounds {
   /** Also http, and addresses that are not public: for what an admin has configured. */
   readonly privateNetwork?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
+  /** What is posted; without it the document is fetched. */
+  readonly body?: string;
 }
 
 export interface FetchedDocument {
@@ -97,7 +99,7 @@ export function createGuardedFetch(lookup: Lookup = systemLookup): GuardedFetch 
     checkAddress(url, privateNetwork);
     // Agent and fetch of one library: Node's own fetch is of another version, and takes no agents of this one.
     const response = await fetch(url, {
-      method: 'GET',
+      ...(bounds.body === undefined ? { method: 'GET' } : { method: 'POST', body: bounds.body }),
       redirect: 'manual',
       headers: { accept: 'application/json', 'user-agent': '', ...bounds.headers },
       signal: AbortSignal.timeout(bounds.timeoutMs),

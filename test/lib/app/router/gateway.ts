@@ -55,6 +55,10 @@ export interface AuditRow {
   readonly status: string | null;
   readonly error: string | null;
   readonly input: unknown;
+  readonly input_digest: string;
+  readonly policy: { said: { by: string; verdict: string; reason?: string }[] } & Record<string, unknown>;
+  readonly answer_policy: AuditRow['policy'] | null;
+  readonly trace_id: string | null;
   readonly required: string[];
   readonly user_name: string;
   readonly output_bytes: number | null;
@@ -79,6 +83,10 @@ export async function openTestGateway(
     catalogued?: boolean;
     /** Ports of servers that are not the backend program. */
     ports?: Readonly<Record<string, number>>;
+    policy?: (
+      at: Pick<TestIdentity, 'identity' | 'database'>,
+      servers: readonly McpServerConfig[],
+    ) => Promise<Pick<McpGatewayOptions, 'policy' | 'approvals'>>;
     proxies?: (test: TestIdentity, servers: readonly McpServerConfig[]) => Promise<McpGatewayOptions['proxies']>;
   } = {},
 ) {
@@ -130,6 +138,7 @@ export async function openTestGateway(
       database,
       peerSockets: folder.path,
       proxies,
+      ...(await options.policy?.({ identity, database }, servers)),
       metrics: options.metrics,
       log,
     });
@@ -213,7 +222,8 @@ export async function openTestGateway(
 
   const rowsOf = async (executionId?: string): Promise<AuditRow[]> =>
     test.database.query<AuditRow>(
-      `SELECT i.*, o.status, o.error, o.output_bytes, o.output_digest, o.latency_us, o.upstream_us
+      `SELECT i.*, o.status, o.error, o.output_bytes, o.output_digest, o.latency_us, o.upstream_us,
+         o.policy AS answer_policy
        FROM audit.tool_intents i LEFT JOIN audit.tool_outcomes o USING (execution_id)
        WHERE $1::uuid IS NULL OR execution_id = $1 ORDER BY execution_id`,
       [executionId ?? null],

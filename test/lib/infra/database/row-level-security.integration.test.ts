@@ -75,6 +75,19 @@ const rows: Readonly<Record<string, (tx: Queryable, user: UserId, session: Sessi
        VALUES (gen_random_uuid(), gen_random_uuid(), 's', 't', $1, 'n', 's', '{}', '{}', 'd', '{}', 'allowed', now())`,
       [user],
     ),
+  'public.tool_approvals': (tx, user) =>
+    tx.query(
+      `INSERT INTO tool_approvals (id, user_id, user_name, client, session_id, server, tool, input_digest, input, policy_version,
+         reason, approver, expires_at)
+       VALUES (gen_random_uuid(), $1, 'n', 'c', 's', 's', 't', 'd' || random(), '{}', 'v', 'r', 'caller', now() + interval '1 hour')`,
+      [user],
+    ),
+  'public.tool_artifacts': (tx, user) =>
+    tx.query(
+      `INSERT INTO tool_artifacts (execution_id, user_id, server, tool, type, artifact, bytes, expires_at)
+       VALUES (gen_random_uuid(), $1, 's', 't', 'text', '{}', 2, now() + interval '1 hour')`,
+      [user],
+    ),
   'mcp.sessions': (tx, user, session) =>
     tx.query(
       `INSERT INTO mcp.sessions (id, server, instance_id, upstream_id, user_id, sign_in_id, client, transport)
@@ -82,7 +95,12 @@ const rows: Readonly<Record<string, (tx: Queryable, user: UserId, session: Sessi
       [user, session],
     ),
 };
-const appendOnly = new Set(['public.identity_events', 'audit.tool_intents']);
+const appendOnly = new Set(['public.identity_events', 'audit.tool_intents', 'public.tool_artifacts']);
+/** Of tables whose rows keep their user: what may change. */
+const changeable: Readonly<Record<string, string>> = {
+  'public.personal_access_tokens': 'revoked_at = now()',
+  'public.tool_approvals': "state = 'denied', decided_at = now()",
+};
 
 beforeAll(async () => {
   test = await createTestDatabase();
@@ -151,7 +169,7 @@ describe.each(Object.keys(rows))('%s', (table) => {
 
   it.skipIf(appendOnly.has(table))('lets a user neither change nor remove nor add rows of another', async () => {
     const { anna, bert } = users;
-    const column = table === 'public.personal_access_tokens' ? 'revoked_at = now()' : 'user_id = user_id';
+    const column = changeable[table] ?? 'user_id = user_id';
     const change = (sql: string) => withActor(system, anna, (tx) => tx.query<{ user: string }>(sql, [bert]));
     expect(await change(`UPDATE ${table} SET ${column} WHERE user_id = $1 RETURNING user_id`)).toEqual([]);
     const [may] = await owner.query<{ delete: boolean }>(`SELECT has_table_privilege($1, $2, 'DELETE') AS "delete"`, [

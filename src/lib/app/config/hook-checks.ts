@@ -1,0 +1,50 @@
+import type { ToolHook } from '../../domain/mcp/index.ts';
+import type { ConfigIssue } from '../../shared/errors.ts';
+import type { Composed } from './compose.ts';
+import { type Declarations, type Declared, issueAt, placeOf } from './declarations.ts';
+
+/** What is wrong with rules and hooks that no field shows by itself: schemas that are none, names that are there twice. */
+export async function hookFaults({ servers }: Composed, declarations: Declarations): Promise<ConfigIssue[]> {
+  const issues: ConfigIssue[] = [];
+  for (const settings of declarations.whole('settings')) {
+    issues.push(...(await faultsOf(settings, ['tool_hooks'], settings.value.tool_hooks)));
+  }
+  for (const server of servers) issues.push(...(await faultsOf(server, ['hooks'], server.value.hooks)));
+  return issues;
+}
+
+async function faultsOf(
+  declared: Declared,
+  within: readonly string[],
+  hooks: readonly ToolHook[],
+): Promise<ConfigIssue[]> {
+  const issues: ConfigIssue[] = [];
+  const names = new Map<string, number>();
+  for (const [index, hook] of hooks.entries()) {
+    if (hook.name !== undefined) {
+      const first = names.get(hook.name);
+      names.set(hook.name, first ?? index);
+      if (first !== undefined) {
+        const place = placeOf(declared, [...within, first, 'name']);
+        issues.push(
+          issueAt(declared, [...within, index, 'name'], `the name is also in ${place}`, 'give it another one'),
+        );
+      }
+    }
+    if (hook.type !== 'schema') continue;
+    const fault = await schemaFault(hook.schema);
+    if (fault === undefined) continue;
+    issues.push(issueAt(declared, [...within, index, 'schema'], `is no JSON Schema: ${fault}`, 'see json-schema.org'));
+  }
+  return issues;
+}
+
+async function schemaFault(schema: Readonly<Record<string, unknown>>): Promise<string | undefined> {
+  const { compileSchema } = await import('../policy/rules.ts');
+  try {
+    await compileSchema(schema);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message.slice(0, 200) : 'it can’t be read';
+  }
+}
