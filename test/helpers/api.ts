@@ -57,6 +57,8 @@ export async function startTestApi(
         name: 'alpha',
         display_name: 'Alpha',
         description: 'Test',
+        kind: 'internal',
+        server_json: `${externalUrl}/api/v1/mcp/alpha/server.json`,
         endpoint: mcpAudience(externalUrl, 'alpha'),
         oauth: {
           required: true,

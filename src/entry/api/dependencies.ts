@@ -58,7 +58,7 @@ export interface ApiDependencies {
   /** What accepts tokens: the instance and the MCP servers that are configured and enabled. */
   readonly resources: ResourceServers;
   /** The MCP servers; with `details` how they are doing too. */
-  readonly registry: (details: boolean) => RegistryServer[];
+  readonly registry: (details: boolean) => RegistryServer[] | Promise<RegistryServer[]>;
   readonly mcp: McpHandler;
   /** Absent where nobody signs in. */
   readonly oauth: OAuthHandler | undefined;

@@ -8,11 +8,13 @@ import { connectionFor } from '../infra/database/connections.ts';
 import { createGuardedFetch } from '../infra/http/guarded-fetch.ts';
 import type { Logger } from '../infra/logging/logger.ts';
 import type { ApiMetrics } from '../infra/telemetry/api-metrics.ts';
-import { PreconditionError } from '../shared/errors.ts';
+import { DatabaseUnavailableError, PreconditionError } from '../shared/errors.ts';
 import { DatabaseEntitlements } from './access/entitlements.ts';
 import { ForeignSubjects } from './access/foreign-subjects.ts';
 import { ToolCatalogue } from './catalogue/catalogue.ts';
 import { loadServices } from './config/load-services.ts';
+import { fleetFacts } from './fleet/facts.ts';
+import { fleetLatencies } from './fleet/latencies.ts';
 import { type Identity, openIdentity } from './identity.ts';
 import { type Authorization, openAuthorization } from './oauth/open.ts';
 import type { OAuthPages } from './oauth/pages.ts';
@@ -44,7 +46,7 @@ export interface ApiContext {
   /** Absent when the profile has requests not counted. */
   readonly rateLimiter: RateLimiter | undefined;
   readonly serviceEvents: ServiceEventFeed;
-  registry(details: boolean): RegistryServer[];
+  registry(details: boolean): Promise<RegistryServer[]>;
   /** What must hold before requests are taken; each throws when it does not. */
   readonly readiness: Readonly<Record<string, () => void | Promise<void>>>;
   /** Ends what the router still runs, then everything else, in reverse order. */
@@ -172,7 +174,18 @@ export async function openApiContext(
       router: gateway.router,
       rateLimiter: rateLimiter.limiter,
       serviceEvents,
-      registry: (details) => registryView({ servers, externalUrl: profile.server.external_url, directory }, details),
+      registry: async (details) => {
+        const source = { servers, externalUrl: profile.server.external_url, directory };
+        if (!details) return registryView(source, false);
+        const known = await Promise.all([fleetFacts(database, instance.id), fleetLatencies(servers, directory)]).catch(
+          (error: unknown) => {
+            // Where they are is known without the database, which the readiness tells of.
+            if (error instanceof DatabaseUnavailableError) return undefined;
+            throw error;
+          },
+        );
+        return registryView(known === undefined ? source : { ...source, facts: known[0], latencies: known[1] }, true);
+      },
       readiness: {
         database: async () => {
           await database.query('SELECT 1');

@@ -174,6 +174,26 @@ describe('discovery', () => {
     expect(refused.status).toBe(401);
     expect(refused.headers['www-authenticate']).toContain('error="invalid_token"');
   });
+
+  it('has an entry of each server in the form of the public registry, and links to all that can be found', async () => {
+    const entry = (await ask('/api/v1/mcp/alpha/server.json')).json() as Record<string, unknown>;
+    expect(entry).toMatchObject({
+      $schema: expect.stringContaining('/schemas/2025-12-11/server.schema.json'),
+      name: expect.stringMatching(/^[a-zA-Z0-9.-]+\/alpha$/),
+      version: '9.9.9',
+      remotes: [{ type: 'streamable-http', url: mcpAudience(externalUrl, 'alpha') }, { type: 'sse' }],
+    });
+    expect((await ask('/api/v1/mcp/nobody/server.json')).status).toBe(404);
+    const below = '/api/v1/mcp/alpha/mcp/.well-known';
+    const document = (await ask(`${below}/oauth-protected-resource`)).json();
+    expect(document).toEqual((await ask('/.well-known/oauth-protected-resource/api/v1/mcp/alpha/mcp')).json());
+    const led = await ask(`${below}/oauth-authorization-server`);
+    expect(led).toMatchObject({ status: 307 });
+    expect(led.headers['location']).toBe(`${externalUrl}/.well-known/oauth-authorization-server`);
+    const { endpoints } = (await ask('/api/v1/mcp')).json() as { endpoints: Record<string, string> };
+    expect(endpoints['registry']).toBe(`${externalUrl}/api/v1/mcp/registry`);
+    expect(((await ask('/api/v1')).json() as { endpoints: object }).endpoints).toHaveProperty('mcp');
+  });
 });
 
 describe('requests', () => {

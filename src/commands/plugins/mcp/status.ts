@@ -1,6 +1,6 @@
 import { string } from '@oclif/core/args';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
-import { servicesTable } from '../../../entry/cli/views/services.ts';
+import { fleetStatusTable } from '../../../entry/cli/views/fleet.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
 import { NotFoundError } from '../../../lib/shared/errors.ts';
@@ -19,14 +19,15 @@ export default class McpStatus extends BaseCommand<typeof McpStatus> {
   protected async execute(): Promise<Artifact> {
     const supervisor = await this.context.supervisor();
     const status = await supervisor.status();
-    const all = status.services.filter((service) => service.kind === 'mcp');
+    const { fleet } = await import('../../../lib/app/fleet/fleet.ts');
     const { server } = this.args;
-    const services = server === undefined ? all : all.filter((service) => service.name === `mcp:${server}`);
-    if (server !== undefined && services.length === 0) {
+    const all = (await fleet(this.context)).filter((entry) => entry.status !== undefined);
+    const servers = server === undefined ? all : all.filter(({ config }) => config.name === server);
+    if (server !== undefined && servers.length === 0) {
       const { notServed } = await import('../../../lib/app/not-served.ts');
       const refusal = await notServed(this.context, status, server);
       throw refusal ?? new NotFoundError(`There is no MCP server ${server}`, { next: ['plugins mcp list'] });
     }
-    return { ...servicesTable({ ...status, services }), empty: 'No MCP servers found.' };
+    return fleetStatusTable(servers);
   }
 }

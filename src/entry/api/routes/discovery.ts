@@ -18,6 +18,13 @@ const metadataSchema = z.object({
   dpop_bound_access_tokens_required: z.boolean(),
 });
 
+const linksSchema = z.object({
+  name: z.string(),
+  version: z.string(),
+  description: z.string(),
+  endpoints: z.record(z.string(), z.string()),
+});
+
 const serverParams = z.object({ server: z.string() });
 /** How long others may keep the documents; a new key is published long before it signs. */
 const cacheControl = 'public, max-age=300';
@@ -47,6 +54,41 @@ export function discoveryRoutes(deps: ApiDependencies): FastifyPluginAsync {
       });
     }
 
+    const links = (description: string, endpoints: Readonly<Record<string, string>>) => ({
+      name: 'systemprompt',
+      version: deps.version,
+      description,
+      endpoints: Object.fromEntries(
+        Object.entries(endpoints).map(([name, path]) => [name, `${deps.externalUrl}${path}`]),
+      ),
+    });
+    const indexes = {
+      '/api/v1': links('What this instance answers', {
+        openapi: '/api/v1/openapi.json',
+        mcp: '/api/v1/mcp',
+        authorization_server: '/.well-known/oauth-authorization-server',
+        protected_resource: '/.well-known/oauth-protected-resource/api/v1',
+        jwks: '/.well-known/jwks.json',
+        health: '/healthz',
+      }),
+      '/api/v1/mcp': links('MCP servers of this instance', {
+        registry: '/api/v1/mcp/registry',
+        server: '/api/v1/mcp/{server}/mcp',
+        server_json: '/api/v1/mcp/{server}/server.json',
+        protected_resource: '/.well-known/oauth-protected-resource/api/v1/mcp/{server}/mcp',
+      }),
+    };
+    for (const [path, document] of Object.entries(indexes)) {
+      app.get(
+        path,
+        { schema: { summary: 'Where to go on from here', response: { 200: linksSchema } } },
+        async (_, reply) => {
+          reply.header('cache-control', cacheControl);
+          return document;
+        },
+      );
+    }
+
     const answers = { 200: metadataSchema, 404: problemSchema };
     app.get(
       '/.well-known/oauth-protected-resource/api/v1/mcp/:server/mcp',
@@ -56,6 +98,31 @@ export function discoveryRoutes(deps: ApiDependencies): FastifyPluginAsync {
         const document = published(server, 'mcp');
         reply.header('cache-control', cacheControl);
         return document;
+      },
+    );
+    // Where clients of older revisions of MCP looked: below the address of the server.
+    app.get(
+      '/api/v1/mcp/:server/mcp/.well-known/oauth-protected-resource',
+      { schema: { summary: 'The same, below the address of the server', params: serverParams, response: answers } },
+      async (request, reply) => {
+        const { server } = serverParams.parse(request.params);
+        const document = published(server, 'mcp');
+        reply.header('cache-control', cacheControl);
+        return document;
+      },
+    );
+    app.get(
+      '/api/v1/mcp/:server/mcp/.well-known/oauth-authorization-server',
+      {
+        schema: {
+          summary: 'Leads to the document of the authorization server (RFC 8414)',
+          params: serverParams,
+          response: { 307: z.null(), 404: problemSchema },
+        },
+      },
+      async (request, reply) => {
+        published(serverParams.parse(request.params).server, 'mcp');
+        return reply.redirect(`${deps.issuer}/.well-known/oauth-authorization-server`, 307);
       },
     );
     app.get(

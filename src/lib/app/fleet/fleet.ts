@@ -1,0 +1,64 @@
+import { hasProcess, type McpServerConfig, mcpEndpointPath } from '../../domain/mcp/index.ts';
+import { DatabaseUnavailableError } from '../../shared/errors.ts';
+import type { CommandContext } from '../command-context.ts';
+import type { ServiceStatus } from '../supervisor/status.ts';
+import { type FleetTool, fleetFacts } from './facts.ts';
+
+/** One MCP server of the configuration, with what is known of it now. */
+export interface FleetServer {
+  readonly config: McpServerConfig;
+  /** Where clients reach it. */
+  readonly url: string;
+  /** State of its process; `not running`, `disabled`, or `dev only` for one that is left out in production. */
+  readonly state: string;
+  /** Of its process, while the instance runs. */
+  readonly status: ServiceStatus | undefined;
+  /** What is known of its tools; undefined while nothing is, or nobody can be asked. */
+  readonly tools: readonly FleetTool[] | undefined;
+}
+
+/**
+ * The whole fleet: the servers of all kinds, those that are not enabled among them, by name.
+ * @throws ConfigInvalidError with every finding
+ */
+export async function fleet(context: CommandContext): Promise<FleetServer[]> {
+  const servers = await context.mcpServers();
+  const running = await context.runningStatus();
+  const url = await context.externalUrl();
+  const tools = running === undefined ? undefined : await knownTools(context);
+  return servers.map((config) => {
+    const status = running?.services.find(({ name }) => name === `mcp:${config.name}`);
+    return {
+      config,
+      url: `${url}${mcpEndpointPath(config.name)}`,
+      state: stateOf(config, status, running !== undefined),
+      status,
+      tools: tools?.get(config.name),
+    };
+  });
+}
+
+function stateOf(config: McpServerConfig, status: ServiceStatus | undefined, running: boolean): string {
+  if (status !== undefined) return status.state;
+  if (!config.enabled) return config.devOnly ? 'dev only' : 'disabled';
+  // The API answers for it.
+  return !hasProcess(config) && running ? 'ready' : 'not running';
+}
+
+async function knownTools(context: CommandContext): Promise<ReadonlyMap<string, readonly FleetTool[]> | undefined> {
+  try {
+    return (await fleetFacts(await context.database(), (await context.instance()).id)).tools;
+  } catch (error) {
+    // How the servers are, the supervisor says: tools are left out while the database is away.
+    if (error instanceof DatabaseUnavailableError) return undefined;
+    throw error;
+  }
+}
+
+/** What runs: the module, the command, the address or the servers behind. */
+export function artefactOf({ module, command, external, virtual }: McpServerConfig): string {
+  if (command !== undefined) return [command.program, ...command.args].join(' ');
+  if (external !== undefined) return external.endpoint;
+  if (virtual !== undefined) return virtual.targets.map(({ server }) => server).join(', ');
+  return module;
+}
