@@ -75,6 +75,24 @@ export type GuardedFetch = (url: string, bounds: FetchBounds) => Promise<Fetched
 
 type Lookup = typeof systemLookup;
 
+/** How long a connection may take to be made, in ms. */
+const connectTimeoutMs = 5000;
+
+/**
+ * Connections to one address that an admin has configured, for as long as they are needed: the same guard as
+ * {@link createGuardedFetch}, for who speaks to the same place again and again. Requests have no clock of their own.
+ * @throws FetchRefusedError for an address that is never connected to
+ */
+export function createGuardedAgent(address: URL, privateNetwork: boolean, lookup: Lookup = systemLookup): Agent {
+  checkAddress(address, privateNetwork);
+  return new Agent({
+    connect: { lookup: privateNetwork ? lookup : publicLookup(lookup), timeout: connectTimeoutMs },
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    allowH2: false,
+  });
+}
+
 /**
  * A fetch for addresses that strangers name. A name is looked up once, and only an address that was checked is ever
  * connected to: a name that changes its mind (DNS rebinding) gains nothing, and no byte reaches what is not public.
@@ -86,7 +104,7 @@ export function createGuardedFetch(lookup: Lookup = systemLookup): GuardedFetch 
     let agent = agents.get(privateNetwork);
     if (agent === undefined) {
       agent = new Agent({
-        connect: { lookup: privateNetwork ? lookup : publicLookup(lookup), timeout: 5000 },
+        connect: { lookup: privateNetwork ? lookup : publicLookup(lookup), timeout: connectTimeoutMs },
         keepAliveTimeout: 1,
       });
       agents.set(privateNetwork, agent);
