@@ -21,7 +21,14 @@ export interface EndpointRequest {
 }
 
 /** Headers that a connection or a message has of its own: whatever is configured, they are not replaced. */
-const reserved: ReadonlySet<string> = new Set(['host', 'content-length', 'transfer-encoding', 'connection', 'upgrade', 'te']);
+const reserved: ReadonlySet<string> = new Set([
+  'host',
+  'content-length',
+  'transfer-encoding',
+  'connection',
+  'upgrade',
+  'te',
+]);
 
 /**
  * @param privateNetwork whether http and addresses that are not public are let through

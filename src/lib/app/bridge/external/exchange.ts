@@ -49,12 +49,17 @@ export class Exchange implements Dispatcher.DispatchHandler {
     // 1xx are followed by the response itself.
     if (status < 200 || this.#over) return;
     const refusal = this.#listener.onHead?.(status, headers);
-    if (refusal !== undefined) return this.#fail(refusal);
+    if (refusal !== undefined) this.#fail(refusal);
+    else this.#read(status, headers);
+  }
+
+  #read(status: number, headers: IncomingHttpHeaders): void {
     const type = mediaType(headers);
     if (type === 'text/event-stream' && status === 200) this.#splitter = new SseSplitter(this.#limit);
     else if (type === 'application/json' && (status < 300 || status >= 400)) this.#chunks = [];
     else if (status >= 300) this.#fail(refusedBy(status, text(headers['retry-after'])));
-    else if (status === 200 && headers['content-length'] !== '0') this.#fail(garbage('neither JSON nor a stream of events'));
+    else if (status === 200 && headers['content-length'] !== '0')
+      this.#fail(garbage('neither JSON nor a stream of events'));
   }
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -78,10 +83,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#over) return;
     if (this.#chunks !== undefined && this.#bytes > 0) {
       const message = JsonRpcMessage.parse(Buffer.concat(this.#chunks).toString('utf8'));
-      if (message === undefined) return this.#fail(garbage('what is no JSON-RPC message'));
-      this.#listener.onMessage(message);
+      if (message !== undefined) this.#listener.onMessage(message);
+      else this.#end(garbage('what is no JSON-RPC message'));
     }
-    this.#end(undefined);
+    if (!this.#over) this.#end(undefined);
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
@@ -111,7 +116,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #tooLarge(): TooLargeError {
-    return new TooLargeError(`The server elsewhere sent more than ${this.#limit} bytes.`, { data: { limit: this.#limit } });
+    return new TooLargeError(`The server elsewhere sent more than ${this.#limit} bytes.`, {
+      data: { limit: this.#limit },
+    });
   }
 }
 
@@ -121,7 +128,9 @@ function idOf(event: Buffer): string | undefined {
 }
 
 function garbage(what: string): UpstreamFailedError {
-  return new UpstreamFailedError(`The server elsewhere sent ${what}.`, { hint: 'That server is at fault, or its endpoint is another.' });
+  return new UpstreamFailedError(`The server elsewhere sent ${what}.`, {
+    hint: 'That server is at fault, or its endpoint is another.',
+  });
 }
 
 function text(value: string | string[] | undefined): string | undefined {

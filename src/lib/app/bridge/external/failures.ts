@@ -1,8 +1,8 @@
-import { UpstreamFailedError, UpstreamUnavailableError, type AppError } from '../../../shared/errors.ts';
 import { FetchRefusedError } from '../../../infra/http/guarded-fetch.ts';
+import { type AppError, UpstreamFailedError, UpstreamUnavailableError } from '../../../shared/errors.ts';
 import { toUpstreamError } from '../../router/upstream-errors.ts';
-import { JsonRpcMessage, type RequestId } from '../message.ts';
 import { errorAnswer } from '../faults.ts';
+import { JsonRpcMessage, type RequestId } from '../message.ts';
 
 /**
  * What a status of a server elsewhere means to who asked. Nothing of its body or headers is told: they may quote the
@@ -22,10 +22,13 @@ export function refusedBy(status: number, retryAfter?: string): AppError {
     );
   }
   if (status >= 300 && status < 400) {
-    return new UpstreamFailedError(`The server elsewhere leads to another address (${status}), which is not followed.`, {
-      hint: 'Write the address where it is now as the endpoint.',
-      data: { ...data, reason: 'redirected' },
-    });
+    return new UpstreamFailedError(
+      `The server elsewhere leads to another address (${status}), which is not followed.`,
+      {
+        hint: 'Write the address where it is now as the endpoint.',
+        data: { ...data, reason: 'redirected' },
+      },
+    );
   }
   if (status === 429 || status === 503) {
     return new UpstreamUnavailableError(`The server elsewhere takes no requests at the moment (${status}).`, {
@@ -49,15 +52,28 @@ export function unreached(thrown: unknown): AppError {
   return toUpstreamError(thrown);
 }
 
+/** Of answers that no server gave. */
+const failures = new WeakMap<JsonRpcMessage, AppError>();
+
 /** The same as the answer of a request. */
 export function failure(id: RequestId | null, error: AppError): JsonRpcMessage {
-  return errorAnswer(id, error);
+  const answer = errorAnswer(id, error);
+  failures.set(answer, error);
+  return answer;
+}
+
+/** What failed, when an answer is none of the server's. */
+export function failureIn(answer: JsonRpcMessage): AppError | undefined {
+  return failures.get(answer);
 }
 
 /** The session that the server elsewhere kept is gone, and with it what it knew. */
-export const sessionLostCode = -32_001;
+const sessionLostCode = -32_001;
 
 export function sessionLost(id: RequestId | null): JsonRpcMessage {
   const message = 'The server elsewhere has ended the session.';
-  return JsonRpcMessage.error(id, sessionLostCode, message, { reason: 'session_lost', hint: 'Begin a new one with initialize.' });
+  return JsonRpcMessage.error(id, sessionLostCode, message, {
+    reason: 'session_lost',
+    hint: 'Begin a new one with initialize.',
+  });
 }

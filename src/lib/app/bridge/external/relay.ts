@@ -51,7 +51,10 @@ class Passing implements Dispatcher.DispatchHandler {
 
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     if (status < 200 || this.#over) return;
-    if (!passes(status, headers)) return this.#refuse(status, headers);
+    if (!passes(status, headers)) {
+      this.#refuse(status, headers);
+      return;
+    }
     const { res } = this.#exchange;
     res.writeHead(status, { 'cache-control': 'no-store', ...answered(headers) });
     res.flushHeaders();
@@ -121,7 +124,8 @@ class Passing implements Dispatcher.DispatchHandler {
 function passes(status: number, headers: IncomingHttpHeaders): boolean {
   const type = mediaType(headers);
   if (status === 401 || status === 403 || (status >= 300 && status < 400) || status >= 500) return false;
-  if (status === 200) return type === 'application/json' || type === 'text/event-stream' || headers['content-length'] === '0';
+  if (status === 200)
+    return type === 'application/json' || type === 'text/event-stream' || headers['content-length'] === '0';
   return status < 300 || type === 'application/json';
 }
 

@@ -1,0 +1,155 @@
+import type { AppError } from '../../../shared/errors.ts';
+import { UpstreamFailedError } from '../../../shared/errors.ts';
+import type { Asker, Backend, BackendFactory, BackendListener, InstanceScope, Opening } from '../backend.ts';
+import { isDiscovered } from '../eras/discovery.ts';
+import { toModernParams } from '../eras/envelope.ts';
+import { asObject, type Json } from '../eras/json.ts';
+import { bridgeItself } from '../handshake.ts';
+import { JsonRpcMessage } from '../message.ts';
+import { type ConnectionOptions, introduction, type LegacyConnection } from './connection.ts';
+import { type Endpoint, openEndpoint } from './endpoint.ts';
+import { failureIn } from './failures.ts';
+import { LegacyBackend } from './legacy-backend.ts';
+import { HttpConnection } from './legacy-http.ts';
+import { SseConnection } from './legacy-sse.ts';
+import { ModernBackend } from './modern-backend.ts';
+
+export interface ExternalOptions {
+  readonly endpoint: string;
+  readonly transport: 'auto' | 'streamable-http' | 'sse';
+  /** Whether http and addresses that are not public are let through. */
+  readonly privateNetwork: boolean;
+  /** Most bytes of one message. */
+  readonly maxMessageBytes: number;
+  /** How long the server may take to say what it is, in ms. */
+  readonly startTimeoutMs: number;
+  readonly version: string;
+}
+
+type Spoken = 'modern' | 'http' | 'sse';
+
+/** Statuses with which a server that speaks HTTP+SSE alone answers a POST (2025-11-25, backwards compatibility). */
+const perhapsSse: ReadonlySet<unknown> = new Set([400, 404, 405, 406, 415, 501]);
+
+/** Servers that run elsewhere: finds out what each speaks, and remembers. */
+export class ExternalFactory implements BackendFactory {
+  readonly #options: ExternalOptions;
+  readonly #endpoint: Endpoint;
+  #known: Spoken | undefined;
+
+  /** @throws FetchRefusedError for an address that is never connected to */
+  constructor(options: ExternalOptions) {
+    this.#options = options;
+    this.#endpoint = openEndpoint(options.endpoint, options.privateNetwork);
+  }
+
+  async open(_: InstanceScope, opening: Opening, listener: BackendListener): Promise<Backend> {
+    const { transport } = this.#options;
+    if (transport === 'sse' || this.#known === 'sse') return await this.#legacy('sse', opening, listener);
+    const discovered = this.#known === 'http' ? undefined : await this.#discover(opening);
+    if (discovered !== undefined) return await this.#modern(discovered, opening, listener);
+    if (transport === 'streamable-http') return await this.#legacy('http', opening, listener);
+    return await this.#either(opening, listener);
+  }
+
+  async close(): Promise<void> {
+    await this.#endpoint.close();
+  }
+
+  async #modern(discovered: Json, opening: Opening, listener: BackendListener): Promise<Backend> {
+    this.#known = 'modern';
+    const backend = new ModernBackend({
+      endpoint: this.#endpoint,
+      discovered,
+      limit: this.#options.maxMessageBytes,
+    });
+    // A server that keeps sessions for its legacy clients gets them as they are.
+    const legacy = await this.#legacy('http', opening, listener, true).catch(() => undefined);
+    return legacy === undefined ? backend : Object.assign(backend, { other: legacy });
+  }
+
+  async #either(opening: Opening, listener: BackendListener): Promise<Backend> {
+    try {
+      return await this.#legacy('http', opening, listener);
+    } catch (error) {
+      const { upstream_status: status } = (error as AppError).data ?? {};
+      if (!perhapsSse.has(status)) throw error;
+      try {
+        return await this.#legacy('sse', opening, listener);
+      } catch (older) {
+        const hint = 'Neither the present transport nor the older one (HTTP+SSE) is spoken at this address.';
+        throw new UpstreamFailedError((error as AppError).message, {
+          hint,
+          data: (error as AppError).data,
+          cause: older,
+        });
+      }
+    }
+  }
+
+  /** @param stateful whether a server is only taken when it keeps sessions */
+  async #legacy(
+    spoken: 'http' | 'sse',
+    opening: Opening,
+    listener: BackendListener,
+    stateful = false,
+  ): Promise<LegacyBackend> {
+    const open = this.#opener(spoken);
+    const own = introduction(this.#options.version);
+    const first: LegacyConnection = await open({
+      opened: opening.initialize ?? own,
+      credentials: opening.credentials,
+      listener: { onMessage: () => undefined },
+      onLost: () => undefined,
+    });
+    void first.close();
+    if (stateful && first.sessionId === undefined) throw new UpstreamFailedError('The server keeps no sessions.');
+    if (!stateful) this.#known = spoken;
+    const relays = spoken === 'http';
+    return new LegacyBackend({ endpoint: this.#endpoint, open, listener, relays, introduction: own }, first);
+  }
+
+  #opener(spoken: 'http' | 'sse') {
+    const { maxMessageBytes: limit, startTimeoutMs: timeoutMs } = this.#options;
+    const kind = spoken === 'http' ? HttpConnection : SseConnection;
+    return (
+      more: Pick<ConnectionOptions, 'opened' | 'credentials' | 'listener' | 'onLost'>,
+    ): Promise<LegacyConnection> => kind.open({ endpoint: this.#endpoint, limit, timeoutMs, ...more });
+  }
+
+  /**
+   * Asks what only a modern server knows. Nothing when it is a legacy one: any refusal of the request itself says so.
+   * @throws AppError when the server can't be reached, does not take the credentials, or is at fault: that says nothing of its era
+   */
+  async #discover(opening: Opening): Promise<Json | undefined> {
+    const sender = {
+      clientInfo: asObject(introduction(this.#options.version)['clientInfo']),
+      capabilities: {},
+      logLevel: undefined,
+    };
+    const request = JsonRpcMessage.request('discover', 'server/discover', toModernParams({}, sender));
+    const probe = new ModernBackend({ endpoint: this.#endpoint, discovered: {}, limit: this.#options.maxMessageBytes });
+    const asker: Asker = { ...bridgeItself, era: 'modern', credentials: opening.credentials };
+    const answer = await new Promise<JsonRpcMessage>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        pending.cancel();
+        reject(
+          new UpstreamFailedError(`The server elsewhere did not answer within ${this.#options.startTimeoutMs} ms.`),
+        );
+      }, this.#options.startTimeoutMs);
+      const hearer = {
+        onMessage: () => undefined,
+        onAnswer: (message: JsonRpcMessage) => {
+          clearTimeout(timer);
+          resolve(message);
+        },
+      };
+      const pending = probe.request(request, asker, hearer);
+    });
+    const { result } = answer.value;
+    if (isDiscovered(result)) return result;
+    const failed = failureIn(answer);
+    if (failed !== undefined && !perhapsSse.has(failed.data['upstream_status'])) throw failed;
+    return undefined;
+  }
+}

@@ -1,0 +1,132 @@
+import { createHash } from 'node:crypto';
+import type { Asker, Backend, Hearer, HttpExchange, PendingRequest } from '../backend.ts';
+import type { JsonRpcMessage } from '../message.ts';
+import type { ConnectionOptions, LegacyConnection } from './connection.ts';
+import type { Endpoint } from './endpoint.ts';
+import { failure } from './failures.ts';
+import { relayExchange } from './relay.ts';
+
+/** How long a connection that nobody uses is kept, in ms; how often it is looked for such, in ms; how many there may be. */
+const idleMs = 5 * 60_000;
+const sweepMs = 30_000;
+const mostConnections = 2_000;
+
+export interface LegacyBackendOptions {
+  readonly endpoint: Endpoint;
+  readonly open: (
+    more: Pick<ConnectionOptions, 'opened' | 'credentials' | 'listener' | 'onLost'>,
+  ) => Promise<LegacyConnection>;
+  readonly listener: ConnectionOptions['listener'];
+  readonly relays: boolean;
+  readonly introduction: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * A legacy server elsewhere. Clients of its own era keep their sessions with it themselves; for all others there is one
+ * session for each user and what his client can do, so that the server asks nobody what he can't answer.
+ */
+export class LegacyBackend implements Backend {
+  readonly era = 'legacy';
+  readonly initialized: Readonly<Record<string, unknown>>;
+  readonly relay?: (exchange: HttpExchange) => Promise<void>;
+  readonly #options: LegacyBackendOptions;
+  readonly #connections = new Map<string, Promise<LegacyConnection>>();
+  readonly #open = new Map<string, LegacyConnection>();
+  readonly #sweep: NodeJS.Timeout;
+
+  /** @param first a connection that was opened to find out what the server is */
+  constructor(options: LegacyBackendOptions, first: LegacyConnection) {
+    this.#options = options;
+    this.initialized = first.initialized;
+    if (options.relays) this.relay = (exchange) => relayExchange(options.endpoint, exchange);
+    this.#sweep = setInterval(() => this.#closeIdle(), sweepMs);
+    this.#sweep.unref();
+  }
+
+  request(request: JsonRpcMessage, asker: Asker, hearer: Hearer): PendingRequest {
+    const open = this.#open.get(keyOf(asker));
+    if (open !== undefined) return open.request(request, asker, hearer);
+    let pending: PendingRequest | undefined;
+    let cancelled = false;
+    this.#connection(asker).then(
+      (connection) => {
+        if (!cancelled) pending = connection.request(request, asker, hearer);
+      },
+      (error: unknown) => {
+        if (!cancelled) hearer.onAnswer(failure(request.id ?? null, error as never));
+      },
+    );
+    return {
+      cancel: (reason) => {
+        cancelled = true;
+        pending?.cancel(reason);
+      },
+    };
+  }
+
+  notify(notification: JsonRpcMessage, asker: Asker): void {
+    this.#open.get(keyOf(asker))?.notify(notification, asker);
+  }
+
+  respond(response: JsonRpcMessage, asker: Asker): void {
+    this.#open.get(keyOf(asker))?.respond(response, asker);
+  }
+
+  forget(session: string): void {
+    void this.#close(`session ${session}`);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#sweep);
+    await Promise.all([...this.#connections.keys()].map((key) => this.#close(key)));
+  }
+
+  #connection(asker: Asker): Promise<LegacyConnection> {
+    const key = keyOf(asker);
+    const there = this.#connections.get(key);
+    if (there !== undefined) return there;
+    if (this.#connections.size >= mostConnections) this.#closeLongestIdle();
+    const remove = () => {
+      if (this.#connections.get(key) !== opening) return;
+      this.#connections.delete(key);
+      this.#open.delete(key);
+    };
+    const { listener, introduction } = this.#options;
+    const opening = this.#options.open({
+      opened: asker.opened ?? introduction,
+      credentials: asker.credentials,
+      listener: { onMessage: (message) => listener.onMessage(message, asker.session) },
+      onLost: remove,
+    });
+    this.#connections.set(key, opening);
+    opening.then((connection) => {
+      if (this.#connections.get(key) === opening) this.#open.set(key, connection);
+    }, remove);
+    return opening;
+  }
+
+  async #close(key: string): Promise<void> {
+    const connection = this.#connections.get(key);
+    this.#connections.delete(key);
+    this.#open.delete(key);
+    await connection?.then((open) => open.close()).catch(() => undefined);
+  }
+
+  #closeIdle(): void {
+    for (const [key, connection] of this.#open) if (connection.idleMs > idleMs) void this.#close(key);
+  }
+
+  #closeLongestIdle(): void {
+    const [longest] = [...this.#open].sort(([, one], [, other]) => other.idleMs - one.idleMs);
+    if (longest !== undefined) void this.#close(longest[0]);
+  }
+}
+
+/** Who shares a session at the server: a client's own, else all requests of one user whose clients say the same of themselves. */
+function keyOf({ session, identity, opened, credentials }: Asker): string {
+  if (session !== undefined) return `session ${session}`;
+  const said = createHash('sha256').update(
+    JSON.stringify([opened ?? null, credentials?.key ?? null, credentials?.headers ?? null]),
+  );
+  return `user ${identity.sub} ${said.digest('base64url')}`;
+}
