@@ -26,6 +26,8 @@ export interface BridgeRigOptions extends Partial<Omit<ServiceOptions, 'factory'
   readonly env?: Readonly<Record<string, string>>;
   readonly startTimeoutMs?: number;
   readonly maxMessageBytes?: number;
+  /** Of a server that runs elsewhere. */
+  readonly external?: BridgeSettings['external'];
 }
 
 export type Answer = Record<string, unknown> & {
@@ -70,7 +72,7 @@ export async function bridgeRig(options: BridgeRigOptions = {}): Promise<BridgeR
     SYSTEMPROMPT_IDENTITY_KEY: Buffer.from(key).toString('base64url'),
     ...options.env,
   };
-  const kind = options.kind ?? 'stdio';
+  const kind = options.kind ?? (options.external === undefined ? 'stdio' : 'external');
   const making = makeFactory({
     settings: {
       kind,
@@ -85,6 +87,7 @@ export async function bridgeRig(options: BridgeRigOptions = {}): Promise<BridgeR
         startTimeoutMs: options.startTimeoutMs ?? 15_000,
         userVariables: [],
       },
+      ...(options.external === undefined ? {} : { external: options.external }),
       variables: Object.keys(options.env ?? {}),
     },
     childEnv: childEnvironment(env, [...Object.keys(options.env ?? {}), 'SYSTEMPROMPT_IDENTITY_KEY']),

@@ -104,6 +104,8 @@ export interface Backend {
   relay?(exchange: HttpExchange): Promise<void>;
   /** Whether {@link relay} takes single legacy requests as well, outside of a session. */
   readonly relaysSingle?: boolean;
+  /** The same server in the other era, when it speaks both by itself: its clients of that era get it as it is. */
+  readonly other?: Backend;
   /** The legacy session of a client is over, or its client is gone for good. */
   forget?(session: string): void;
   close(): Promise<void>;

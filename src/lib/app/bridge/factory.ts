@@ -2,6 +2,7 @@ import type { KnownSecrets } from '../../infra/logging/known-secrets.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
 import { StartRefusedError } from '../server-environment.ts';
 import type { BackendFactory } from './backend.ts';
+import { ExternalFactory } from './external/factory.ts';
 import { HttpChildFactory } from './http-child.ts';
 import type { BridgeSettings } from './settings.ts';
 import { StdioFactory } from './stdio-backend.ts';
@@ -25,15 +26,22 @@ export interface Making {
   readonly resident?: HttpChildFactory;
   readonly instances: 'shared' | 'session' | 'user';
   readonly idleStopMs: number;
+  /** Whether the server behind keeps sessions that outlive its instances here. */
+  readonly sessionsElsewhere?: boolean;
 }
 
 /** Less than the supervisor gives the bridge itself, in ms. */
 const stopGraceMs = 3_000;
 
+/** How long a server elsewhere may take to say what it is, and how long what is known of it for one user is kept, in ms. */
+const endpointTimeoutMs = 15_000;
+const ownIdleMs = 900_000;
+
 /** @throws StartRefusedError when the settings lack what their kind needs */
 export function makeFactory(options: FactoryOptions): Making {
   const { settings, childEnv, version, maxMessageBytes, logger, secrets } = options;
   const { kind, command, process } = settings;
+  if (kind === 'external' && settings.external !== undefined) return external(options, settings.external);
   if (kind === 'external' || command === undefined || process === undefined) {
     throw new StartRefusedError(`SYSTEMPROMPT_BRIDGE says nothing that a server of kind ${kind} could be run from`);
   }
@@ -44,4 +52,22 @@ export function makeFactory(options: FactoryOptions): Making {
   }
   const factory = new HttpChildFactory({ ...program, ownIdentity: options.ownIdentity, logger, secrets });
   return { factory, resident: factory, instances: 'shared', idleStopMs: 0 };
+}
+
+/** What users sign in to for themselves is opened for each of them: what one may not, another may. */
+function external(
+  { version, maxMessageBytes }: FactoryOptions,
+  settings: NonNullable<BridgeSettings['external']>,
+): Making {
+  const { endpoint, transport, privateNetwork, auth } = settings;
+  const factory = new ExternalFactory({
+    endpoint,
+    transport,
+    privateNetwork,
+    maxMessageBytes,
+    startTimeoutMs: endpointTimeoutMs,
+    version,
+  });
+  const own = auth.type !== 'none' && auth.per === 'user';
+  return { factory, instances: own ? 'user' : 'shared', idleStopMs: own ? ownIdleMs : 0, sessionsElsewhere: true };
 }

@@ -57,8 +57,11 @@ async function serve(req: IncomingMessage, res: ServerResponse, deps: FrontDeps)
   if (identity === undefined) return;
   if (pathOf(req) !== '/mcp') return problem(res, 404, 'There is nothing here', 'The MCP endpoint is /mcp');
   if (req.method === 'POST') return await post(req, res, identity, service);
-  if (req.method === 'GET') return await service.get(req, res, identity);
-  if (req.method === 'DELETE') return await service.delete(req, res, identity);
+  if (req.method === 'GET' || req.method === 'DELETE') {
+    const credentials = readCredentials(req.headers[credentialsHeaderName]);
+    const listening = { req, res, identity, credentials };
+    return req.method === 'GET' ? await service.get(listening) : await service.delete(listening);
+  }
   res.setHeader('allow', 'POST, GET, DELETE');
   problem(res, 405, 'This address takes POST, GET and DELETE');
 }

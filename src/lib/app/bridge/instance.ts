@@ -21,6 +21,7 @@ export class Instance implements Backend {
   readonly #translate: Translate;
   readonly #listener: Pick<BackendListener, 'onMessage'>;
   #translated: Translated | undefined;
+  #other: Instance | undefined;
   #running = 0;
   #lastActive = performance.now();
   #ended: BackendEnded | undefined;
@@ -53,17 +54,19 @@ export class Instance implements Backend {
 
   /** Requests that wait for their answers. */
   get running(): number {
-    return this.#running;
+    return this.#running + (this.#other?.running ?? 0);
   }
 
   /** For how long nothing has been asked of it, in ms; 0 while something is. */
   get idleMs(): number {
-    return this.#running > 0 ? 0 : performance.now() - this.#lastActive;
+    const own = this.#running > 0 ? 0 : performance.now() - this.#lastActive;
+    return Math.min(own, this.#other?.idleMs ?? own);
   }
 
   /** The same for clients of one era. */
   for(era: Era): Backend {
-    if (era === this.era) return this;
+    const native = this.#native(era);
+    if (native !== undefined) return native;
     this.#translated ??= this.#translate(this, era, {
       onMessage: (message, session) => {
         if (era === 'legacy') this.#listener.onMessage(message, session);
@@ -75,6 +78,10 @@ export class Instance implements Backend {
 
   /** What the backend says that belongs to no request. */
   hear(message: JsonRpcMessage, session: string | undefined): void {
+    if (this.#other !== undefined) {
+      this.#other.hear(message, session);
+      return;
+    }
     if (this.era === 'legacy') this.#listener.onMessage(message, session);
     if (message.kind === 'notification') this.#translated?.hears.onMessage(message, session);
   }
@@ -112,19 +119,18 @@ export class Instance implements Backend {
     this.#backend.respond(response, asker);
   }
 
-  /** Whether it takes whole exchanges of clients of its own era. */
-  get relays(): boolean {
-    return this.#backend.relay !== undefined;
-  }
-
-  get relaysSingle(): boolean {
-    return this.#backend.relaysSingle === true;
+  /** Whether it takes whole exchanges of clients of an era. @param single outside of a session */
+  relays(era: Era, single = false): boolean {
+    const backend = era === this.era ? this.#backend : this.#backend.other;
+    if (backend?.era !== era || backend.relay === undefined) return false;
+    return !single || era === 'modern' || backend.relaysSingle === true;
   }
 
   async relay(exchange: HttpExchange): Promise<void> {
     this.#running += 1;
+    const { era } = exchange.asker;
     try {
-      await this.#backend.relay?.(exchange);
+      await (era === this.era ? this.#backend : this.#backend.other)?.relay?.(exchange);
     } finally {
       this.#settled();
     }
@@ -132,16 +138,18 @@ export class Instance implements Backend {
 
   forget(session: string): void {
     this.#translated?.forget?.(session);
+    this.#backend.other?.forget?.(session);
     this.#backend.forget?.(session);
   }
 
   async close(): Promise<void> {
+    await this.#backend.other?.close();
     await this.#backend.close();
   }
 
   /** Resolves when nothing runs on it any more, at once or after `ms` at the latest. */
   async drained(ms: number): Promise<void> {
-    if (this.#running === 0) return;
+    if (this.running === 0) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms);
       this.#idle = () => {
@@ -155,6 +163,15 @@ export class Instance implements Backend {
   end(reason: BackendEnded): void {
     this.#ended = reason;
     this.#translated?.hears.onEnd(reason);
+  }
+
+  /** The server itself, where it speaks an era. */
+  #native(era: Era): Instance | undefined {
+    if (era === this.era) return this;
+    const { other } = this.#backend;
+    if (other?.era !== era) return undefined;
+    this.#other ??= new Instance(this.scope, other, this.#translate, () => this.#listener);
+    return this.#other;
   }
 
   #settled(): void {

@@ -15,6 +15,8 @@ export interface ReplyOptions {
   /** Once, when nothing more comes. */
   readonly onEnd: (reply: Reply) => void;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Of an answer that is all there is; 200 unless told. */
+  readonly statusOf?: (answer: JsonRpcMessage) => number;
 }
 
 /** How long a client whose stream broke may take to come back for it, in ms. */
@@ -70,7 +72,7 @@ export class Reply implements Hearer, KeptAlive {
       this.#send(answer);
       this.#stream.end();
     } else {
-      sendJson(this.#res, answer.text, this.#options.headers);
+      sendJson(this.#res, answer.text, this.#options.headers, this.#options.statusOf?.(answer));
     }
     this.#end();
   }

@@ -14,6 +14,7 @@ import type {
   UpstreamCredentials,
 } from './backend.ts';
 import { isModernRevision, negotiated } from './era.ts';
+import { modernStatus } from './eras/refusal.ts';
 import { eventId, parseEventId } from './event-log.ts';
 import { EventStream, KeepAlive } from './event-stream.ts';
 import { errorAnswer } from './faults.ts';
@@ -29,6 +30,8 @@ export interface ServiceOptions {
   readonly translate: Translate;
   /** Who shares an instance. */
   readonly instances: 'shared' | 'session' | 'user';
+  /** Whether the server behind keeps sessions that outlive its instances here. */
+  readonly sessionsElsewhere?: boolean;
   /** 0 for ever, in ms. */
   readonly idleStopMs: number;
   readonly instanceLimit: number;
@@ -40,14 +43,18 @@ export interface ServiceOptions {
   readonly onEnd?: () => void;
 }
 
-/** One POST, read and understood. */
-export interface Posted {
+/** A request without a body. */
+export interface Listening {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
-  readonly body: Buffer;
-  readonly message: JsonRpcMessage;
   readonly identity: Identity;
   readonly credentials: UpstreamCredentials | undefined;
+}
+
+/** One POST, read and understood. */
+export interface Posted extends Listening {
+  readonly body: Buffer;
+  readonly message: JsonRpcMessage;
 }
 
 const sessionHeader = 'mcp-session-id';
@@ -112,9 +119,10 @@ export class BridgeService {
   }
 
   /** A client that listens, or comes back for what it missed. */
-  async get(req: IncomingMessage, res: ServerResponse, identity: Identity): Promise<void> {
+  async get(listening: Listening): Promise<void> {
+    const { req, res, identity } = listening;
     const session = this.#sessionOf(req, identity);
-    if (session === undefined) return await this.#relayOr(req, res, identity, () => refuseSession(res, null));
+    if (session === undefined) return await this.#relayOr(listening, () => refuseSession(res, null));
     if (this.#stopping) return refuseSession(res, null);
     const last = parseEventId(String(req.headers['last-event-id'] ?? ''));
     const waiting = last === undefined ? undefined : replyOf(session, last.stream);
@@ -127,9 +135,10 @@ export class BridgeService {
     } else session.listen(res, last);
   }
 
-  async delete(req: IncomingMessage, res: ServerResponse, identity: Identity): Promise<void> {
+  async delete(listening: Listening): Promise<void> {
+    const { req, res, identity } = listening;
     const session = this.#sessionOf(req, identity);
-    if (session === undefined) return await this.#relayOr(req, res, identity, () => refuseSession(res, null));
+    if (session === undefined) return await this.#relayOr(listening, () => refuseSession(res, null));
     this.sessions.end(session);
     res.writeHead(204).end();
   }
@@ -163,8 +172,7 @@ export class BridgeService {
     }
     // An instance for this session alone was stopped or has crashed, and with it what it knew.
     if (session !== undefined && instance !== session.instance) this.sessions.move(session, instance);
-    const single = asker.era === 'modern' || instance.relaysSingle;
-    if (instance.relays && single && session === undefined && asker.era === instance.era) {
+    if (session === undefined && instance.relays(asker.era, true)) {
       return await instance.relay({ req: posted.req, res, body: posted.body, asker });
     }
     this.#ask(posted, asker, session, instance);
@@ -184,6 +192,7 @@ export class BridgeService {
       keepAlive: this.#keepAlive,
       resumable: session === undefined ? undefined : { stream: session.nextStream(), log: session.log },
       onQuestion: (question) => this.#question(session, backend, question, asker),
+      ...(asker.era === 'modern' ? { statusOf: modernStatus } : {}),
       onEnd: (ended) => {
         if (session === undefined) this.#single.delete(ended);
         else session.settle(id, ended);
@@ -202,7 +211,7 @@ export class BridgeService {
     const own = this.#options.instances === 'session';
     const scope: InstanceScope = own ? { kind: 'session', session } : this.#scope(asker);
     const instance = await this.pool.acquire(scope, this.#opening(posted, own ? message.params : undefined));
-    if (instance.relays && instance.era === 'legacy') {
+    if (instance.relays('legacy')) {
       return await instance.relay({ req: posted.req, res, body: posted.body, asker });
     }
     if (res.destroyed) return await this.pool.release(session);
@@ -357,17 +366,26 @@ export class BridgeService {
 
   /** A message of a session that is none of ours: of the server behind, if that keeps sessions itself. */
   async #elsewhere({ req, res, body, message }: Posted, asker: Asker): Promise<void> {
-    const instance = this.pool.ready(this.#scope(asker));
-    if (instance?.relays === true && instance.era === 'legacy') return await instance.relay({ req, res, body, asker });
+    const instance = await this.#keeper(asker);
+    if (instance?.relays('legacy') === true) return await instance.relay({ req, res, body, asker });
     refuseSession(res, message.kind === 'request' ? (message.id as RequestId) : null);
   }
 
-  async #relayOr(req: IncomingMessage, res: ServerResponse, identity: Identity, otherwise: () => void): Promise<void> {
-    const asker: Asker = { identity, session: undefined, era: 'legacy', credentials: undefined, headers: req.headers };
-    const instance = this.pool.ready(this.#scope(asker));
-    if (instance?.relays === true && instance.era === 'legacy') {
+  async #relayOr({ req, res, identity, credentials }: Listening, otherwise: () => void): Promise<void> {
+    const asker: Asker = { identity, session: undefined, era: 'legacy', credentials, headers: req.headers };
+    const instance = await this.#keeper(asker);
+    if (instance?.relays('legacy') === true) {
       await instance.relay({ req, res, body: undefined, asker });
     } else otherwise();
+  }
+
+  /** The instance that may know of a session which is none of ours. One that only knows of what it has begun is not started for it. */
+  async #keeper(asker: Asker): Promise<Instance | undefined> {
+    const scope = this.#scope(asker);
+    const ready = this.pool.ready(scope);
+    if (ready !== undefined || this.#options.sessionsElsewhere !== true) return ready;
+    const { credentials } = asker;
+    return await this.pool.acquire(scope, credentials === undefined ? {} : { credentials }).catch(() => undefined);
   }
 
   #refuse(res: ServerResponse, id: RequestId, error: unknown): void {

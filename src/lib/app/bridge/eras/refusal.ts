@@ -1,3 +1,4 @@
+import { isRecord } from '../../router/jsonrpc.ts';
 import type { Asker } from '../backend.ts';
 import type { JsonRpcMessage } from '../message.ts';
 import { readEnvelope, type Sender } from './envelope.ts';
@@ -14,13 +15,13 @@ export function readModern(request: JsonRpcMessage, asker: Asker): Sender | { re
   const meta = params['_meta'] as Readonly<Record<string, unknown>> | undefined;
   const header = asker.headers['mcp-protocol-version'];
   const version = meta?.[metaKey.protocolVersion] ?? header;
+  const mismatch = mismatchOf(request, asker, version);
+  if (mismatch !== undefined) return failed(errorCode.headerMismatch, mismatch);
   if (version !== undefined && version !== modernRevision) {
     const supported = [modernRevision, ...legacyRevisions];
     const data = { supported, requested: version };
     return failed(errorCode.unsupportedVersion, `The revision ${String(version)} is not spoken here.`, data);
   }
-  const mismatch = mismatchOf(request, asker, version);
-  if (mismatch !== undefined) return failed(errorCode.headerMismatch, mismatch);
   const envelope = readEnvelope(params);
   if ('problem' in envelope) {
     return failed(errorCode.invalidParams, envelope.problem, { missing: envelope.missing ?? [] });
@@ -58,6 +59,9 @@ export function modernStatus(answer: JsonRpcMessage): number {
   const error = answer.value['error'] as RpcError | undefined;
   if (error === undefined) return 200;
   if (error.code === errorCode.methodNotFound) return 404;
+  // Of invalid parameters only the envelope's have a status.
+  if (error.code === errorCode.invalidParams)
+    return isRecord(error.data) && error.data['missing'] !== undefined ? 400 : 200;
   const { parse, invalidRequest, headerMismatch, missingClientCapability, unsupportedVersion } = errorCode;
   const refused: readonly number[] = [
     parse,
