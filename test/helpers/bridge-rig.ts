@@ -28,6 +28,8 @@ export interface BridgeRigOptions extends Partial<Omit<ServiceOptions, 'factory'
   readonly maxMessageBytes?: number;
   /** Of a server that runs elsewhere. */
   readonly external?: BridgeSettings['external'];
+  /** Which run of the server it is, and the key by which it knows the router; its own unless told. */
+  readonly door?: { readonly instanceId: ServiceInstanceId; readonly key: Uint8Array };
 }
 
 export type Answer = Record<string, unknown> & {
@@ -60,9 +62,9 @@ export interface BridgeRig extends AsyncDisposable {
 
 /** Starts the front on a port of its own; instances are started as they are needed. */
 export async function bridgeRig(options: BridgeRigOptions = {}): Promise<BridgeRig> {
-  const instanceId = randomUUID() as ServiceInstanceId;
+  const instanceId = options.door?.instanceId ?? (randomUUID() as ServiceInstanceId);
   const installationId = randomUUID();
-  const key = new Uint8Array(randomBytes(32));
+  const key = options.door?.key ?? new Uint8Array(randomBytes(32));
   const logger = createLogger({ service: 'mcp:rig', level: process.env['RIG_LOG'] ?? 'silent' });
   const env = {
     PATH: process.env['PATH'],
