@@ -52,6 +52,8 @@ export interface BridgeRig extends AsyncDisposable {
   readonly origin: string;
   readonly service: BridgeService;
   readonly installationId: string;
+  /** What the router would put on a request. */
+  headers(call?: RigCall): Record<string, string>;
   send(message: object, call?: RigCall): Promise<Response>;
   /** Sends and reads the answer, be it JSON or the last event of a stream. */
   ask(message: object, call?: RigCall): Promise<Answer>;
@@ -132,6 +134,7 @@ export async function bridgeRig(options: BridgeRigOptions = {}): Promise<BridgeR
     origin,
     service,
     installationId,
+    headers: (call = {}) => headers(call),
     send: (message, call = {}) =>
       fetch(`${origin}/mcp`, {
         method: 'POST',

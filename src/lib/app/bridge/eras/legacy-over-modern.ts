@@ -81,9 +81,9 @@ export class LegacyOverModern implements Translated {
     if (this.#sessions.size === 0) this.#lists.close();
   }
 
+  /** The backend behind is its owner's to close. */
   async close(): Promise<void> {
     for (const session of [...this.#sessions.keys()]) this.forget(session);
-    await this.#backend.close();
   }
 
   #setLevel(request: JsonRpcMessage, asker: Asker, hearer: Hearer): PendingRequest {

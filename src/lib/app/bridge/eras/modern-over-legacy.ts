@@ -79,13 +79,9 @@ export class ModernOverLegacy implements Translated {
   /** Modern clients answer by making their request anew. */
   respond(): void {}
 
-  forget(session: string): void {
-    this.#backend.forget?.(session);
-  }
-
+  /** The backend behind is its owner's to close. */
   async close(): Promise<void> {
     this.#over();
-    await this.#backend.close();
   }
 
   #listen(request: JsonRpcMessage, asker: Asker, hearer: Hearer): PendingRequest {

@@ -25,6 +25,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #splitter: SseSplitter | undefined;
   #chunks: Buffer[] | undefined;
   #bytes = 0;
+  #status = 0;
   #over = false;
 
   /** @param limit most bytes of one message */
@@ -54,9 +55,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #read(status: number, headers: IncomingHttpHeaders): void {
+    this.#status = status;
     const type = mediaType(headers);
     if (type === 'text/event-stream' && status === 200) this.#splitter = new SseSplitter(this.#limit);
-    else if (type === 'application/json' && (status < 300 || status >= 400)) this.#chunks = [];
+    else if (type === 'application/json' && speaks(status)) this.#chunks = [];
     else if (status >= 300) this.#fail(refusedBy(status, text(headers['retry-after'])));
     else if (status === 200 && headers['content-length'] !== '0')
       this.#fail(garbage('neither JSON nor a stream of events'));
@@ -84,7 +86,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#chunks !== undefined && this.#bytes > 0) {
       const message = JsonRpcMessage.parse(Buffer.concat(this.#chunks).toString('utf8'));
       if (message !== undefined) this.#listener.onMessage(message);
-      else this.#end(garbage('what is no JSON-RPC message'));
+      else this.#end(this.#status < 300 ? garbage('what is no JSON-RPC message') : refusedBy(this.#status));
     }
     if (!this.#over) this.#end(undefined);
   }
@@ -120,6 +122,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
       data: { limit: this.#limit },
     });
   }
+}
+
+/** Whether a response of this status can be a word of the protocol: whoever stands before the server says the others. */
+function speaks(status: number): boolean {
+  return status < 300 || (status >= 400 && status < 500 && status !== 401 && status !== 403);
 }
 
 function idOf(event: Buffer): string | undefined {

@@ -96,17 +96,17 @@ export class ExternalFactory implements BackendFactory {
   ): Promise<LegacyBackend> {
     const open = this.#opener(spoken);
     const own = introduction(this.#options.version);
-    const first: LegacyConnection = await open({
-      opened: opening.initialize ?? own,
-      credentials: opening.credentials,
-      listener: { onMessage: () => undefined },
-      onLost: () => undefined,
-    });
-    void first.close();
-    if (stateful && first.sessionId === undefined) throw new UpstreamFailedError('The server keeps no sessions.');
+    const opened = opening.initialize ?? own;
+    const { credentials } = opening;
+    const first = await open({ opened, credentials, listener, onLost: () => undefined });
+    if (stateful && first.sessionId === undefined) {
+      await first.close();
+      throw new UpstreamFailedError('The server keeps no sessions.');
+    }
     if (!stateful) this.#known = spoken;
     const relays = spoken === 'http';
-    return new LegacyBackend({ endpoint: this.#endpoint, open, listener, relays, introduction: own }, first);
+    const backend = { endpoint: this.#endpoint, open, listener, relays, introduction: own };
+    return new LegacyBackend(backend, { connection: first, opened, credentials });
   }
 
   #opener(spoken: 'http' | 'sse') {

@@ -21,6 +21,11 @@ export interface LegacyBackendOptions {
   readonly introduction: Readonly<Record<string, unknown>>;
 }
 
+/** A connection that was opened to find out what the server is: the first who would open the same one gets it. */
+export interface FirstConnection extends Pick<ConnectionOptions, 'opened' | 'credentials'> {
+  readonly connection: LegacyConnection;
+}
+
 /**
  * A legacy server elsewhere. Clients of its own era keep their sessions with it themselves; for all others there is one
  * session for each user and what his client can do, so that the server asks nobody what he can't answer.
@@ -33,11 +38,12 @@ export class LegacyBackend implements Backend {
   readonly #connections = new Map<string, Promise<LegacyConnection>>();
   readonly #open = new Map<string, LegacyConnection>();
   readonly #sweep: NodeJS.Timeout;
+  #first: FirstConnection | undefined;
 
-  /** @param first a connection that was opened to find out what the server is */
-  constructor(options: LegacyBackendOptions, first: LegacyConnection) {
+  constructor(options: LegacyBackendOptions, first: FirstConnection) {
     this.#options = options;
-    this.initialized = first.initialized;
+    this.#first = first;
+    this.initialized = first.connection.initialized;
     if (options.relays) this.relay = (exchange) => relayExchange(options.endpoint, exchange);
     this.#sweep = setInterval(() => this.#closeIdle(), sweepMs);
     this.#sweep.unref();
@@ -78,6 +84,7 @@ export class LegacyBackend implements Backend {
 
   async close(): Promise<void> {
     clearInterval(this.#sweep);
+    await this.#closeFirst();
     await Promise.all([...this.#connections.keys()].map((key) => this.#close(key)));
   }
 
@@ -91,18 +98,32 @@ export class LegacyBackend implements Backend {
       this.#connections.delete(key);
       this.#open.delete(key);
     };
-    const { listener, introduction } = this.#options;
-    const opening = this.#options.open({
-      opened: asker.opened ?? introduction,
-      credentials: asker.credentials,
-      listener: { onMessage: (message) => listener.onMessage(message, asker.session) },
-      onLost: remove,
-    });
+    const opening = this.#takeFirst(asker) ?? this.#begin(asker, remove);
     this.#connections.set(key, opening);
     opening.then((connection) => {
       if (this.#connections.get(key) === opening) this.#open.set(key, connection);
     }, remove);
     return opening;
+  }
+
+  #begin(asker: Asker, onLost: () => void): Promise<LegacyConnection> {
+    const { listener, introduction, open } = this.#options;
+    return open({
+      opened: asker.opened ?? introduction,
+      credentials: asker.credentials,
+      listener: { onMessage: (message) => listener.onMessage(message, asker.session) },
+      onLost,
+    });
+  }
+
+  #takeFirst({ session, opened, credentials }: Asker): Promise<LegacyConnection> | undefined {
+    const first = this.#first;
+    if (first === undefined || session !== undefined) return undefined;
+    const { introduction } = this.#options;
+    const same = digest(opened ?? introduction, credentials) === digest(first.opened, first.credentials);
+    if (!same) return undefined;
+    this.#first = undefined;
+    return Promise.resolve(first.connection);
   }
 
   async #close(key: string): Promise<void> {
@@ -113,7 +134,14 @@ export class LegacyBackend implements Backend {
   }
 
   #closeIdle(): void {
+    if (this.#first !== undefined && this.#first.connection.idleMs > idleMs) void this.#closeFirst();
     for (const [key, connection] of this.#open) if (connection.idleMs > idleMs) void this.#close(key);
+  }
+
+  async #closeFirst(): Promise<void> {
+    const first = this.#first;
+    this.#first = undefined;
+    await first?.connection.close();
   }
 
   #closeLongestIdle(): void {
@@ -125,8 +153,10 @@ export class LegacyBackend implements Backend {
 /** Who shares a session at the server: a client's own, else all requests of one user whose clients say the same of themselves. */
 function keyOf({ session, identity, opened, credentials }: Asker): string {
   if (session !== undefined) return `session ${session}`;
-  const said = createHash('sha256').update(
-    JSON.stringify([opened ?? null, credentials?.key ?? null, credentials?.headers ?? null]),
-  );
-  return `user ${identity.sub} ${said.digest('base64url')}`;
+  return `user ${identity.sub} ${digest(opened, credentials)}`;
+}
+
+function digest(opened: Asker['opened'], credentials: Asker['credentials']): string {
+  const facts = JSON.stringify([opened ?? null, credentials?.key ?? null, credentials?.headers ?? null]);
+  return createHash('sha256').update(facts).digest('base64url');
 }

@@ -85,7 +85,7 @@ describe('a modern client at a legacy server', () => {
   it.each([
     [
       'another revision',
-      { 'mcp-protocol-version': '2026-07-28' },
+      { 'mcp-protocol-version': '2099-01-01' },
       { 'io.modelcontextprotocol/protocolVersion': '2099-01-01' },
       -32_022,
     ],
