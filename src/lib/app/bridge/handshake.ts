@@ -26,7 +26,7 @@ const modern = '2026-07-28';
 const notHere: ReadonlySet<unknown> = new Set([-32601, -32602, -32022, -32004]);
 
 /** Who asks when the bridge itself does. */
-const bridgeItself: Asker = {
+export const bridgeItself: Asker = {
   identity: { aud: '', sub: '', name: '', sid: '', scopes: [], iat: 0, exp: 0 } as unknown as Identity,
   session: undefined,
   era: 'legacy',

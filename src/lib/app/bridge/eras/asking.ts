@@ -31,7 +31,7 @@ export function readQuestions(result: Json): ReadonlyMap<string, Question> | str
 }
 
 /** What a client must be able to do to answer; both eras declare it in the same words. */
-export function neededFor({ method, params }: Question): Json {
+function neededFor({ method, params }: Question): Json {
   if (method === 'roots/list') return { roots: {} };
   if (method === 'elicitation/create') return { elicitation: { [params['mode'] === 'url' ? 'url' : 'form']: {} } };
   const tools = params['tools'] !== undefined || params['toolChoice'] !== undefined;

@@ -28,10 +28,6 @@ export function asObject(value: unknown): Json {
   return isRecord(value) ? value : {};
 }
 
-export function isRequestId(value: unknown): value is RequestId {
-  return typeof value === 'string' || typeof value === 'number';
-}
-
 export function failed(code: number, message: string, data?: unknown): { readonly error: RpcError } {
   return { error: data === undefined ? { code, message } : { code, message, data } };
 }

@@ -23,7 +23,7 @@ export function toModernAnswer(method: string, answer: Answer, serverInfo: Json 
  * A legacy result with what every modern one has: its kind, how long it holds (a legacy server does not say, so not at
  * all, and for nobody else), and who answered.
  */
-export function toModernResult(method: string, result: Json, serverInfo: Json | undefined): Json {
+function toModernResult(method: string, result: Json, serverInfo: Json | undefined): Json {
   const meta = asObject(result['_meta']);
   const named = serverInfo === undefined || meta[metaKey.serverInfo] !== undefined;
   return {

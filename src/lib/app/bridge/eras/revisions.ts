@@ -10,9 +10,6 @@ export const modernRevision = '2026-07-28';
 /** The revisions of the legacy era, the newest first. */
 export const legacyRevisions = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'] as const;
 
-/** What a request without the header `MCP-Protocol-Version` speaks (Streamable HTTP, 2025-11-25). */
-export const assumedRevision = '2025-03-26';
-
 /** Keys of `_meta` that belong to the protocol (MCP 2026-07-28, basic/index). */
 export const metaKey = {
   protocolVersion: 'io.modelcontextprotocol/protocolVersion',
@@ -59,6 +56,3 @@ export function isForeign(method: string, era: Era): boolean {
 export function negotiate(requested: unknown): string {
   return legacyRevisions.find((revision) => revision === requested) ?? legacyRevisions[0];
 }
-
-/** Requests that a server may answer with `input_required`: only within these may it ask its client (SEP-2322). */
-export const mayAsk: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read']);
