@@ -43,9 +43,9 @@ export class Calls {
   }
 
   async handle(exchange: Exchange, message: CallMessage, body: Buffer): Promise<void> {
-    const { req, res, route, claims } = exchange;
+    const { req, res, route, claims, via } = exchange;
     const cancellation = new Cancellation();
-    const key = { server: route.config.name, sid: claims.sid, session: sessionOf(req), id: message.id };
+    const key = { server: via?.server ?? route.config.name, sid: claims.sid, session: sessionOf(req), id: message.id };
     const remove = this.#inFlight.add(key, cancellation);
     const onClose = () => cancellation.cancel();
     res.once('close', onClose);
@@ -250,14 +250,15 @@ export function malformedAnswer(message: Malformed) {
 }
 
 function toolCall(
-  { req, route, claims, arrivedAt }: Exchange,
+  { req, route, claims, arrivedAt, via }: Exchange,
   tool: string,
   input: unknown,
   cancellation: Cancellation,
 ): ToolCall {
   const trace = req.headers['traceparent'];
   const traceId = typeof trace === 'string' ? traceIdIn(trace) : undefined;
-  return { server: route.config, tool, input, claims, traceId, arrivedAt, cancellation };
+  const call = { server: route.config, tool, input, claims, traceId, arrivedAt, cancellation };
+  return via === undefined ? call : { ...call, via: via.server };
 }
 
 /** The trace id of a `traceparent` (W3C trace context, section 3.2). */

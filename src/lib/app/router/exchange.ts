@@ -22,6 +22,8 @@ export interface Exchange {
   readonly tooMany?: RateLimitedError | undefined;
   /** What the client said of itself, when the request begins a session. */
   readonly hello?: ClientHello | undefined;
+  /** The virtual server that the client spoke to, and what the tool is called where it is: of a call that goes on to a target. */
+  readonly via?: { readonly server: string; readonly tool: string } | undefined;
   /** By which way the client speaks; Streamable HTTP unless told. */
   readonly transport?: SessionTransport | undefined;
   /** Looks again whether the caller may still listen, while a stream lasts. @throws what speaks against it */

@@ -15,6 +15,8 @@ export interface OnBehalf {
   readonly claims: Claims;
   /** The session that the client shows. */
   readonly session: Session | undefined;
+  /** What the tool is called at the server, where the client calls it otherwise. */
+  readonly tool?: string | undefined;
   /** A token of the caller, for a server that may act for them. */
   readonly token: string | undefined;
 }
@@ -52,9 +54,17 @@ export function upstreamHeaders(req: IncomingMessage, upstream: Upstream, on: On
     const goes = name.startsWith('mcp-') ? name !== sessionHeader : name === 'traceparent' || name === 'tracestate';
     if (!goes) continue;
     const value = req.headers[name];
-    if (typeof value === 'string') headers.push(name, value);
+    if (typeof value !== 'string') continue;
+    headers.push(name, name === 'mcp-name' && on.tool !== undefined ? mirrored(on.tool) : value);
   }
   return headers;
+}
+
+/** As a header may hold it (MCP 2026-07-28, SEP-2243). */
+function mirrored(value: string): string {
+  return /^[\x21-\x7e]+$/.test(value) && !value.startsWith('=?')
+    ? value
+    : `=?base64?${Buffer.from(value).toString('base64')}?=`;
 }
 
 /** The headers that the client gets beside the answer's type: ours, and those of the server's that are for it. */

@@ -179,7 +179,11 @@ export class Lists {
 }
 
 /** Whether the caller holds what server and tool ask for, and no rule denies the tool as such. */
-function mayCall(exchange: Pick<Exchange, 'claims' | 'route'>, tool: string, denied: ToolDenied | undefined): boolean {
+export function mayCall(
+  exchange: Pick<Exchange, 'claims' | 'route'>,
+  tool: string,
+  denied: ToolDenied | undefined,
+): boolean {
   const { config } = exchange.route;
   if (refusalOf({ server: config, claims: exchange.claims }, requiredScopes(config, tool)) !== undefined) return false;
   return denied === undefined || !denied(exchange, tool);

@@ -20,8 +20,12 @@ export class Passage {
    * @param upstream the run of the server that serves now
    * @throws NotFoundError for a session that is not the caller's, that is over, or that another run of the server had
    */
-  async onBehalf({ req, route, claims }: Exchange, { instanceId }: Pick<Upstream, 'instanceId'>): Promise<OnBehalf> {
-    const given = sessionOf(req);
+  async onBehalf(
+    { req, route, claims, via }: Exchange,
+    { instanceId }: Pick<Upstream, 'instanceId'>,
+  ): Promise<OnBehalf> {
+    // A virtual server keeps no sessions.
+    const given = via === undefined ? sessionOf(req) : undefined;
     let session: Session | undefined;
     if (given !== undefined) {
       const version = req.headers['mcp-protocol-version'];
@@ -36,7 +40,7 @@ export class Passage {
       if (session === undefined) throw unknownSession();
     }
     const token = route.config.delegate ? await this.#delegation.token(claims) : undefined;
-    return { claims, session, token };
+    return { claims, session, token, tool: via?.tool };
   }
 
   /**
@@ -44,13 +48,13 @@ export class Passage {
    * @param answered the run of the server that the answer is from
    */
   headers(
-    { route, claims, headers, hello, transport }: Exchange,
+    { route, claims, headers, hello, transport, via }: Exchange,
     answered: Pick<Upstream, 'instanceId'> | undefined,
     received: IncomingHttpHeaders,
   ): Record<string, string> {
     return downstreamHeaders(headers, received, (sessionId) => {
       // Without a request there is no answer.
-      if (answered === undefined) return undefined;
+      if (answered === undefined || via !== undefined) return undefined;
       const owner = { server: route.config.name, instanceId: answered.instanceId, userId: claims.sub };
       return this.sessions.begin(owner, sessionId, claims, hello, transport).bound;
     });

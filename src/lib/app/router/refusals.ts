@@ -70,3 +70,9 @@ function accepts(accept: string, ...types: readonly string[]): boolean {
     (type) => ranges.includes(type) || ranges.includes('*/*') || ranges.includes(`${type.split('/')[0]}/*`),
   );
 }
+
+export const postOnly: ErrorAnswer = {
+  error: new UsageError('This address takes POST.'),
+  status: 405,
+  headers: { allow: 'POST' },
+};

@@ -25,13 +25,14 @@ import { Lists, type ToolDenied } from './lists.ts';
 import { Passage } from './passage.ts';
 import { Peers } from './peers.ts';
 import { answerIn } from './question.ts';
-import { checkPostHeaders, legacyMethods, methodNotAllowed, refuse } from './refusals.ts';
+import { checkPostHeaders, legacyMethods, methodNotAllowed, postOnly, refuse } from './refusals.ts';
 import { Relays } from './relays.ts';
 import type { ServerLimits } from './server-limits.ts';
 import { SessionBinding } from './session-binding.ts';
 import { SessionKeeper } from './session-keeper.ts';
 import { Sessions } from './sessions.ts';
 import { type Directory, Upstreams } from './upstreams.ts';
+import { VirtualServers } from './virtual.ts';
 
 export interface McpRouterDeps {
   readonly servers: readonly McpServerConfig[];
@@ -120,6 +121,7 @@ class Router implements McpRouter {
   readonly #calls: Calls;
   readonly #relays: Relays;
   readonly #lists: Lists;
+  readonly #virtual: VirtualServers;
   readonly #rateLimiter: RateLimiter | undefined;
   readonly #sessions: Sessions;
   readonly #keeper: SessionKeeper | undefined;
@@ -162,6 +164,14 @@ class Router implements McpRouter {
     });
     const { catalogue, denied, onDifference } = deps;
     const listLimits = { timeoutMs: limits.callTimeoutMs, answerBytes: limits.bodyBytes };
+    this.#virtual = new VirtualServers({
+      calls: this.#calls,
+      routes: this.#routes,
+      serverLimits,
+      catalogue,
+      denied,
+      isServing: (server) => deps.directory.endpoint(`mcp:${server}`)?.state === 'ready',
+    });
     this.#lists = new Lists({ ...way, serverLimits, log, ...listLimits, catalogue, denied, onDifference });
     for (const config of deps.servers) {
       if (!config.enabled) continue;
@@ -210,7 +220,9 @@ class Router implements McpRouter {
       counted === undefined
         ? { ...known, headers }
         : { ...known, headers: { ...headers, ...counted.headers }, tooMany: counted.error };
-    if (way === 'sse' ? req.method !== 'GET' : way === 'messages' && req.method !== 'POST')
+    // A virtual server says nothing by itself and keeps no sessions: there is nothing to listen to and nothing to end.
+    if (route.config.kind === 'virtual' && way === 'mcp' && req.method !== 'POST') refuse(exchange, postOnly);
+    else if (way === 'sse' ? req.method !== 'GET' : way === 'messages' && req.method !== 'POST')
       refuse(exchange, legacyMethods);
     else if (req.method === 'POST') await this.#post(exchange, sender, way);
     else if (exchange.tooMany !== undefined) refuse(exchange, { error: exchange.tooMany });
@@ -288,6 +300,7 @@ class Router implements McpRouter {
   }
 
   #dispatch(exchange: Exchange, message: Message, body: Buffer): Promise<void> | void {
+    if (exchange.route.config.kind === 'virtual') return this.#virtual.handle(exchange, message, body);
     switch (message.kind) {
       case 'call':
         return this.#calls.handle(exchange, message, body);

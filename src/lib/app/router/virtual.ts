@@ -1,0 +1,219 @@
+import type { Catalogue, McpServerConfig } from '../../domain/mcp/index.ts';
+import { packageVersion } from '../../infra/config/package-root.ts';
+import { type AppError, ForbiddenError, UpstreamUnavailableError, UsageError } from '../../shared/errors.ts';
+import { errorCode, legacyRevisions, metaKey, modernRevision, negotiate } from '../bridge/eras/revisions.ts';
+import { refusalOf, requiredScopes } from '../executor/executor.ts';
+import type { ErrorAnswer } from './answers.ts';
+import { type Calls, malformedAnswer } from './calls.ts';
+import type { Exchange, Route } from './exchange.ts';
+import { isRecord, type Message, type RequestId } from './jsonrpc.ts';
+import { mayCall, type ToolDenied } from './lists.ts';
+import { refuse } from './refusals.ts';
+import { renameCall } from './rename-call.ts';
+import type { ServerLimits } from './server-limits.ts';
+import { asListed, type OfferedTool, offeredTool, offeredTools } from './virtual-tools.ts';
+
+export interface VirtualDeps {
+  readonly calls: Calls;
+  /** All servers, by name. */
+  readonly routes: ReadonlyMap<string, Route>;
+  readonly serverLimits: Pick<ServerLimits, 'refusal'>;
+  readonly catalogue?: Catalogue | undefined;
+  readonly denied?: ToolDenied | undefined;
+  /** Whether the process of a server is ready. */
+  readonly isServing: (server: string) => boolean;
+}
+
+/** Tools a page of a list. */
+const pageSize = 200;
+
+type Call = Message & { readonly kind: 'call' };
+type Params = Readonly<Record<string, unknown>>;
+
+/**
+ * Servers without a process: what they offer are tools of others, under names of their own. All but calls is answered here,
+ * from the catalogue, so that a target that is down takes nothing from the others; a call goes to its target.
+ */
+export class VirtualServers {
+  readonly #deps: VirtualDeps;
+
+  constructor(deps: VirtualDeps) {
+    this.#deps = deps;
+  }
+
+  /** Answers one message. Settles when the exchange is over. */
+  async handle(exchange: Exchange, message: Message, body: Buffer): Promise<void> {
+    const { config } = exchange.route;
+    if (message.kind === 'malformed') {
+      if (message.tool !== undefined) return this.#deps.calls.malformed(exchange, message);
+      return refuse(exchange, malformedAnswer(message));
+    }
+    const against = await this.#against(exchange);
+    if (message.kind === 'call') return this.#call(exchange, message, body, against);
+    const id = message.kind === 'request' ? message.id : null;
+    if (against !== undefined) return refuse(exchange, { error: against, id });
+    if (message.kind !== 'request') {
+      if (message.kind === 'notification' && message.cancels !== undefined)
+        this.#deps.calls.cancel(exchange, message.cancels);
+      exchange.res.writeHead(202, { ...exchange.headers }).end();
+      return;
+    }
+    const params = paramsOf(body);
+    const era = eraOf(exchange, params);
+    if (typeof era !== 'string') return refuse(exchange, { ...era, id });
+    if (era === 'modern') return this.#modern(exchange, message.method, message.id, params);
+    if (message.method === 'initialize') return send(exchange, message.id, initialized(config, params));
+    if (message.method === 'ping') return send(exchange, message.id, {});
+    if (message.method !== 'tools/list') return refuse(exchange, { ...unknownMethod(message.method), status: 200, id });
+    return this.#list(exchange, message.id, params, {});
+  }
+
+  #modern(exchange: Exchange, method: string, id: RequestId, params: Params): void {
+    const { config } = exchange.route;
+    const always = {
+      resultType: 'complete',
+      ttlMs: 0,
+      cacheScope: 'private',
+      _meta: { [metaKey.serverInfo]: infoOf(config) },
+    };
+    const supportedVersions = [modernRevision, ...legacyRevisions];
+    const discovered = { supportedVersions, capabilities, instructions: config.description, ...always };
+    if (method === 'tools/list') this.#list(exchange, id, params, always);
+    else if (method === 'server/discover') send(exchange, id, discovered);
+    else refuse(exchange, { ...unknownMethod(method), id });
+  }
+
+  #list(exchange: Exchange, id: RequestId, { cursor }: Params, always: Params): void {
+    const { config } = exchange.route;
+    const offered = this.#deps.catalogue === undefined ? [] : [...offeredTools(config, this.#deps.catalogue).values()];
+    const tools = offered.filter((tool) => this.#mayBeCalled(exchange, tool));
+    if (tools.length === 0) {
+      refuse(exchange, { error: this.#nothing(config, offered), id });
+      return;
+    }
+    const start = cursor === undefined ? 0 : Number(/^from-([0-9]{1,6})$/.exec(String(cursor))?.[1] ?? Number.NaN);
+    if (!(start < tools.length)) {
+      const error = new UsageError('There is no such cursor.', { hint: 'Begin the list anew.' });
+      refuse(exchange, { error, id, code: errorCode.invalidParams });
+      return;
+    }
+    const next = start + pageSize < tools.length ? { nextCursor: `from-${start + pageSize}` } : {};
+    send(exchange, id, { tools: tools.slice(start, start + pageSize).map(asListed), ...next, ...always });
+  }
+
+  /** What holds of the target holds here: its scopes and its tool's, its rules, and what is held. */
+  #mayBeCalled(exchange: Exchange, { target, tool, known }: OfferedTool): boolean {
+    const route = this.#deps.routes.get(target);
+    if (route === undefined || known === undefined || known.state !== 'approved') return false;
+    return mayCall({ claims: exchange.claims, route }, tool, this.#deps.denied);
+  }
+
+  /** Why a list would be empty: that is no answer, for its client would take the server to be without tools. */
+  #nothing(config: McpServerConfig, offered: readonly OfferedTool[]): AppError {
+    const targets = (config.virtual?.targets ?? []).map(({ server }) => {
+      const held = offered.filter(({ target, known }) => target === server && known?.state === 'held').length;
+      const state = this.#deps.isServing(server) ? 'ready' : 'not running';
+      return { server, state, held };
+    });
+    const details = { data: { server: config.name, targets } };
+    const down = targets.filter(({ state }) => state !== 'ready').map(({ server }) => server);
+    if (offered.every(({ known }) => known === undefined || known.state === 'gone') || down.length === targets.length) {
+      const which = down.length === 0 ? 'no target has listed any yet' : `${down.join(', ')} not running`;
+      return new UpstreamUnavailableError(`${config.name} has no tools now: ${which}.`, {
+        ...details,
+        hint: 'Try again in a moment.',
+        next: ['infra services status'],
+      });
+    }
+    const held = targets.find((target) => target.held > 0);
+    if (held !== undefined) {
+      return new ForbiddenError(`The tools of ${config.name} are held until they are approved`, {
+        data: { ...details.data, reason: 'held' },
+        hint: 'An admin can look at them and approve them.',
+        next: [`plugins mcp tools ${held.server} --diff`],
+      });
+    }
+    return new ForbiddenError(`${config.name} has no tool that you may call`, {
+      data: { ...details.data, reason: 'scopes' },
+    });
+  }
+
+  async #call(exchange: Exchange, message: Call, body: Buffer, against: AppError | undefined): Promise<void> {
+    const { calls, catalogue, routes } = this.#deps;
+    const { route } = exchange;
+    const offered = catalogue && offeredTool(route.config, catalogue, message.tool);
+    const target = offered && routes.get(offered.target);
+    if (offered === undefined || target === undefined) {
+      const error = new UsageError(`${route.config.name} has no tool of that name`, {
+        data: { server: route.config.name },
+      });
+      return calls.refused(exchange, message, against ?? error);
+    }
+    // The challenge of a refusal is the virtual server's: it is that one for which the caller has a token.
+    const onward: Exchange = {
+      ...exchange,
+      route: { config: target.config, resource: route.resource },
+      via: { server: route.config.name, tool: offered.tool },
+    };
+    const call = { ...message, tool: offered.tool };
+    if (against !== undefined) return calls.refused(onward, call, against);
+    return calls.handle(onward, call, offered.tool === message.tool ? body : renameCall(body, offered.tool));
+  }
+
+  /** What speaks against every request: scopes that the virtual server asks for itself, and its limits. */
+  async #against({ claims, route }: Exchange): Promise<AppError | undefined> {
+    const refusal = refusalOf({ server: route.config, claims }, requiredScopes(route.config, undefined));
+    return refusal ?? (await this.#deps.serverLimits.refusal(route.config, claims));
+  }
+}
+
+/** Its tools may change with those of its targets, and nobody is told: there is no stream to be told by. */
+const capabilities = { tools: { listChanged: false } };
+
+function infoOf({ name, displayName }: McpServerConfig) {
+  return { name, title: displayName, version: packageVersion() };
+}
+
+function initialized(config: McpServerConfig, params: Params) {
+  const protocolVersion = negotiate(params['protocolVersion']);
+  return { protocolVersion, capabilities, serverInfo: infoOf(config), instructions: config.description };
+}
+
+/** By which era a request is to be answered, or what is wrong with it. */
+function eraOf({ req }: Exchange, params: Params): 'legacy' | 'modern' | ErrorAnswer {
+  const meta = isRecord(params['_meta']) ? params['_meta'] : {};
+  const said = meta[metaKey.protocolVersion];
+  const header = req.headers['mcp-protocol-version'];
+  if (said === undefined) {
+    const spoken = header === undefined || (legacyRevisions as readonly unknown[]).includes(header);
+    return spoken ? 'legacy' : { error: new UsageError('This revision of MCP is not spoken here.'), status: 400 };
+  }
+  if (header !== undefined && header !== said) {
+    const error = new UsageError('The header MCP-Protocol-Version says something else than the body.');
+    return { error, status: 400, code: errorCode.headerMismatch };
+  }
+  if (said === modernRevision) return 'modern';
+  const error = new UsageError('This revision of MCP is not spoken here.', { data: { supported: [modernRevision] } });
+  return { error, status: 400, code: errorCode.unsupportedVersion };
+}
+
+function unknownMethod(method: string): ErrorAnswer {
+  const error = new UsageError(`A virtual server has no method ${method.slice(0, 100)}: it offers tools only.`);
+  return { error, status: 404, code: errorCode.methodNotFound };
+}
+
+function paramsOf(body: Buffer): Params {
+  const message: unknown = JSON.parse(body.toString('utf8'));
+  return isRecord(message) && isRecord(message['params']) ? message['params'] : {};
+}
+
+function send({ res, headers }: Exchange, id: RequestId, result: unknown): void {
+  const body = JSON.stringify({ jsonrpc: '2.0', id, result });
+  res.writeHead(200, {
+    ...headers,
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+  });
+  res.end(body);
+}
