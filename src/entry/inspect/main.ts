@@ -3,7 +3,9 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { Inspection } from '../../lib/app/build/inspection.ts';
+import type { ToolDefinition } from '../../lib/shared/mcp/tool.ts';
 import { serverFindings } from '../../lib/shared/server-findings.ts';
+import { exampleFindings } from './examples.ts';
 
 // The process in which `build mcp` loads a module to look at it: main.js <module> <file for the answer> <bytes of memory>.
 // Whatever the module does, it does it here, with an environment that leads to no database, and for a bounded time.
@@ -29,6 +31,8 @@ async function look(module: string): Promise<Inspection> {
   }
   const findings = serverFindings(exported.server);
   if (findings.length > 0) return { findings };
+  const examples = await exampleFindings((exported.server as { readonly tools: readonly ToolDefinition[] }).tools);
+  if (examples.length > 0) return { findings: examples };
   const { name, version, contract, tools } = exported.server as {
     readonly name: string;
     readonly version: string;

@@ -23,7 +23,7 @@ const tag = z
 const tags = z.array(tag).max(20);
 
 /** `My skill: drafts` as `my_skill_drafts`. */
-export function idOf(text: string): string {
+function idOf(text: string): string {
   const id = text
     .normalize('NFKD')
     .toLowerCase()

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { dirname, join, relative, sep } from 'node:path';
+import { dirname, join, relative, resolve, sep } from 'node:path';
 import { writeFileAtomic } from '../../infra/config/atomic-file.ts';
 import { withFileLock } from '../../infra/config/file-lock.ts';
 import { packageVersion } from '../../infra/config/package-root.ts';
@@ -20,6 +20,7 @@ import { type Compiled, type Compiler, compile, loadCompiler, locateCompiler } f
 import { crossChecks, inspectionIssues } from './cross-checks.ts';
 import { inputFiles, inputsDigest } from './inputs.ts';
 import { type InspectionLimits, inspectionLimits, inspectModule } from './inspection.ts';
+import { type TypeIssues, typeIssues } from './type-check.ts';
 import type { ExtensionPackage } from './workspace.ts';
 
 export interface BuildRequest {
@@ -74,13 +75,18 @@ export async function buildExtensions(request: BuildRequest): Promise<BuiltExten
       compiler ??= loadCompiler(request.root);
       return compiler;
     };
+    let types: Promise<TypeIssues> | undefined;
+    const typesOnce = (): Promise<TypeIssues> => {
+      types ??= typeIssues(request.root, request.signal);
+      return types;
+    };
     const results: BuiltExtension[] = [];
     const waiting = [...request.extensions.entries()];
     const worker = async (): Promise<void> => {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
         if (request.signal?.aborted === true) throw new CancelledError('Interrupted', { data: { signal: 'SIGINT' } });
         const [index, extension] = next;
-        results[index] = await buildOne(request, extension, compilerOnce);
+        results[index] = await buildOne(request, extension, compilerOnce, typesOnce);
       }
     };
     const ended = await Promise.allSettled(Array.from({ length: availableParallelism() }, worker));
@@ -96,6 +102,7 @@ async function buildOne(
   request: BuildRequest,
   extension: ExtensionPackage,
   compiler: () => Promise<Compiler>,
+  types: () => Promise<TypeIssues>,
 ): Promise<BuiltExtension> {
   const started = performance.now();
   const before = readArtifactRecord(extension.output);
@@ -121,7 +128,7 @@ async function buildOne(
   // As deep as the place where it will lie, so that source maps lead to the sources from here as well.
   const folder = join(stage, ...relative(dist, extension.output).split(sep).slice(1));
   try {
-    const made = await make(request, extension, await compiler(), folder);
+    const made = await make(request, extension, await compiler(), types, folder);
     if ('issues' in made) return failed(made.issues);
     await publish(extension.output, folder, made.record, before);
     return done(request, extension, 'built', made.record, before, started);
@@ -145,6 +152,7 @@ async function make(
   { root, packageRoot, limits = inspectionLimits, signal }: BuildRequest,
   extension: ExtensionPackage,
   compiler: Compiler,
+  types: () => Promise<TypeIssues>,
   folder: string,
 ): Promise<{ readonly record: ArtifactRecord } | { readonly issues: readonly ConfigIssue[] }> {
   const versions = versionsWith(compiler.version);
@@ -152,8 +160,13 @@ async function make(
   if ('issues' in compiled) return compiled;
   const places = { packageRoot, scratch: folder, cwd: root };
   const inspection = await inspectModule(join(folder, 'index.js'), places, limits, signal);
-  if (!('server' in inspection)) return { issues: inspectionIssues(root, extension, inspection, limits) };
-  const issues = await crossChecks(extension, inspection.server);
+  if (!('server' in inspection)) return { issues: await inspectionIssues(root, extension, inspection, limits) };
+  const byFile = await types();
+  const issues = [
+    ...(await crossChecks(extension, inspection.server)),
+    // Of what went into the artefact alone: its tests, and what else the project has, are no matter of this build.
+    ...compiled.inputs.flatMap((file) => byFile.get(resolve(root, file)) ?? []),
+  ];
   if (issues.length > 0) return { issues };
   const record = recordOf(extension, inspection.server, folder, compiled, versions);
   return { record };

@@ -6,6 +6,7 @@ import { nearest } from '../../shared/nearest.ts';
 import type { ServerFacts } from './artifact-file.ts';
 import { keyPlace } from './configured-servers.ts';
 import type { Inspection, InspectionLimits } from './inspection.ts';
+import { placeOfSubject } from './subject-place.ts';
 import type { ExtensionPackage } from './workspace.ts';
 
 /** Whether manifest, module and services/mcp/ say the same of an extension. */
@@ -52,14 +53,22 @@ async function againstConfiguration({ configured }: ExtensionPackage, server: Se
 }
 
 /** What was found when the module was loaded, placed where its author can do something about it. */
-export function inspectionIssues(
+export async function inspectionIssues(
   root: string,
-  { entry }: ExtensionPackage,
+  extension: ExtensionPackage,
   inspection: Exclude<Inspection, { server: ServerFacts }>,
   limits: InspectionLimits,
-): ConfigIssue[] {
-  const at = { file: displayPath(entry), line: 1, column: 1 };
-  if ('findings' in inspection) return inspection.findings.map((finding) => ({ ...at, ...finding }));
+): Promise<ConfigIssue[]> {
+  const at = { file: displayPath(extension.entry), line: 1, column: 1 };
+  if ('findings' in inspection) {
+    return await Promise.all(
+      inspection.findings.map(async ({ subject, ...finding }) => ({
+        ...at,
+        ...(await placeOfSubject(extension, subject)),
+        ...finding,
+      })),
+    );
+  }
   switch (inspection.fault) {
     case 'throws':
       return [{ ...at, ...placeIn(root, inspection.stack), message: `can't be loaded: ${inspection.message}` }];

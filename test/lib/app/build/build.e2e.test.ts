@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -44,7 +44,7 @@ describe('a build', () => {
       name: 'hello',
       digest: expect.stringMatching(/^[0-9a-f]{64}$/),
       inputs: [source],
-      server: { name: 'hello', version: '1.0.0', contract: 1, tools: ['greet'] },
+      server: { name: 'hello', version: '1.0.0', contract: 2, tools: ['greet'] },
       versions: { esbuild: esbuildVersion },
     });
     const code = readFileSync(built(), 'utf8');
@@ -243,22 +243,79 @@ describe('what does not hold changes nothing, and is said with its place:', () =
       "export const server = { kind: 'systemprompt/mcp-server', contract: 7, tools: [] };\n",
       1,
       1,
-      /version 7 of the contract, this systemprompt serves 1/,
+      /version 7 of the contract, this systemprompt serves 1, 2/,
     ],
     'a version that is none': [source, serverSource({ version: 'soon' }), 1, 1, /no version: "soon"/],
     'a tool with a union for its input': [
       source,
       toolByHand('{ anyOf: [] }'),
-      1,
-      1,
+      2,
+      7,
       /the input of the tool "greet" is no object schema/,
     ],
     'a tool with a schema that some clients refuse': [
       source,
       toolByHand("{ type: 'object', properties: { a: { type: ['string', 'null'] } } }"),
-      1,
-      1,
+      2,
+      7,
       /in a way that some clients refuse/,
+    ],
+    'a field of a tool that some clients refuse': [
+      source,
+      toolByHand("{ type: 'object', properties: { 'the name': { type: 'string' } } }"),
+      2,
+      7,
+      /a field that some clients refuse: "the name"/,
+    ],
+    'a schema that JSON has no words for': [
+      source,
+      serverSource().replace('z.strictObject({})', 'z.strictObject({ at: z.date() })'),
+      5,
+      15,
+      /Tool greet: the input has no JSON Schema: Date/,
+    ],
+    'two tools of one name': [
+      source,
+      serverSource().replace('[greet]', '[greet, greet]'),
+      13,
+      23,
+      /two tools are named greet/,
+    ],
+    'an example that its own schema refuses': [
+      source,
+      serverSource().replace(
+        'textArtifact,\n',
+        "textArtifact,\n  examples: [{ title: 'a table', input: {}, output: { type: 'table' } as never }],\n",
+      ),
+      6,
+      3,
+      /the tool greet: the output of example 1 \(a table\) is not what its schema takes/,
+    ],
+    'an example that clients would refuse': [
+      source,
+      serverSource()
+        .replace('z.strictObject({})', 'z.strictObject({ n: z.preprocess(Number, z.number()) })')
+        .replace('textArtifact,\n', "textArtifact,\n  examples: [{ input: { n: '7' } }],\n"),
+      6,
+      3,
+      /clients would refuse the input of example 1/,
+    ],
+    'a resource with no URI': [
+      source,
+      `export const server = { kind: 'systemprompt/mcp-server', contract: 2, name: 'hello', version: '1.0.0', tools: [],
+  resources: [{ name: 'all', uri: 'all notes' }] };\n`,
+      2,
+      30,
+      /"all notes" is no URI/,
+    ],
+    'a template that can not be read': [
+      source,
+      `import { defineMcpServer, defineResourceTemplate } from 'systemprompt/mcp';
+const note = defineResourceTemplate({ uriTemplate: 'notes://{a}{b}', name: 'note', read: () => '' });
+export const server = defineMcpServer({ name: 'hello', version: '1.0.0', description: 'x', resourceTemplates: [note] });\n`,
+      2,
+      14,
+      /two variables need something between them/,
     ],
     'another name than the manifest': [
       source,
@@ -303,6 +360,33 @@ describe('what does not hold changes nothing, and is said with its place:', () =
     expect(readFileSync(join(output(), 'artifact.json'), 'utf8')).toBe(record);
     expect(readdirSync(join(project.root, 'dist'))).toEqual(['extensions']);
   });
+});
+
+it('checks the types of what it builds where the project has a TypeScript: a handler returns what its output promises', async () => {
+  const checkout = packageRoot.replace(/\/$/, '');
+  const paths = { systemprompt: [`${checkout}/src/index.ts`], 'systemprompt/mcp': [`${checkout}/src/mcp.ts`] };
+  const compilerOptions = {
+    target: 'es2024',
+    module: 'nodenext',
+    strict: true,
+    skipLibCheck: true,
+    noEmit: true,
+    allowImportingTsExtensions: true,
+    types: [],
+    paths,
+  };
+  project.write('tsconfig.json', JSON.stringify({ compilerOptions, include: ['extensions'] }));
+  symlinkSync(join(checkout, 'node_modules/typescript-7'), join(project.root, 'node_modules/typescript'));
+  project.write('extensions/mcp/hello/index.test.ts', 'const wrong: number = "a test is no part of it";\n');
+  project.write(source, serverSource().replace("type: 'text' as const", "type: 'table' as const"));
+  const failed = await build();
+  expect(failed).toMatchObject({
+    state: 'failed',
+    issues: [{ line: 10, hint: expect.stringMatching(/^TS\d+ of TypeScript$/) }],
+  });
+  expect(failed.issues[0]?.message).toContain('table');
+  project.write(source, serverSource());
+  expect(await build()).toMatchObject({ state: 'built', issues: [] });
 });
 
 it('of several extensions each is built or fails by itself, in the order of their names', async () => {
