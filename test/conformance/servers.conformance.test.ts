@@ -23,3 +23,12 @@ describe('a server elsewhere that speaks both eras', () => {
     expect(governed.gateway.unhandled).toEqual([]);
   });
 });
+
+describe('a server elsewhere that speaks 2026-07-28 alone', () => {
+  it('conforms to 2025-11-25 all the same', async () => {
+    await using fixture = await everythingElsewhere('modern');
+    await using governed = await governedServer({ external: elsewhere(fixture.endpoint) });
+    const checks = await runConformance('server', ['--url', governed.url.href, '--requirements', '2025-11-25']);
+    expect(checks).toMatchObject({ 'tools-call-elicitation': 'SUCCESS', 'tools-call-sampling': 'SUCCESS' });
+  });
+});
