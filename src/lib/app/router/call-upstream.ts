@@ -40,8 +40,13 @@ export class CallUpstream implements Dispatcher.DispatchHandler, RunningCall<Hel
   /** The run of the server that the request goes to. */
   from: Upstream | undefined;
   readonly #id: RequestId;
-  readonly #client: CallClient;
   readonly #limit: number;
+  readonly #idOf: ((number: number) => string) | undefined;
+  /** Of the server, for the events that passed. */
+  readonly #eventIds: string[] = [];
+  #client: CallClient;
+  #leg: Leg | undefined;
+  #resumed = false;
   #resolve!: (answer: HeldAnswer) => void;
   #reject!: (error: Error) => void;
   #controller: Dispatcher.DispatchController | undefined;
@@ -55,7 +60,9 @@ export class CallUpstream implements Dispatcher.DispatchHandler, RunningCall<Hel
   #bytes = 0;
   #kept: KeptStream | undefined;
 
-  constructor(id: RequestId, client: CallClient, limit: number) {
+  /** @param idOf what clients see instead of the server's ids of events; without it they see those, and nothing is resumed */
+  constructor(id: RequestId, client: CallClient, limit: number, idOf?: (number: number) => string) {
+    this.#idOf = idOf;
     this.#id = id;
     this.#client = client;
     this.#limit = limit;
@@ -67,6 +74,43 @@ export class CallUpstream implements Dispatcher.DispatchHandler, RunningCall<Hel
 
   abort(reason: Error): void {
     this.#fail(reason);
+  }
+
+  /** Hears of one exchange with the server, until the call is suspended. */
+  leg(): Dispatcher.DispatchHandler {
+    this.#leg = new Leg(this);
+    return this.#leg;
+  }
+
+  /** Whether the client may come back for the answer: the server numbers its events. */
+  get resumable(): boolean {
+    return !this.#settled && this.#eventIds.length > 0;
+  }
+
+  /** Lets go of the stream; the call goes on, at the server. */
+  suspend(): void {
+    this.#leg?.cut();
+    this.#kept?.release();
+    this.#kept = undefined;
+    if (!this.#ended) this.#controller?.abort(new Error('The client left.'));
+    this.#controller = undefined;
+    this.#ended = true;
+  }
+
+  /** The server's id of an event that passed. */
+  eventId(number: number): string | undefined {
+    return this.#eventIds[number];
+  }
+
+  /** Goes on for a client that came back; `leg` is what hears of the exchange. */
+  resume(client: CallClient): void {
+    this.suspend();
+    this.#client = client;
+    this.#resumed = true;
+    this.#ended = false;
+    this.#splitter = undefined;
+    this.#chunks = [];
+    this.#bytes = 0;
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -81,6 +125,8 @@ export class CallUpstream implements Dispatcher.DispatchHandler, RunningCall<Hel
     this.#headers = headers;
     if (status === 200 && mediaType(headers) === 'text/event-stream') {
       this.#splitter = new SseSplitter(this.#limit);
+    } else if (this.#resumed) {
+      this.#fail(new UpstreamFailedError('The server did not take its stream up again.', { data: { status } }));
     } else if (Number(headers['content-length'] ?? 0) > this.#limit) {
       this.#fail(this.#tooLarge());
     }
@@ -100,6 +146,13 @@ export class CallUpstream implements Dispatcher.DispatchHandler, RunningCall<Hel
   onResponseEnd(): void {
     this.#ended = true;
     if (this.#settled) return;
+    if (this.#splitter !== undefined && this.resumable) {
+      // MCP 2025-11-25: a server may end a stream before its answer; the client comes back with Last-Event-ID.
+      const { res } = this.#client;
+      this.suspend();
+      res.end();
+      return;
+    }
     if (this.#splitter !== undefined) {
       this.#fail(
         new UpstreamFailedError('The server ended its stream without an answer.', { data: { reason: 'no_answer' } }),
@@ -151,8 +204,9 @@ export class CallUpstream implements Dispatcher.DispatchHandler, RunningCall<Hel
     }
   }
 
-  #onEvent(controller: Dispatcher.DispatchController, event: Buffer): void {
-    const data = eventData(event);
+  #onEvent(controller: Dispatcher.DispatchController, received: Buffer): void {
+    const data = eventData(received);
+    const event = this.#idOf === undefined ? received : this.#renamed(received, this.#idOf);
     // A comment or a priming event has no data.
     const judged = data === '' ? undefined : judge(data, this.#id);
     if (judged?.kind === 'answer') {
@@ -170,6 +224,17 @@ export class CallUpstream implements Dispatcher.DispatchHandler, RunningCall<Hel
       controller.pause();
       res.once('drain', () => controller.resume());
     }
+  }
+
+  /** The event with an id of ours; from that of the server another stream could be taken up, past the audit. */
+  #renamed(event: Buffer, idOf: (number: number) => string): Buffer {
+    const text = event.toString('utf8');
+    const found = /(?:^|[\r\n])id: ?([^\r\n]*)/.exec(text);
+    if (found === null) return event;
+    const at = found.index + found[0].length - (found[1]?.length ?? 0);
+    const end = found.index + found[0].length;
+    const number = this.#eventIds.push(found[1] ?? '') - 1;
+    return Buffer.from(`${text.slice(0, at)}${idOf(number)}${text.slice(end)}`);
   }
 
   #settle(answer: HeldAnswer): void {
@@ -195,5 +260,39 @@ export class CallUpstream implements Dispatcher.DispatchHandler, RunningCall<Hel
 
   #tooLarge(): TooLargeError {
     return new TooLargeError(`The answer is larger than ${this.#limit} bytes.`, { data: { limit: this.#limit } });
+  }
+}
+
+/** One exchange with the server: what comes after it was given up is nobody's. */
+class Leg implements Dispatcher.DispatchHandler {
+  #call: CallUpstream | undefined;
+
+  constructor(call: CallUpstream) {
+    this.#call = call;
+  }
+
+  cut(): void {
+    this.#call = undefined;
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.#call === undefined) controller.abort(new Error('The client left.'));
+    else this.#call.onRequestStart(controller);
+  }
+
+  onResponseStart(...args: Parameters<CallUpstream['onResponseStart']>): void {
+    this.#call?.onResponseStart(...args);
+  }
+
+  onResponseData(...args: Parameters<CallUpstream['onResponseData']>): void {
+    this.#call?.onResponseData(...args);
+  }
+
+  onResponseEnd(): void {
+    this.#call?.onResponseEnd();
+  }
+
+  onResponseError(...args: Parameters<CallUpstream['onResponseError']>): void {
+    this.#call?.onResponseError(...args);
   }
 }

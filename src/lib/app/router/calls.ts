@@ -3,18 +3,20 @@ import type { Logger } from '../../infra/logging/logger.ts';
 import { type AppError, toAppError, UsageError } from '../../shared/errors.ts';
 import type { ExecutionId } from '../../shared/ids.ts';
 import { Cancellation, type Dispatch, type Question, type ToolCall } from '../executor/call.ts';
-import { type Executed, ExecutionError, type Executor } from '../executor/executor.ts';
+import { type Executed, ExecutionError, type Executor, refusalOf, requiredScopes } from '../executor/executor.ts';
 import { type ErrorAnswer, executionHeader } from './answers.ts';
 import { type RetriedCall, type RetryAsking, streamAsker } from './asking.ts';
 import type { Breakers } from './breaker.ts';
 import { type CallClient, CallUpstream, type HeldAnswer } from './call-upstream.ts';
 import type { Exchange } from './exchange.ts';
-import { type OnBehalf, sessionOf, upstreamHeaders } from './headers.ts';
+import { lastEventHeader, type OnBehalf, sessionOf, upstreamHeaders } from './headers.ts';
 import { InFlight } from './in-flight.ts';
 import type { Malformed, Message, RequestId } from './jsonrpc.ts';
 import type { KeepAlive } from './keep-alive.ts';
+import { LiveCall } from './live-call.ts';
 import type { Passage } from './passage.ts';
 import { refuse, shuttingDown } from './refusals.ts';
+import type { EventHandle, Resumptions } from './resumptions.ts';
 import { messageEvent } from './sse.ts';
 import type { RequestFor, Upstream, Upstreams } from './upstreams.ts';
 
@@ -27,6 +29,7 @@ export interface CallsDeps {
   readonly passage: Passage;
   readonly keepAlive: KeepAlive;
   readonly breakers: Breakers;
+  readonly resumptions: Resumptions;
   readonly log: Logger;
   /** Largest answer, in bytes. */
   readonly answerBytes: number;
@@ -43,22 +46,41 @@ export class Calls {
   }
 
   async handle(exchange: Exchange, message: CallMessage, body: Buffer): Promise<void> {
-    const { req, res, route, claims, via } = exchange;
+    const { req, route, claims, via } = exchange;
     const cancellation = new Cancellation();
     const key = { server: via?.server ?? route.config.name, sid: claims.sid, session: sessionOf(req), id: message.id };
     const remove = this.#inFlight.add(key, cancellation);
-    const onClose = () => cancellation.cancel();
-    res.once('close', onClose);
+    const live = new LiveCall(exchange, {
+      cancellation,
+      give: (to, answer, executionId) => this.#give(to, answer, executionId),
+      clientOf: (to) => this.#clientOf(to),
+    });
     try {
       const call = toolCall(exchange, message.tool, message.input, cancellation);
-      const { answer, executionId } = await this.#execute(exchange, call, message.id, body);
-      res.off('close', onClose);
-      this.#give(exchange, answer, executionId);
+      const { answer, executionId } = await this.#execute(live, call, message.id, body);
+      live.answered(answer, executionId);
     } catch (thrown) {
-      this.#giveError(exchange, message.id, thrown);
+      live.over();
+      this.#giveError(live.exchange, message.id, thrown);
     } finally {
       remove();
     }
+  }
+
+  /** Lets a client have what it missed of a call whose stream it lost. Settles when the exchange is over. */
+  async resume(exchange: Exchange, handle: EventHandle): Promise<void> {
+    const { config } = exchange.route;
+    const refusal = refusalOf({ server: config, claims: exchange.claims }, requiredScopes(config, undefined));
+    if (refusal !== undefined) return refuse(exchange, { error: refusal });
+    const whose = { user: exchange.claims.sub, server: config.name, session: sessionOf(exchange.req) ?? '' };
+    const going = this.#deps.resumptions.find(handle, whose)?.attach(exchange, handle.number) ?? false;
+    if (going === false) {
+      const error = new UsageError('There is nothing more of this stream.', {
+        hint: 'Its call is over: see the audit.',
+      });
+      return refuse(exchange, { error });
+    }
+    await going;
   }
 
   /** An attempt at a call is recorded, whatever is wrong with its message. */
@@ -109,8 +131,9 @@ export class Calls {
     await this.#inFlight.drained(1_000);
   }
 
-  async #execute(exchange: Exchange, call: ToolCall, id: RequestId, body: Buffer): Promise<Executed<HeldAnswer>> {
+  async #execute(live: LiveCall, call: ToolCall, id: RequestId, body: Buffer): Promise<Executed<HeldAnswer>> {
     const { executor, upstreams, passage, answerBytes } = this.#deps;
+    const { exchange } = live;
     let on: OnBehalf;
     try {
       if (this.#closing) throw shuttingDown();
@@ -119,23 +142,29 @@ export class Calls {
       const error = toAppError(thrown);
       return executor.reject(call, error, error.code === 'NOT_FOUND' ? 'refused' : 'failed');
     }
-    const client: CallClient = {
-      res: exchange.res,
-      keepAlive: this.#deps.keepAlive,
-      beginStream: (received, from) => this.#beginStream(exchange, from, received),
-    };
     const asked = executor.asks ? this.#askedWay(exchange, on, body) : undefined;
     const original = asked?.body ?? body;
     const dispatch: Dispatch<HeldAnswer> = (executionId, rewritten) => {
       const sent = rewritten === undefined ? original : withArguments(original, rewritten.input);
-      const running = new CallUpstream(id, client, answerBytes);
+      const events = this.#resumable(live, on);
+      const running = new CallUpstream(id, this.#clientOf(exchange), answerBytes, events?.idOf);
       const request: RequestFor = (upstream) => {
         running.from = upstream;
         const headers = upstreamHeaders(exchange.req, upstream, on, executionId);
         return { path: '/mcp', method: 'POST', headers, body: sent };
       };
-      upstreams.send(call.server.name, request, running);
+      const reopen = (eventId: string) => {
+        const again: RequestFor = (upstream) => {
+          const headers = upstreamHeaders(live.exchange.req, upstream, on, executionId);
+          return { path: '/mcp', method: 'GET', headers: [...headers, lastEventHeader, eventId], body: null };
+        };
+        upstreams.send(call.server.name, again, running.leg());
+      };
+      live.started({ upstream: running, reopen });
+      upstreams.send(call.server.name, request, running.leg());
       this.#watch(call, on, running);
+      const release = () => events?.release();
+      running.answer.then(release, release);
       return running;
     };
     const { asker, required } = asked ?? {};
@@ -157,6 +186,26 @@ export class Calls {
     if (session?.elicits !== true) return this.#deps.retryAsking.of(route.config.name, claims, body);
     const begin = () => this.#beginStream(exchange, undefined, {});
     return { asker: streamAsker({ res, keepAlive: this.#deps.keepAlive, begin }) };
+  }
+
+  #clientOf(exchange: Exchange): CallClient {
+    return {
+      res: exchange.res,
+      keepAlive: this.#deps.keepAlive,
+      beginStream: (received, from) => this.#beginStream(exchange, from, received),
+    };
+  }
+
+  /** The call's stream can be taken up again, where there is a session that it belongs to. */
+  #resumable(live: LiveCall, { session }: OnBehalf): ReturnType<Resumptions['add']> | undefined {
+    const { claims, route, transport, via } = live.exchange;
+    if (session === undefined || transport === 'sse' || via !== undefined) return undefined;
+    return this.#deps.resumptions.add({
+      user: claims.sub,
+      server: route.config.name,
+      session: session.bound,
+      attach: (exchange, after) => live.attach(exchange, after),
+    });
   }
 
   /** What an answer says of the server, and of the session. */

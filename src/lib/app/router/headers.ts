@@ -9,6 +9,8 @@ import type { Upstream } from './upstreams.ts';
 
 /** The session of a request or an answer (MCP 2025-11-25, Streamable HTTP). */
 export const sessionHeader = 'mcp-session-id';
+/** What a client has seen last of a stream (HTML Living Standard, 9.2.4). */
+export const lastEventHeader = 'last-event-id';
 const identitySeconds = 60;
 
 export interface OnBehalf {
@@ -23,8 +25,8 @@ export interface OnBehalf {
 
 /**
  * The headers of a request to a server, names and values in turn. A list of what goes along, not of what is left out:
- * nothing that authenticates the client here (Authorization, cookies) or belongs to its connection gets through, nor
- * Last-Event-ID, since an answer that was cut off must not come back past the audit.
+ * nothing that authenticates the client here (Authorization, cookies) or belongs to its connection gets through.
+ * Last-Event-ID is added where a stream is taken up again.
  */
 export function upstreamHeaders(req: IncomingMessage, upstream: Upstream, on: OnBehalf, exec?: ExecutionId): string[] {
   const { claims, session } = on;

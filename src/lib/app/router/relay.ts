@@ -1,9 +1,20 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
-import { type AppError, CancelledError, TimeoutError, toAppError, UpstreamFailedError } from '../../shared/errors.ts';
+import {
+  type AppError,
+  CancelledError,
+  TimeoutError,
+  TooLargeError,
+  toAppError,
+  UpstreamFailedError,
+} from '../../shared/errors.ts';
 import { mediaType } from './headers.ts';
 import type { KeepAlive, KeptStream } from './keep-alive.ts';
+import { SseSplitter } from './sse.ts';
 import { toUpstreamError } from './upstream-errors.ts';
+
+/** Longest event that passes where events are looked at, in bytes. */
+const maxEvent = 10 * 1024 * 1024;
 
 export interface RelayOptions {
   readonly res: ServerResponse;
@@ -19,6 +30,8 @@ export interface RelayOptions {
   readonly onStream?: (stop: () => void) => () => void;
   /** Called when a stream was quiet for long: throws when nobody may listen any more. */
   readonly stillAllowed?: (() => Promise<unknown>) | undefined;
+  /** Which events of a stream pass; all of them unless told. @throws never */
+  readonly passes?: (event: Buffer) => boolean;
   /** Hears once what became of the request at the server: an error when it did not answer. */
   readonly onOutcome?: (error?: AppError) => void;
   /** Answers for a server that did not. */
@@ -38,6 +51,7 @@ export class Relay implements Dispatcher.DispatchHandler {
   #kept: KeptStream | undefined;
   #release: (() => void) | undefined;
   #told = false;
+  #splitter: SseSplitter | undefined;
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -79,6 +93,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     // A stream lasts as long as both sides want.
     const streams = mediaType(headers) === 'text/event-stream';
     if (streams) clearTimeout(this.#timer);
+    if (streams && this.#options.passes !== undefined) this.#splitter = new SseSplitter(maxEvent);
     // 401 and 403 would be about the router's own identity: no affair of the client, and no challenge for it.
     if (status >= 500 || status === 401 || status === 403 || (status >= 300 && status < 400)) {
       this.abort(new UpstreamFailedError(`The server answered with status ${status}.`, { data: { status } }));
@@ -102,10 +117,24 @@ export class Relay implements Dispatcher.DispatchHandler {
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const { res } = this.#options;
     if (this.#ended || res.destroyed) return;
-    this.#kept?.passed(chunk);
-    if (!res.write(chunk)) {
+    const passing = this.#splitter === undefined ? chunk : this.#passing(this.#splitter, chunk);
+    if (passing.length === 0) return;
+    this.#kept?.passed(passing);
+    if (!res.write(passing)) {
       controller.pause();
       res.once('drain', () => controller.resume());
+    }
+  }
+
+  /** Of what came the whole events that may pass. */
+  #passing(splitter: SseSplitter, chunk: Buffer): Buffer {
+    const { passes } = this.#options;
+    try {
+      const events = splitter.push(chunk).filter((event) => passes?.(event) ?? true);
+      return events.length === 1 ? (events[0] as Buffer) : Buffer.concat(events);
+    } catch {
+      this.abort(new TooLargeError(`An event of the server is larger than ${maxEvent} bytes.`));
+      return Buffer.alloc(0);
     }
   }
 

@@ -3,7 +3,7 @@ import { type AppError, toAppError } from '../../shared/errors.ts';
 import { refusalOf, requiredScopes } from '../executor/executor.ts';
 import type { Breakers } from './breaker.ts';
 import type { Exchange } from './exchange.ts';
-import { type OnBehalf, upstreamHeaders } from './headers.ts';
+import { lastEventHeader, type OnBehalf, upstreamHeaders } from './headers.ts';
 import type { RequestId } from './jsonrpc.ts';
 import type { KeepAlive } from './keep-alive.ts';
 import type { Passage } from './passage.ts';
@@ -11,6 +11,7 @@ import { refuse, shuttingDown } from './refusals.ts';
 import { Relay, type RelayOptions } from './relay.ts';
 import type { ServerLimits } from './server-limits.ts';
 import type { Session, Sessions } from './sessions.ts';
+import { isNoAnswer } from './sse.ts';
 import type { Upstream, Upstreams } from './upstreams.ts';
 
 export interface RelaysDeps {
@@ -66,16 +67,21 @@ export class Relays {
       keepAlive,
       onOutcome: (error) => breakers.record(config, error),
       ...(session === undefined ? {} : sessionHooks(passage.sessions, session, req.method)),
-      ...(req.method === 'GET' ? { stillAllowed: exchange.stillAllowed } : {}),
+      ...(req.method === 'GET' ? { stillAllowed: exchange.stillAllowed, passes: isNoAnswer } : {}),
       onError,
     });
     this.#open.add(relay);
+    // What a server says by itself can be taken up again; an answer that came so would come past the audit.
+    const last = req.headers[lastEventHeader];
+    const after = req.method === 'GET' && typeof last === 'string' ? last : undefined;
     const method = req.method as 'GET' | 'POST' | 'DELETE';
     upstreams.send(
       config.name,
       (upstream) => {
         answered = upstream;
-        return { path: '/mcp', method, headers: upstreamHeaders(req, upstream, on), body };
+        const headers = upstreamHeaders(req, upstream, on);
+        if (after !== undefined) headers.push(lastEventHeader, after);
+        return { path: '/mcp', method, headers, body };
       },
       relay,
     );

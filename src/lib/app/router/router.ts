@@ -18,6 +18,7 @@ import { helloOf } from './client-hello.ts';
 import type { Delegation } from './delegation.ts';
 import type { Exchange, Route } from './exchange.ts';
 import { tellOver } from './farewell.ts';
+import { lastEventHeader } from './headers.ts';
 import { headerMismatchOf, type Malformed, type Message, parseMessage } from './jsonrpc.ts';
 import { KeepAlive } from './keep-alive.ts';
 import { Legacy } from './legacy.ts';
@@ -27,6 +28,7 @@ import { Peers } from './peers.ts';
 import { answerIn } from './question.ts';
 import { checkPostHeaders, legacyMethods, methodNotAllowed, postOnly, refuse } from './refusals.ts';
 import { Relays } from './relays.ts';
+import { type EventHandle, eventHandle, Resumptions } from './resumptions.ts';
 import type { ServerLimits } from './server-limits.ts';
 import { SessionBinding } from './session-binding.ts';
 import { SessionKeeper } from './session-keeper.ts';
@@ -128,6 +130,7 @@ class Router implements McpRouter {
   readonly #keepAlive: KeepAlive;
   readonly #legacy: Legacy;
   readonly #approvals: McpRouterDeps['approvals'];
+  readonly #peers: Peers;
 
   constructor(deps: McpRouterDeps) {
     const { limits, executor, log, breakers, serverLimits, database } = deps;
@@ -145,8 +148,12 @@ class Router implements McpRouter {
     this.#upstreams = upstreams;
     this.#sessions = sessions;
     this.#keepAlive = keepAlive;
+    const peerOptions = { apiInstance: deps.apiInstance, folder: deps.peerSockets, externalUrl: deps.externalUrl };
+    const peers = new Peers(peerOptions);
+    this.#peers = peers;
     this.#calls = new Calls({
       ...way,
+      resumptions: new Resumptions(peers.own),
       executor,
       retryAsking: new RetryAsking(deps.identityRoot),
       log,
@@ -157,7 +164,7 @@ class Router implements McpRouter {
       externalUrl: deps.externalUrl,
       keepAlive,
       sessions,
-      peers: new Peers({ apiInstance: deps.apiInstance, folder: deps.peerSockets, externalUrl: deps.externalUrl }),
+      peers,
       dispatch: async (exchange, message, body) => this.#dispatch(exchange, message, body),
       listen: (exchange) => this.#relays.handle(exchange, null, null),
       tell: (session, { claims }) => tellOver(upstreams, { ...session, userName: claims.name }),
@@ -201,7 +208,8 @@ class Router implements McpRouter {
     const arrivedAt = performance.now();
     const route = this.#routes.get(serverName);
     if (route === undefined) throw unknownServer(serverName);
-    if (way === 'messages' && this.#legacy.forward(req, res)) return;
+    const resumed = req.method === 'GET' && way === 'mcp' ? eventHandle(req.headers[lastEventHeader]) : undefined;
+    if (this.#isElsewhere(req, res, way, resumed)) return;
     let sender: Sender;
     try {
       sender = await identify(this.#verifier, this.#proxies, req, route.resource.audience);
@@ -227,7 +235,7 @@ class Router implements McpRouter {
     else if (req.method === 'POST') await this.#post(exchange, sender, way);
     else if (exchange.tooMany !== undefined) refuse(exchange, { error: exchange.tooMany });
     else if (req.method === 'GET')
-      await this.#listen({ ...exchange, stillAllowed: this.#again(exchange, sender) }, way);
+      await this.#listen({ ...exchange, stillAllowed: this.#again(exchange, sender) }, way, resumed);
     else if (req.method === 'DELETE') await this.#relays.handle(exchange, null, null);
     else refuse(exchange, methodNotAllowed);
   }
@@ -266,7 +274,14 @@ class Router implements McpRouter {
     });
   }
 
-  #listen(exchange: Exchange, way: McpWay): Promise<void> {
+  /** Hands what only another process can answer to it. */
+  #isElsewhere(req: IncomingMessage, res: ServerResponse, way: McpWay, resumed: EventHandle | undefined): boolean {
+    if (way === 'messages') return this.#legacy.forward(req, res);
+    return resumed !== undefined && this.#peers.forward(resumed.owner, req, res);
+  }
+
+  #listen(exchange: Exchange, way: McpWay, resumed: EventHandle | undefined): Promise<void> {
+    if (resumed !== undefined) return this.#calls.resume(exchange, resumed);
     return way === 'sse' ? this.#legacy.open(exchange) : this.#relays.handle(exchange, null, null);
   }
 

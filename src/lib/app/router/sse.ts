@@ -88,3 +88,16 @@ export function eventData(event: Buffer): string {
 export function messageEvent(json: string): string {
   return `event: message\ndata: ${json}\n\n`;
 }
+
+/** Whether an event is anything but a JSON-RPC response: cheap for all that says its method, which responses don't have. */
+export function isNoAnswer(event: Buffer): boolean {
+  const data = eventData(event);
+  if (data === '') return true;
+  let message: unknown;
+  try {
+    message = JSON.parse(data);
+  } catch {
+    return false;
+  }
+  return typeof message === 'object' && message !== null && 'method' in message && !('result' in message);
+}
