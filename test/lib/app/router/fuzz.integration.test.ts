@@ -3,9 +3,9 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openTestGateway, serverConfig, type TestGateway } from './gateway.ts';
 
-// JSON-RPC and HTTP framing against the router. SYSTEMPROMPT_FUZZ_SECONDS makes it the long form (`npm run test:soak`).
+// JSON-RPC and HTTP framing against the router. FUZZ_SECONDS makes it the long form (`npm run test:soak`).
 
-const seconds = Number(process.env['SYSTEMPROMPT_FUZZ_SECONDS'] ?? 0);
+const seconds = Number(process.env['FUZZ_SECONDS'] ?? 0);
 const runs = (short: number) =>
   seconds > 0
     ? { numRuns: 1_000_000, interruptAfterTimeLimit: seconds * 500 }
