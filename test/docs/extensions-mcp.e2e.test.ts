@@ -67,6 +67,27 @@ describe('docs/extensions-mcp.md', () => {
     await client.close();
   });
 
+  it('has prompts, resources and templates that are served as they stand there', async () => {
+    const module = `import { defineMcpServer, definePrompt, defineResource, defineResourceTemplate } from 'systemprompt/mcp';
+import { z } from 'zod';
+${block('typescript')}
+export const server = defineMcpServer({ name: 'more', version: '1.0.0', description: 'x', prompts: [introduce], resources: [all], resourceTemplates: [note] });
+`;
+    writeFileSync(join(folder, 'extensions/mcp/more.ts'), module);
+    await using more = await startMcpChild({
+      name: 'more',
+      extension: join(folder, 'extensions/mcp/more.ts'),
+      root: folder,
+    });
+    const client = new Client({ name: 'test', version: '1' });
+    const requestInit = { headers: more.headers() };
+    await client.connect(new StreamableHTTPClientTransport(new URL(`${more.origin}/mcp`), { requestInit }) as never);
+    const { messages } = await client.getPrompt({ name: 'introduce', arguments: { name: 'Ada' } });
+    expect(messages).toMatchObject([{ content: { text: 'Introduce Ada in a friendly tone.' } }]);
+    expect((await client.listResources()).resources.map(({ uri }) => uri)).toEqual(['notes://all', 'notes://note/one']);
+    await client.close();
+  });
+
   const key = /the key `([\w-]{43})`/.exec(guide)?.[1] ?? '';
   const run = /the run\s+`([\w-]{36})`/.exec(guide)?.[1] ?? '';
 

@@ -37,7 +37,7 @@ describe.each(templateNames)('the template %s', (template) => {
     }
     const { mcpServers } = await loadServices({ servicesDir: join(folder.path, 'services') });
     const own = template === 'minimal' ? [] : ['search'];
-    expect(mcpServers.map(({ name }) => name)).toEqual([...own, 'systemprompt']);
+    expect(mcpServers.map(({ name }) => name)).toEqual(['content-manager', 'marketplace', ...own, 'systemprompt']);
     const { packages, issues } = await readWorkspace(folder.path, packageRoot);
     expect(issues).toEqual([]);
     expect(packages.map(({ name, configured }) => [name, configured.length])).toEqual(own.map((name) => [name, 1]));
