@@ -25,7 +25,7 @@ try {
   const password = cluster.admin.password;
   await provision(cluster.admin, {
     database: 'tables',
-    passwords: { owner: password, app: password, audit: password, reader: password },
+    passwords: { owner: password, app: password, audit: password, sealer: password, reader: password },
   });
   const owner = { ...cluster.admin, database: 'tables', user: loginRole('tables', 'owner') };
   const files = await tableTypes(owner, join(root, 'migrations'));

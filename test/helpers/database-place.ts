@@ -5,7 +5,7 @@ import type { TestDatabase } from './database.ts';
 /** A test's database as commands find it: on a server of the user's own, with the passwords in the secrets. */
 export function placeOf(database: TestDatabase): DatabasePlace {
   const kept = new Map<string, string>([['database.url', toConnectionUrl(database.admin)]]);
-  for (const role of ['owner', 'app', 'audit', 'reader'] as const)
+  for (const role of ['owner', 'app', 'audit', 'sealer', 'reader'] as const)
     kept.set(`database.${role}`, database[role].password);
   return {
     instance: { runDir: '/nonexistent' },

@@ -15,6 +15,7 @@ export interface TestDatabase {
   readonly owner: ConnectionConfig;
   readonly app: ConnectionConfig;
   readonly audit: ConnectionConfig;
+  readonly sealer: ConnectionConfig;
   readonly reader: ConnectionConfig;
   /** Superuser, in this database. */
   readonly admin: ConnectionConfig;
@@ -38,7 +39,7 @@ export async function createTestDatabase(options: TestDatabaseWish = {}): Promis
   const cluster = options.cluster ?? inject('postgres');
   const name = options.name ?? `t_${randomBytes(6).toString('hex')}`;
   const password = randomBytes(12).toString('base64url');
-  const passwords = { owner: password, app: password, audit: password, reader: password };
+  const passwords = { owner: password, app: password, audit: password, sealer: password, reader: password };
   const copied = options.migrated !== false && options.fresh !== true && options.cluster === undefined;
   if (copied) await copyTemplate(cluster, name);
   await provision(cluster, { database: name, passwords });
@@ -56,6 +57,7 @@ export async function createTestDatabase(options: TestDatabaseWish = {}): Promis
     owner,
     app: as('app'),
     audit: as('audit'),
+    sealer: as('sealer'),
     reader: as('reader'),
     admin: { ...cluster, database: name },
     drop: () => drop(cluster, name),

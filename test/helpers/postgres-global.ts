@@ -56,7 +56,7 @@ async function startCluster(): Promise<ThrowAwayCluster> {
 /** What the first start of a system does to its cluster; the passwords of the roles are replaced by each that starts on a copy. */
 async function firstStart(admin: ConnectionConfig): Promise<void> {
   const password = randomBytes(18).toString('base64url');
-  const passwords = { owner: password, app: password, audit: password, reader: password };
+  const passwords = { owner: password, app: password, audit: password, sealer: password, reader: password };
   await provision(admin, { database: embeddedDatabase, passwords, closeServer: true });
   const owner = { ...admin, database: embeddedDatabase, user: loginRole(embeddedDatabase, 'owner'), password };
   await migrate(owner, coreExtensions, coreMigrationsRoot());

@@ -12,6 +12,7 @@ import { DatabaseUnavailableError, PreconditionError } from '../shared/errors.ts
 import { DatabaseEntitlements } from './access/entitlements.ts';
 import { ForeignSubjects } from './access/foreign-subjects.ts';
 import { ToolCatalogue } from './catalogue/catalogue.ts';
+import { openSealer } from './audit/open-sealer.ts';
 import { loadServices } from './config/load-services.ts';
 import { fleetFacts } from './fleet/facts.ts';
 import { fleetLatencies } from './fleet/latencies.ts';
@@ -103,9 +104,10 @@ export async function openApiContext(
     while (closers.length > 0) await closers.pop()?.();
   };
   try {
-    const [app, audit] = await Promise.all([
+    const [app, audit, sealer] = await Promise.all([
       connectionFor(instance, profile, secrets, 'app'),
       connectionFor(instance, profile, secrets, 'audit'),
+      connectionFor(instance, profile, secrets, 'sealer'),
     ]);
     const database = openDatabase(app, { applicationName: 'systemprompt api', connectTimeoutMs, actor: 'system' });
     closers.push(() => database.close());
@@ -137,6 +139,10 @@ export async function openApiContext(
     closers.push(() => policy.close());
     const catalogue = await ToolCatalogue.open({ database, servers, log });
     closers.push(() => catalogue.close());
+    // Before the gateway, so that it ends after it and seals what that wrote last.
+    const retentionDays = profile.audit.retention_days;
+    const sealing = openSealer({ secrets, connection: sealer, retentionDays, log });
+    closers.push(() => sealing.close());
 
     const gateway = openMcpGateway({
       servers,

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { adoptServer } from '../domain/governance/index.ts';
 import type { Instance } from '../infra/config/instance.ts';
 import { packageRoot } from '../infra/config/package-root.ts';
 import type { Profile } from '../infra/config/profile.ts';
@@ -59,7 +60,10 @@ export async function migrateInstance(
   extensions: readonly Extension[] = coreExtensions,
 ): Promise<MigrationReport> {
   const owner = await provisionInstance(instance, profile, secrets);
-  return migrate(owner, extensions, coreMigrationsRoot());
+  const report = await migrate(owner, extensions, coreMigrationsRoot());
+  // Before anybody writes: what was restored from another server's backup counts its transactions anew.
+  if (extensions.some(({ id }) => id === 'governance')) await adoptServer(owner);
+  return report;
 }
 
 /**
@@ -72,17 +76,19 @@ export async function provisionInstance(
   profile: Settings,
   secrets: Pick<SecretStore, 'get' | 'require' | 'set'>,
 ): Promise<ConnectionConfig> {
-  const [{ admin, database }, owner, app, audit, reader] = await Promise.all([
+  const [{ admin, database }, owner, app, audit, sealer, reader] = await Promise.all([
     adminConnection(instance, profile, secrets),
     connectionFor(instance, profile, secrets, 'owner'),
     connectionFor(instance, profile, secrets, 'app'),
     connectionFor(instance, profile, secrets, 'audit'),
+    connectionFor(instance, profile, secrets, 'sealer'),
     connectionFor(instance, profile, secrets, 'reader'),
   ]);
   const passwords = {
     owner: owner.password,
     app: app.password,
     audit: audit.password,
+    sealer: sealer.password,
     reader: reader.password,
   };
   const closeServer = !usesOwnServer(profile);

@@ -29,5 +29,6 @@ export const identityEventTypes = [
   'tools_approved',
   'call_approved',
   'call_denied',
+  'audit_pruned',
 ] as const;
 export type IdentityEventType = (typeof identityEventTypes)[number];

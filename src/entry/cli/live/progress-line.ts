@@ -20,12 +20,16 @@ export class ProgressLine implements Disposable {
   }
 
   readonly show = ({ tables, ofTables, table, bytes }: Progress): void => {
+    this.say(`table ${tables + 1} of ${ofTables} (${table}), ${formatBytes(bytes)}`);
+  };
+
+  /** @param how far it is: `300 of 1000 rows` */
+  readonly say = (far: string): void => {
     const { stderr, json } = this.#session;
     const now = performance.now();
     if (json || stderr.isTTY !== true || now - this.#shownAt < everyMs) return;
     this.#shownAt = now;
-    const text = `${this.#doing}: table ${tables + 1} of ${ofTables} (${table}), ${formatBytes(bytes)}`;
-    stderr.write(`${clearLine}${truncate(text, columnsOf(stderr) - 1)}`);
+    stderr.write(`${clearLine}${truncate(`${this.#doing}: ${far}`, columnsOf(stderr) - 1)}`);
   };
 
   [Symbol.dispose](): void {

@@ -85,7 +85,7 @@ function apiSpecs(source: SpecSource, dependsOn: readonly string[], rotated: Rot
   const { runtimeDir } = instance;
   const artefactHash = hashOf(readFileSync(main));
   const own = apiSettings(profile);
-  const replaced = rotated(['database.app', 'database.audit', 'identity.root']);
+  const replaced = rotated(['database.app', 'database.audit', 'database.sealer', 'identity.root', 'audit.signing']);
   const configHash = hashOf(JSON.stringify([own, source.servers.map(plainServer), ...replaced]));
   return apiServiceNames(workers).map((name) => ({
     name,

@@ -26,6 +26,7 @@ export interface IdentityEventsRow {
   readonly resource: string | null;
   readonly address: string | null;
   readonly data: unknown;
+  readonly position: number;
 }
 
 /** A row of `oauth_client_secrets`. */

@@ -11,6 +11,11 @@ export {
   type ToolApproval,
 } from './approvals.ts';
 export { canonicalJson } from './canonical-json.ts';
+export { adoptServer } from './chain/adopt.ts';
+export { type Finding, type FindingKind, findingKinds } from './chain/findings.ts';
+export { keyIdOfPem, readKeyNote, type SigningKey, signingKey, toPem } from './chain/keys.ts';
+export { anyUnsealed, type ChainHead, chainHead, pruneThrough, type SealOptions, sealPass } from './chain/seal.ts';
+export { type Verification, type VerifyOptions, type VerifyProgress, verifyChain } from './chain/verify.ts';
 export { newExecutionId } from './execution-id.ts';
 export { type AuditFilter, type AuditPage, AuditReader } from './reader.ts';
 export { type AuditedInput, auditInput, redactText } from './redaction.ts';

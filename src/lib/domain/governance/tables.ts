@@ -19,6 +19,7 @@ export interface ToolIntentsRow {
   readonly via: string | null;
   readonly policy: unknown;
   readonly trace_id: string | null;
+  readonly position: number;
 }
 
 /** A row of `audit.tool_outcomes`. */
@@ -71,4 +72,5 @@ export interface ToolArtifactsRow {
   readonly bytes: number;
   readonly created_at: Date;
   readonly expires_at: Date;
+  readonly position: number;
 }

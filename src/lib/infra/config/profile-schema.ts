@@ -145,6 +145,20 @@ const limits = z
   .prefault({})
   .describe('Bounds of what a caller can ask for.');
 
+const audit = z
+  .strictObject({
+    retention_days: z
+      .int()
+      .min(1)
+      .max(36_500)
+      .optional()
+      .describe(
+        'For how many days tool calls and the audit of identity are kept. Then their rows are deleted, and their digests stay, so that the chain still verifies. Default: for ever.',
+      ),
+  })
+  .prefault({})
+  .describe('The audit of tool calls and of identity.');
+
 const ownServices = z
   .strictObject({
     api: z.strictObject({ limits: serviceLimitsSchema }).prefault({}).describe('Each API process.'),
@@ -251,6 +265,7 @@ export const profileFileSchema = z
     mail: mailSection,
     ports,
     limits,
+    audit,
     rate_limits: rateLimitsSection,
     services: ownServices,
     paths,

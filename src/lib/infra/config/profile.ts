@@ -127,6 +127,7 @@ function complete(file: ProfileFile, name: string, folder: string, portOverride:
     mail: file.mail,
     ports: file.ports,
     limits: file.limits,
+    audit: file.audit,
     rate_limits: { ...file.rate_limits, enabled: file.rate_limits.enabled ?? counted },
     services: file.services,
     paths: file.paths,

@@ -52,7 +52,9 @@ export async function connectionFor(
   role: DatabaseRole,
 ): Promise<ConnectionConfig> {
   const password =
-    role === 'reader' ? await madeOnce(secrets, 'database.reader') : await secrets.require(`database.${role}`);
+    role === 'reader' || role === 'sealer'
+      ? await madeOnce(secrets, `database.${role}`)
+      : await secrets.require(`database.${role}`);
   const { url } = profile.database;
   if (url !== undefined) {
     const own = parseConnectionUrl(await resolveSecretReference(url, secrets));

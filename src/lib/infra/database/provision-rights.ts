@@ -1,7 +1,7 @@
 import { PreconditionError } from '../../shared/errors.ts';
 import type { ConnectionConfig } from './connection-config.ts';
 import { quoteIdentifier as id } from './identifiers.ts';
-import { appGroup, auditGroup, readerGroup } from './roles.ts';
+import { appGroup, auditGroup, readerGroup, sealerGroup } from './roles.ts';
 import type { Session } from './session.ts';
 
 /** The oldest PostgreSQL whose schema `public` is closed to writers and owned by the database's owner. */
@@ -36,7 +36,7 @@ export async function requireRights(session: Session, database: string): Promise
             ARRAY(SELECT g.rolname::text FROM pg_roles g WHERE g.rolname = ANY ($2)
                   AND NOT pg_has_role(current_user, g.oid, 'MEMBER WITH ADMIN OPTION')) AS groups
        FROM pg_roles WHERE rolname = current_user`,
-    [database, [appGroup, auditGroup, readerGroup]],
+    [database, [appGroup, auditGroup, sealerGroup, readerGroup]],
   );
   if (row === undefined) throw new PreconditionError('The role that is signed in does not exist any more.');
   if (row.version < OLDEST_MAJOR) {

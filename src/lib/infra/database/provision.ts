@@ -16,6 +16,7 @@ import {
   mcpSchema,
   migrationsSchema,
   readerGroup,
+  sealerGroup,
 } from './roles.ts';
 import { type Session, withSession } from './session.ts';
 
@@ -35,6 +36,8 @@ export interface ProvisionRequest {
 /** Serialises those who provision over the same maintenance database; any number that nobody else uses. */
 const LOCK_KEY = 7_365_112_900_431;
 const ATTEMPTS = 12;
+/** Who uses tables of the schema `public`. */
+const usersOfPublic = [appGroup, sealerGroup, readerGroup];
 /** What every new server lets everybody into, beside the databases that are made. */
 const serversOwn = ['postgres', 'template1'];
 
@@ -45,7 +48,7 @@ const serversOwn = ['postgres', 'template1'];
 const collisions = new Set(['23505', '42710', '42P04', '42P06', 'XX000', '40P01', '55006']);
 
 /**
- * Makes a server ready for one instance: the group roles, the three roles that sign in, the database, which only they may
+ * Makes a server ready for one instance: the group roles, the roles that sign in, the database, which only they may
  * enter, and its schemas. Changes nothing when all is there; any number may run it at once.
  * @throws TimeoutError naming who holds the lock when somebody else does for too long
  * @param admin a superuser, or a role with CREATEROLE that owns the database (or may create it)
@@ -64,7 +67,7 @@ export async function provision(admin: ConnectionConfig, request: ProvisionReque
       withSession(from, options, async (session) => {
         await takeLock(session, { advisory: LOCK_KEY }, lockOptions);
         const rights = await requireRights(session, database);
-        for (const group of [appGroup, auditGroup, readerGroup]) await ensureGroup(session, group);
+        for (const group of [appGroup, auditGroup, sealerGroup, readerGroup]) await ensureGroup(session, group);
         if (!rights.databaseExists) {
           await session.query(`CREATE DATABASE ${id(database)} TEMPLATE template0 ENCODING 'UTF8'`);
         }
@@ -135,7 +138,7 @@ function lockOptionsOf(waitMs: number | undefined): LockOptions {
 }
 
 function wishFor(request: ProvisionRequest, role: DatabaseRole): RoleWish {
-  const group = { owner: undefined, app: appGroup, audit: auditGroup, reader: readerGroup }[role];
+  const group = { owner: undefined, app: appGroup, audit: auditGroup, sealer: sealerGroup, reader: readerGroup }[role];
   return {
     name: loginRole(request.database, role),
     database: request.database,
@@ -180,8 +183,8 @@ async function closeDatabase(session: Session, database: string): Promise<void> 
   }
   const [has] = await session.query<{ owner: boolean; groups: boolean }>(
     `SELECT has_database_privilege($2, $1, 'CREATE') AND has_schema_privilege($2, 'public', 'CREATE') AS owner,
-            has_schema_privilege($3, 'public', 'USAGE') AND has_schema_privilege($4, 'public', 'USAGE') AS groups`,
-    [database, owner, appGroup, readerGroup],
+            (SELECT bool_and(has_schema_privilege(g, 'public', 'USAGE')) FROM unnest($3::name[]) g) AS groups`,
+    [database, owner, usersOfPublic],
   );
   if (has?.owner !== true) {
     await session.query(`GRANT CONNECT, CREATE, TEMPORARY ON DATABASE ${id(database)} TO ${id(owner)}`);
@@ -190,7 +193,7 @@ async function closeDatabase(session: Session, database: string): Promise<void> 
   for (const role of databaseRoles) {
     if (role !== 'owner') await grantConnect(session, database, loginRole(database, role));
   }
-  if (has?.groups !== true) await session.query(`GRANT USAGE ON SCHEMA public TO ${id(appGroup)}, ${id(readerGroup)}`);
+  if (has?.groups !== true) await session.query(`GRANT USAGE ON SCHEMA public TO ${usersOfPublic.map(id).join(', ')}`);
 }
 
 /** Nobody but a superuser has business in the server's own databases, where no right of ours holds. */

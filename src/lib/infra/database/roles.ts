@@ -2,14 +2,16 @@ import { shortName } from './identifiers.ts';
 
 /**
  * As whom a process of ours uses the database: the owner migrates, the app reads and writes but for the audit, the
- * audit writer only adds audit rows, the reader answers what people ask and sees no secret.
+ * audit writer only adds audit rows, the sealer reads them and adds to their chain, the reader answers what people ask and
+ * sees no secret.
  */
-export type DatabaseRole = 'owner' | 'app' | 'audit' | 'reader';
-export const databaseRoles: readonly DatabaseRole[] = ['owner', 'app', 'audit', 'reader'];
+export type DatabaseRole = 'owner' | 'app' | 'audit' | 'sealer' | 'reader';
+export const databaseRoles: readonly DatabaseRole[] = ['owner', 'app', 'audit', 'sealer', 'reader'];
 
 /** Group roles of the whole server, without a sign-in: migrations grant to these, whatever the database is called. */
 export const appGroup = 'systemprompt_app';
 export const auditGroup = 'systemprompt_audit';
+export const sealerGroup = 'systemprompt_sealer';
 export const readerGroup = 'systemprompt_reader';
 
 /** Superuser of an embedded server. */

@@ -66,6 +66,7 @@ describe('loadProfile', () => {
       },
       mail: {},
       ports: { mcp: [5000, 5999], agents: [9000, 9999] },
+      audit: {},
       limits: { body_bytes: 10 * 1024 * 1024, call_timeout_ms: 120_000 },
       rate_limits: {
         enabled: false,

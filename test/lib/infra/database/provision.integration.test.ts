@@ -25,7 +25,7 @@ describe('roles of a migrated database', () => {
   });
 
   test('each signs in and has no power over the server', async () => {
-    for (const role of ['owner', 'app', 'audit', 'reader'] as const) {
+    for (const role of ['owner', 'app', 'audit', 'sealer', 'reader'] as const) {
       const [row] = await run(
         database[role],
         'SELECT current_user AS "user", rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication AS power FROM pg_roles WHERE rolname = current_user',
@@ -38,9 +38,14 @@ describe('roles of a migrated database', () => {
     expect(
       await run(
         database.admin,
-        "SELECT rolname FROM pg_roles WHERE rolname IN ('systemprompt_app', 'systemprompt_audit', 'systemprompt_reader') AND NOT rolcanlogin ORDER BY 1",
+        "SELECT rolname FROM pg_roles WHERE rolname IN ('systemprompt_app', 'systemprompt_audit', 'systemprompt_sealer', 'systemprompt_reader') AND NOT rolcanlogin ORDER BY 1",
       ),
-    ).toEqual([{ rolname: 'systemprompt_app' }, { rolname: 'systemprompt_audit' }, { rolname: 'systemprompt_reader' }]);
+    ).toEqual([
+      { rolname: 'systemprompt_app' },
+      { rolname: 'systemprompt_audit' },
+      { rolname: 'systemprompt_reader' },
+      { rolname: 'systemprompt_sealer' },
+    ]);
   });
 
   test('the app reads the audit and can neither add to it nor change it', async () => {
@@ -69,8 +74,8 @@ describe('roles of a migrated database', () => {
     expect(columns.length).toBeGreaterThan(50);
     expect(columns.filter(({ some }) => !some).map(({ name }) => name)).toEqual([]);
     const secret = /(jwe|secret|sealed|cipher|password|private|token|hash)/;
-    // Digests of programs and configuration: none of what they are made of can be found from them.
-    const harmless = ['public.services.artefact_hash', 'public.services.config_hash'];
+    // A time; digests of programs and configuration: none of what they are made of can be found from them.
+    const harmless = ['audit.segments.sealed_at', 'public.services.artefact_hash', 'public.services.config_hash'];
     const shown = columns.filter(({ name, may }) => may && secret.test(name.split('.').at(-1) ?? ''));
     expect(shown.map(({ name }) => name).sort()).toEqual(harmless);
     await run(database.reader, 'SELECT kid, public_jwk FROM signing_keys');
@@ -191,7 +196,7 @@ describe('provisioning', () => {
     names.push(name);
     return name;
   };
-  const passwords = { owner: 'owner-pw', app: 'app-pw', audit: 'audit-pw', reader: 'reader-pw' };
+  const passwords = { owner: 'owner-pw', app: 'app-pw', audit: 'audit-pw', sealer: 'sealer-pw', reader: 'reader-pw' };
   afterEach(async () => {
     const admin = inject('postgres');
     for (const name of names.splice(0)) {

@@ -3,14 +3,17 @@ import { UsageError } from '../../../shared/errors.ts';
 import { serverNameForm } from '../../../shared/server-name.ts';
 import { secretName } from '../secret-reference.ts';
 
-/** The secrets that every instance has from its creation: passwords of the database roles, root of the identity keys. */
+/** The secrets that every instance has from its creation: passwords of the database roles, root of the identity keys, the
+ * key that signs the audit. */
 export const INSTANCE_SECRETS = [
   'database.owner',
   'database.app',
   'database.audit',
+  'database.sealer',
   'database.reader',
   'database.superuser',
   'identity.root',
+  'audit.signing',
 ] as const;
 
 /** A fresh value for each of {@link INSTANCE_SECRETS}. */
