@@ -12,16 +12,17 @@ export default class AuditVerify extends BaseCommand<typeof AuditVerify> {
   static override summary = 'Prove that nothing in the audit was changed';
   static override description =
     'Compares every row of the audit with the chain that it was sealed into, and the chain with its signatures. A finding gives ' +
-    'the exit code 1. Note down the checkpoint that is printed, elsewhere: with it a later run proves that nothing was cut off.';
+    'the exit code 1. Note down the checkpoint that is printed, elsewhere: with it a later run proves that nothing was cut off. ' +
+    'With --file an export is verified, without the instance.';
   static override examples = [
     '<%= config.bin %> admin audit verify',
     '<%= config.bin %> admin audit verify --since 7d --json',
-    '<%= config.bin %> admin audit verify --checkpoint-key audit.pem',
+    '<%= config.bin %> admin audit verify --file audit.jsonl --checkpoint-key audit.pem',
   ];
   static override declaration: CommandDeclaration = {
     effect: 'read',
     permission: 'admin',
-    needs: 'database',
+    needs: 'none',
     localOnly: true,
   };
   static override flags = {
@@ -30,6 +31,7 @@ export default class AuditVerify extends BaseCommand<typeof AuditVerify> {
       helpValue: '<file>',
       summary: 'Trust this public key (PEM) alone, instead of those that the instance keeps',
     }),
+    file: string({ helpValue: '<file>', summary: 'Verify this export (jsonl), and no database', exclusive: ['since'] }),
     checkpoint: string({
       helpValue: '<number:hash>',
       summary: 'A checkpoint noted down before: it must still be there',
@@ -38,19 +40,23 @@ export default class AuditVerify extends BaseCommand<typeof AuditVerify> {
 
   protected async execute(): Promise<Artifact> {
     const { flags, context, output } = this;
-    const { verifyAudit } = await import('../../../lib/app/audit/verify.ts');
+    const { verifyAudit, verifyAuditFile } = await import('../../../lib/app/audit/verify.ts');
+    const { cwd } = output.session;
     const keyFile = flags['checkpoint-key'];
     const stop = new AbortController();
     using _interrupts = new Interrupts((_count, signal) => stop.abort(signal));
     using line = new ProgressLine(output.session, 'Verifying');
     const began = performance.now();
-    const found = await verifyAudit(await context.database(), await context.secrets(), {
-      since: flags.since,
-      keyFile: keyFile === undefined ? undefined : resolve(output.session.cwd, keyFile),
+    const request = {
+      keyFile: keyFile === undefined ? undefined : resolve(cwd, keyFile),
       checkpoint: flags.checkpoint,
       onProgress: line.say,
       signal: stop.signal,
-    });
+    };
+    const found =
+      flags.file === undefined
+        ? await verifyAudit(await context.database(), await context.secrets(), { ...request, since: flags.since })
+        : await verifyAuditFile(resolve(cwd, flags.file), request);
     this.verdict = verificationFailure(found);
     return verificationCard(found, performance.now() - began);
   }

@@ -4,8 +4,11 @@ import { type AppError, ConflictError } from '../../../lib/shared/errors.ts';
 import { formatDate, formatDuration } from '../../../lib/shared/text/cells.ts';
 
 /** What was verified, what was found, and the checkpoint to note down. */
-export function verificationCard(found: Verification, ms: number): PresentationCardArtifact {
-  const { segments, checkpoints, rows, pruned, unsealed, head, findings, findingCount } = found;
+export function verificationCard(
+  found: Verification & { readonly absent?: number },
+  ms: number,
+): PresentationCardArtifact {
+  const { segments, checkpoints, rows, pruned, unsealed, head, findings, findingCount, absent } = found;
   const tail =
     unsealed.rows === 0
       ? 'Everything that is committed is sealed.'
@@ -19,7 +22,9 @@ export function verificationCard(found: Verification, ms: number): PresentationC
           : `\n${pruned} rows were deleted at the end of their retention; their digests are in the chain`
       }`,
     },
-    { heading: 'Not sealed yet', content: tail },
+    absent === undefined
+      ? { heading: 'Not sealed yet', content: tail }
+      : { heading: 'Not in the file', content: `${absent} rows that were not asked for when it was written` },
   ];
   if (head !== undefined) {
     sections.push({

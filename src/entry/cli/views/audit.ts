@@ -2,8 +2,17 @@ import type { AuditEntry, AuditPage } from '../../../lib/domain/governance/index
 import type { PresentationCardArtifact, TableArtifact } from '../../../lib/shared/artifact.ts';
 import { formatBytes, formatDate, formatDuration } from '../../../lib/shared/text/cells.ts';
 
-/** A page of tool calls. `count` is what is shown: counting the whole trail would cost more than reading a page of it. */
-export function auditTable(page: AuditPage): TableArtifact {
+const resultColumns = [
+  { name: 'latency', column_type: 'duration' },
+  { name: 'output_bytes', label: 'ANSWER', column_type: 'bytes' },
+] as const;
+const rightColumns = [
+  { name: 'required', label: 'ASKED FOR', column_type: 'string' },
+  { name: 'held', column_type: 'string' },
+] as const;
+
+/** A page of tool calls, with `scopes` by which right each was made. `count` is what is shown: counting the whole trail would cost more than reading a page of it. */
+export function auditTable(page: AuditPage, scopes = false): TableArtifact {
   return {
     type: 'table',
     columns: [
@@ -12,8 +21,7 @@ export function auditTable(page: AuditPage): TableArtifact {
       { name: 'tool', column_type: 'string' },
       { name: 'user', column_type: 'string' },
       { name: 'status', column_type: 'string' },
-      { name: 'latency', column_type: 'duration' },
-      { name: 'output_bytes', label: 'ANSWER', column_type: 'bytes' },
+      ...(scopes ? rightColumns : resultColumns),
       { name: 'execution_id', label: 'EXECUTION', column_type: 'string' },
     ],
     items: page.entries.map((entry) => ({
@@ -23,6 +31,9 @@ export function auditTable(page: AuditPage): TableArtifact {
       user: entry.userName,
       client: entry.client ?? null,
       status: entry.status,
+      decision: entry.decision,
+      required: entry.required.join(' '),
+      held: entry.scopes.join(' '),
       latency: entry.latencyUs === undefined ? null : entry.latencyUs / 1000,
       output_bytes: entry.outputBytes ?? null,
       execution_id: entry.executionId,

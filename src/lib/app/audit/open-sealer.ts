@@ -10,7 +10,7 @@ const secretName = 'audit.signing';
 type Secrets = Pick<SecretStore, 'get' | 'set' | 'require' | 'version'>;
 
 /** The key that signs the audit; made when the instance has none yet. */
-export async function auditKey(secrets: Secrets): Promise<SigningKey> {
+async function auditKey(secrets: Secrets): Promise<SigningKey> {
   // An instance of an earlier version has none. Of two processes at once, the last one to write counts for both.
   if ((await secrets.get(secretName)) === undefined) await secrets.set(secretName, generateSecret());
   return signingKey(await secrets.require(secretName));

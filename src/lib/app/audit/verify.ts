@@ -1,7 +1,10 @@
+import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { keyIdOfPem, type Verification, verifyChain } from '../../domain/governance/index.ts';
+import { createInterface } from 'node:readline';
+import { keyIdOfPem, type Verification, verifyChain, verifyExport } from '../../domain/governance/index.ts';
 import type { SecretStore } from '../../infra/config/secrets.ts';
 import type { Database } from '../../infra/database/connection.ts';
+import { hasCode } from '../../infra/process/identity.ts';
 import { NotFoundError, UsageError } from '../../shared/errors.ts';
 import { keptAuditKeys } from './open-sealer.ts';
 
@@ -44,8 +47,35 @@ export async function verifyAudit(
   });
 }
 
+/**
+ * Verifies an export, without an instance and without a database.
+ * @returns also how many rows were not asked for when it was made
+ * @throws NotFoundError; UsageError for a file that is none
+ */
+export async function verifyAuditFile(
+  file: string,
+  request: Omit<VerifyRequest, 'since'>,
+): Promise<Verification & { readonly absent: number }> {
+  const noted = request.checkpoint === undefined ? undefined : readCheckpoint(request.checkpoint);
+  const trusted = request.keyFile === undefined ? undefined : [await trustedKey(request.keyFile)];
+  const stream = createReadStream(file);
+  try {
+    return await verifyExport(createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }), {
+      trusted,
+      noted,
+      signal: request.signal,
+      onProgress: ({ segment, rows }) => request.onProgress?.(`segment ${segment}, ${rows} rows`),
+    });
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) throw new NotFoundError(`There is no file ${file}`, { cause: error });
+    throw error;
+  } finally {
+    stream.destroy();
+  }
+}
+
 /** @throws UsageError */
-export function readCheckpoint(text: string): { readonly number: number; readonly hash: string } {
+function readCheckpoint(text: string): { readonly number: number; readonly hash: string } {
   const match = /^(\d{1,15}):([0-9a-f]{64})$/.exec(text.trim());
   if (match?.[1] === undefined || match[2] === undefined) {
     throw new UsageError(`That is no checkpoint: ${text.slice(0, 80)}`, {
@@ -56,7 +86,7 @@ export function readCheckpoint(text: string): { readonly number: number; readonl
 }
 
 /** @throws NotFoundError; PreconditionError when it holds no key. @returns its id */
-export async function trustedKey(file: string): Promise<string> {
+async function trustedKey(file: string): Promise<string> {
   const pem = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new NotFoundError(`There is no file ${file}`, { cause });
   });

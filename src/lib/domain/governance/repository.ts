@@ -42,6 +42,9 @@ export interface EntryQuery {
   readonly server?: string | undefined;
   readonly tool?: string | undefined;
   readonly status?: OutcomeStatus | 'open' | undefined;
+  readonly decision?: 'allowed' | 'refused' | undefined;
+  /** One of the scopes that server and tool asked for. */
+  readonly scope?: string | undefined;
   /** Execution ids at or above, and strictly below. */
   readonly from?: string | undefined;
   readonly before?: string | undefined;
@@ -74,6 +77,8 @@ export async function findEntries(database: Queryable, query: EntryQuery): Promi
   where('i.user_name = ?', query.userName);
   where('i.server = ?', query.server);
   where('i.tool = ?', query.tool);
+  where('i.decision = ?', query.decision);
+  where('? = ANY (i.required)', query.scope);
   if (query.status === 'open') conditions.push('o.execution_id IS NULL');
   else where('o.status = ?', query.status);
   params.push(query.limit);

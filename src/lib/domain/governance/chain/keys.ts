@@ -41,7 +41,7 @@ export function signingKey(secret: string): SigningKey {
 }
 
 /** The name of a public key: the beginning of the SHA-256 of its SPKI. */
-export function keyIdOf(der: Buffer): string {
+function keyIdOf(der: Buffer): string {
   return createHash('sha256').update(der).digest('base64url').slice(0, 22);
 }
 

@@ -85,26 +85,23 @@ export async function verifyChain(tx: Queryable, options: VerifyOptions = {}): P
   chain.end(options.trusted);
   await checkBeyond(tx, findings, ofSegments);
   if (prunedThrough > 0) await checkPruned(tx, findings, prunedThrough);
-  const { signed } = chain;
   return {
     segments: chain.segments,
     checkpoints: chain.checkpoints,
     rows: rows.checked,
     pruned,
     unsealed: await unsealedTail(tx),
-    ...(signed === undefined
-      ? {}
-      : {
-          head: {
-            number: signed.number,
-            hash: signed.hash.toString('hex'),
-            signedAt: signed.signedAt,
-            keyId: signed.keyId,
-          },
-        }),
+    ...headOf(chain),
     findings: findings.list,
     findingCount: findings.count,
   };
+}
+
+/** The last checkpoint, if there is one. */
+export function headOf({ signed }: ChainVerifier): Pick<Verification, 'head'> {
+  if (signed === undefined) return {};
+  const { number, hash, signedAt, keyId } = signed;
+  return { head: { number, hash: hash.toString('hex'), signedAt, keyId } };
 }
 
 /** The segments from one on, each with its checkpoint, a page at a time. */
