@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { closeInterrupted } from '../../src/lib/domain/governance/index.ts';
+import { closeInterrupted, verifyChain } from '../../src/lib/domain/governance/index.ts';
 import { ApiRig } from '../helpers/api-rig.ts';
 import { type RunningFixture, runFixture } from '../helpers/run-fixture.ts';
 import { until } from '../helpers/until.ts';
@@ -201,5 +201,21 @@ describe('the audit tells the truth', () => {
     await closeInterrupted(rig.database, instance);
     const rows = await expectTruth(told, instance, before);
     expect([...rows.values()].filter((status) => status === null)).toEqual([]);
+  });
+
+  it('and the chain has every row of it, each once', async () => {
+    const { child } = await rig.startApi();
+    const verify = () =>
+      rig.database.transaction(async (tx) => {
+        await tx.query("SET LOCAL TIME ZONE 'UTC'");
+        return verifyChain(tx);
+      });
+    await until('all is sealed', async () => (await verify()).unsealed.rows === 0, 20_000);
+    const [rows] = await rig.database.query<{ count: number }>(
+      `SELECT (SELECT count(*) FROM audit.tool_intents) + (SELECT count(*) FROM audit.tool_outcomes)
+        + (SELECT count(*) FROM identity_events) AS count`,
+    );
+    expect(await verify()).toMatchObject({ findings: [], rows: rows?.count });
+    await rig.kill(child, 'SIGTERM');
   });
 });

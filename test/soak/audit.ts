@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { type Verification, verifyChain } from '../../src/lib/domain/governance/index.ts';
+import type { Database } from '../../src/lib/infra/database/connection.ts';
 import { until } from '../helpers/until.ts';
 import type { Told } from './load.ts';
 import type { SoakSystem } from './system.ts';
@@ -18,6 +20,8 @@ export interface AuditReport {
   readonly outcomesWithoutIntent: number;
   /** Intents without an outcome: of processes that ended, and nobody closed them. */
   readonly open: number;
+  /** What `admin audit verify` says in the end. */
+  readonly chain: { readonly rows: number; readonly unsealed: number; readonly findings: readonly string[] };
 }
 
 interface Row {
@@ -43,6 +47,7 @@ export async function compareAudit(system: SoakSystem, told: Told): Promise<Audi
       return Number(row?.count);
     };
     await until('no call is open', async () => (await openIntents()) === 0, settleMs).catch(() => false);
+    const chain = await verifiedChain(database);
     const rows = await database.query<Row>(
       `SELECT i.execution_id AS id, i.input ->> 'call' AS call, i.server, i.tool, o.status
        FROM audit.tool_intents i LEFT JOIN audit.tool_outcomes o USING (execution_id)`,
@@ -76,8 +81,26 @@ export async function compareAudit(system: SoakSystem, told: Told): Promise<Audi
       ranTwice: twice.slice(0, shown),
       outcomesWithoutIntent: Number(stray?.count),
       open: rows.filter(({ status }) => status === null).length,
+      chain,
     };
   } finally {
     await database.close();
   }
+}
+
+/** Verifies the chain once all that is committed was sealed. */
+async function verifiedChain(database: Database): Promise<AuditReport['chain']> {
+  const verify = (): Promise<Verification> =>
+    database.transaction(async (tx) => {
+      await tx.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY');
+      await tx.query("SET LOCAL TIME ZONE 'UTC'");
+      return verifyChain(tx);
+    });
+  await until('all is sealed', async () => (await verify()).unsealed.rows === 0, settleMs).catch(() => false);
+  const { rows, unsealed, findings } = await verify();
+  return {
+    rows,
+    unsealed: unsealed.rows,
+    findings: findings.map(({ kind, message }) => `${kind}: ${message}`).slice(0, shown),
+  };
 }

@@ -56,6 +56,15 @@ export function bars(report: SoakReport): { readonly bar: string; readonly met: 
       met: audit?.open === 0,
       found: audit === undefined ? 'the audit could not be read' : `${audit.open} open`,
     },
+    {
+      bar: 'the chain of the audit verifies, and nothing is left to seal',
+      met:
+        audit !== undefined && audit.chain.findings.length === 0 && audit.chain.unsealed === 0 && audit.chain.rows > 0,
+      found:
+        audit === undefined
+          ? 'the audit could not be read'
+          : `${audit.chain.rows} rows, ${audit.chain.unsealed} not sealed, findings: ${count(audit.chain.findings)}`,
+    },
     { bar: 'no orphan', met: report.orphans.length === 0, found: count(report.orphans) },
     { bar: 'no twin', met: report.twins.length === 0, found: count(report.twins) },
     {

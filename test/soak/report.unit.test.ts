@@ -18,6 +18,7 @@ const good: SoakReport = {
     ranTwice: [],
     outcomesWithoutIntent: 0,
     open: 0,
+    chain: { rows: 15, unsealed: 0, findings: [] },
   },
   orphans: [],
   twins: [],
@@ -43,6 +44,12 @@ describe('the bars of the soak', () => {
     ['a call that ran twice', { audit: { ...audit, ranTwice: ['c1'] } }, /acknowledged call/],
     ['an outcome without an intent', { audit: { ...audit, outcomesWithoutIntent: 1 } }, /acknowledged call/],
     ['a call that stays open', { audit: { ...audit, open: 1 } }, /stays open/],
+    [
+      'a row that was changed',
+      { audit: { ...audit, chain: { ...audit.chain, findings: ['row_changed'] } } },
+      /chain of the audit/,
+    ],
+    ['a row that nobody sealed', { audit: { ...audit, chain: { ...audit.chain, unsealed: 1 } } }, /chain of the audit/],
     ['an orphan', { orphans: ['process 1'] }, /orphan/],
     ['a twin', { twins: ['api'] }, /twin/],
     ['a port that is still held', { left: { ...good.left, ports: [1] } }, /nothing left/],
@@ -61,7 +68,7 @@ describe('the bars of the soak', () => {
   });
 
   it('are missed when nothing could be compared, and when something never came back', () => {
-    expect(missed({ audit: undefined })).toHaveLength(2);
+    expect(missed({ audit: undefined })).toHaveLength(3);
     expect(missed({ episodes: good.episodes.map((episode) => ({ ...episode, recovery: undefined })) })).toHaveLength(2);
   });
 });

@@ -18,7 +18,8 @@ import { logs, Watch } from './watch.ts';
  * tool calls; then what clients were told against the audit, and what is left in the system. Exits 1 when a bar is missed.
  */
 
-const usage = `npm run test:soak -- [--seed <number>] [--minutes <number>] [--clients <number>] [--only <kind,…>] [--report <file.json>] [--keep]
+const usage = `npm run test:soak -- [--seed <number>] [--minutes <number>] [--clients <number>] [--calls <number>] [--only <kind,…>] [--report <file.json>] [--keep]
+--calls goes on until so many calls were acknowledged, however long it takes.
 Kinds: ${Object.keys(faultKinds).join(', ')}`;
 
 const { values } = parseArgs({
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     minutes: { type: 'string', default: '10' },
     clients: { type: 'string', default: '8' },
+    calls: { type: 'string' },
     only: { type: 'string', default: '' },
     report: { type: 'string' },
     keep: { type: 'boolean', default: false },
@@ -35,9 +37,14 @@ const { values } = parseArgs({
 const seed = values.seed === undefined ? Math.floor(Math.random() * 1e9) : Number(values.seed);
 const minutes = Number(values.minutes);
 const clients = Number(values.clients);
+const calls = values.calls === undefined ? undefined : Number(values.calls);
 const only = values.only.split(',').filter(Boolean) as FaultKind[];
 const unknown = only.find((kind) => !(kind in faultKinds));
-if (values.help || unknown !== undefined || ![seed, minutes, clients].every((n) => Number.isFinite(n) && n >= 0)) {
+if (
+  values.help ||
+  unknown !== undefined ||
+  ![seed, minutes, clients, calls ?? 0].every((n) => Number.isFinite(n) && n >= 0)
+) {
   process.stderr.write(`${unknown === undefined ? '' : `there is no fault ${unknown}\n`}${usage}\n`);
   process.exit(values.help ? 0 : 2);
 }
@@ -98,7 +105,9 @@ async function soak(system: SoakSystem): Promise<SoakReport | undefined> {
   try {
     await delay(1_000);
     for (const first of episodesOf(planFaults(seed, only))) {
-      if (performance.now() > end || gone.signal.aborted) break;
+      if (gone.signal.aborted) break;
+      // Until so many calls were acknowledged, where that is asked for; otherwise for so long.
+      if (calls === undefined ? performance.now() > end : load.told.acknowledged.size >= calls) break;
       const episode = await runEpisode(system, load, first);
       episodes.push(episode);
       say(`${clock((performance.now() - begin) / 1000)}  ${describe(episode)}`);
