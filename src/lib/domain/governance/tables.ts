@@ -16,10 +16,10 @@ export interface ToolIntentsRow {
   readonly input: unknown;
   readonly decision: 'allowed' | 'refused';
   readonly started_at: Date;
+  readonly position: number;
   readonly via: string | null;
   readonly policy: unknown;
   readonly trace_id: string | null;
-  readonly position: number;
 }
 
 /** A row of `audit.tool_outcomes`. */
@@ -32,6 +32,7 @@ export interface ToolOutcomesRow {
   readonly latency_us: number | null;
   readonly upstream_us: number | null;
   readonly recorded_at: Date;
+  readonly position: number;
   readonly policy: unknown;
 }
 
@@ -72,5 +73,4 @@ export interface ToolArtifactsRow {
   readonly bytes: number;
   readonly created_at: Date;
   readonly expires_at: Date;
-  readonly position: number;
 }

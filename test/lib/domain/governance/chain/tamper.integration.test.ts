@@ -88,7 +88,7 @@ function flipped({ name, type }: Column, at: number): string {
     case 'uuid':
       return `coalesce(overlay(${c}::text placing CASE right(${c}::text, 1) WHEN 'a' THEN 'b' ELSE 'a' END from 36)::uuid, gen_random_uuid())`;
     case 'jsonb':
-      return `${c} || '{"more": null}'`;
+      return `coalesce(${c}, '{}') || '{"more": null}'`;
     case 'text[]':
       return `${c} || '{A}'`;
     case 'bigint[]':
