@@ -8,6 +8,8 @@ export interface LegacyConnection {
   readonly initialized: Readonly<Record<string, unknown>>;
   /** For how long nothing has been asked of it, in ms; 0 while something is, or while a resource is watched. */
   readonly idleMs: number;
+  /** Whether it can't be used any more. */
+  readonly ended: boolean;
   /** Set when the server keeps a session under an id. */
   readonly sessionId: string | undefined;
   request(request: JsonRpcMessage, asker: Asker, hearer: Hearer): PendingRequest;
@@ -26,8 +28,6 @@ export interface ConnectionOptions {
   /** How long `initialize` may take, in ms. */
   readonly timeoutMs: number;
   readonly listener: Pick<BackendListener, 'onMessage'>;
-  /** The connection can't be used any more. */
-  readonly onLost: () => void;
 }
 
 /** What the bridge says of itself where no client is behind a connection. */

@@ -1,6 +1,14 @@
 import type { AppError } from '../../../shared/errors.ts';
 import { UpstreamFailedError } from '../../../shared/errors.ts';
-import type { Asker, Backend, BackendFactory, BackendListener, InstanceScope, Opening } from '../backend.ts';
+import type {
+  Asker,
+  Backend,
+  BackendEnded,
+  BackendFactory,
+  BackendListener,
+  InstanceScope,
+  Opening,
+} from '../backend.ts';
 import { isDiscovered } from '../eras/discovery.ts';
 import { toModernParams } from '../eras/envelope.ts';
 import { asObject, type Json } from '../eras/json.ts';
@@ -31,6 +39,9 @@ type Spoken = 'modern' | 'http' | 'sse';
 /** Statuses with which a server that speaks HTTP+SSE alone answers a POST (2025-11-25, backwards compatibility). */
 const perhapsSse: ReadonlySet<unknown> = new Set([400, 404, 405, 406, 415, 501]);
 
+/** How often at most a server is asked again what it speaks, in ms. */
+const askAgainMs = 30_000;
+
 /** Servers that run elsewhere: finds out what each speaks, and remembers. */
 export class ExternalFactory implements BackendFactory {
   readonly #options: ExternalOptions;
@@ -58,13 +69,14 @@ export class ExternalFactory implements BackendFactory {
 
   async #modern(discovered: Json, opening: Opening, listener: BackendListener): Promise<Backend> {
     this.#known = 'modern';
-    const backend = new ModernBackend({
-      endpoint: this.#endpoint,
-      discovered,
-      limit: this.#options.maxMessageBytes,
+    const onDoubt = this.#doubts(true, opening, (reason) => {
+      void legacy?.close();
+      listener.onEnd(reason);
     });
+    const limit = this.#options.maxMessageBytes;
+    const backend = new ModernBackend({ endpoint: this.#endpoint, discovered, limit, onDoubt });
     // A server that keeps sessions for its legacy clients gets them as they are.
-    const legacy = await this.#legacy('http', opening, listener, true).catch(() => undefined);
+    const legacy: Backend | undefined = await this.#legacy('http', opening, listener, true).catch(() => undefined);
     return legacy === undefined ? backend : Object.assign(backend, { other: legacy });
   }
 
@@ -98,23 +110,48 @@ export class ExternalFactory implements BackendFactory {
     const own = introduction(this.#options.version);
     const opened = opening.initialize ?? own;
     const { credentials } = opening;
-    const first = await open({ opened, credentials, listener, onLost: () => undefined });
+    const first = await open({ opened, credentials, listener });
     if (stateful && first.sessionId === undefined) {
       await first.close();
       throw new UpstreamFailedError('The server keeps no sessions.');
     }
     if (!stateful) this.#known = spoken;
     const relays = spoken === 'http';
-    const backend = { endpoint: this.#endpoint, open, listener, relays, introduction: own };
-    return new LegacyBackend(backend, { connection: first, opened, credentials });
+    const onDoubt = stateful
+      ? () => undefined
+      : this.#doubts(false, opening, (reason) => {
+          void backend.close();
+          listener.onEnd(reason);
+        });
+    const options = { endpoint: this.#endpoint, open, listener, relays, introduction: own, onDoubt };
+    const backend = new LegacyBackend(options, { connection: first, opened, credentials });
+    return backend;
+  }
+
+  /** A server may be changed for a newer one, or back: when it takes something for none of its era, it is asked again. */
+  #doubts(modern: boolean, opening: Opening, ended: (reason: BackendEnded) => void): () => void {
+    let lastAt = Number.NEGATIVE_INFINITY;
+    let over = false;
+    return () => {
+      if (over || performance.now() - lastAt < askAgainMs || this.#options.transport === 'sse') return;
+      lastAt = performance.now();
+      this.#discover(opening).then(
+        (discovered) => {
+          if (over || (discovered !== undefined) === modern) return;
+          over = true;
+          this.#known = undefined;
+          ended({ message: 'The server elsewhere speaks another revision of MCP now.' });
+        },
+        () => undefined, // it can't be reached: that says nothing
+      );
+    };
   }
 
   #opener(spoken: 'http' | 'sse') {
     const { maxMessageBytes: limit, startTimeoutMs: timeoutMs } = this.#options;
     const kind = spoken === 'http' ? HttpConnection : SseConnection;
-    return (
-      more: Pick<ConnectionOptions, 'opened' | 'credentials' | 'listener' | 'onLost'>,
-    ): Promise<LegacyConnection> => kind.open({ endpoint: this.#endpoint, limit, timeoutMs, ...more });
+    return (more: Pick<ConnectionOptions, 'opened' | 'credentials' | 'listener'>): Promise<LegacyConnection> =>
+      kind.open({ endpoint: this.#endpoint, limit, timeoutMs, ...more });
   }
 
   /**
@@ -128,7 +165,12 @@ export class ExternalFactory implements BackendFactory {
       logLevel: undefined,
     };
     const request = JsonRpcMessage.request('discover', 'server/discover', toModernParams({}, sender));
-    const probe = new ModernBackend({ endpoint: this.#endpoint, discovered: {}, limit: this.#options.maxMessageBytes });
+    const probe = new ModernBackend({
+      endpoint: this.#endpoint,
+      discovered: {},
+      onDoubt: () => undefined,
+      limit: this.#options.maxMessageBytes,
+    });
     const asker: Asker = { ...bridgeItself, era: 'modern', credentials: opening.credentials };
     const answer = await new Promise<JsonRpcMessage>((resolve, reject) => {
       const timer = setTimeout(() => {

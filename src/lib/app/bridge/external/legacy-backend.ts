@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { Asker, Backend, Hearer, HttpExchange, PendingRequest } from '../backend.ts';
+import { asObject } from '../eras/json.ts';
+import { errorCode } from '../eras/revisions.ts';
 import type { JsonRpcMessage } from '../message.ts';
 import type { ConnectionOptions, LegacyConnection } from './connection.ts';
 import type { Endpoint } from './endpoint.ts';
-import { failure } from './failures.ts';
-import { relayExchange } from './relay.ts';
+import { failure, failureIn } from './failures.ts';
+import { isDoubtful, relayExchange } from './relay.ts';
 
 /** How long a connection that nobody uses is kept, in ms; how often it is looked for such, in ms; how many there may be. */
 const idleMs = 5 * 60_000;
@@ -13,12 +15,12 @@ const mostConnections = 2_000;
 
 export interface LegacyBackendOptions {
   readonly endpoint: Endpoint;
-  readonly open: (
-    more: Pick<ConnectionOptions, 'opened' | 'credentials' | 'listener' | 'onLost'>,
-  ) => Promise<LegacyConnection>;
+  readonly open: (more: Pick<ConnectionOptions, 'opened' | 'credentials' | 'listener'>) => Promise<LegacyConnection>;
   readonly listener: ConnectionOptions['listener'];
   readonly relays: boolean;
   readonly introduction: Readonly<Record<string, unknown>>;
+  /** The server may have become another. */
+  readonly onDoubt: () => void;
 }
 
 /** A connection that was opened to find out what the server is: the first who would open the same one gets it. */
@@ -44,14 +46,23 @@ export class LegacyBackend implements Backend {
     this.#options = options;
     this.#first = first;
     this.initialized = first.connection.initialized;
-    if (options.relays) this.relay = (exchange) => relayExchange(options.endpoint, exchange);
+    if (options.relays) this.relay = (exchange) => relayExchange(options.endpoint, exchange, options.onDoubt);
     this.#sweep = setInterval(() => this.#closeIdle(), sweepMs);
     this.#sweep.unref();
   }
 
-  request(request: JsonRpcMessage, asker: Asker, hearer: Hearer): PendingRequest {
+  request(request: JsonRpcMessage, asker: Asker, client: Hearer): PendingRequest {
+    const hearer: Hearer = {
+      onMessage: (message) => client.onMessage(message),
+      onAnswer: (answer) => {
+        const { code } = asObject(answer.value['error']);
+        const doubtful = isDoubtful(failureIn(answer)?.data['upstream_status']);
+        if (doubtful || code === errorCode.unsupportedVersion) this.#options.onDoubt();
+        client.onAnswer(answer);
+      },
+    };
     const open = this.#open.get(keyOf(asker));
-    if (open !== undefined) return open.request(request, asker, hearer);
+    if (open?.ended === false) return open.request(request, asker, hearer);
     let pending: PendingRequest | undefined;
     let cancelled = false;
     this.#connection(asker).then(
@@ -91,28 +102,29 @@ export class LegacyBackend implements Backend {
   #connection(asker: Asker): Promise<LegacyConnection> {
     const key = keyOf(asker);
     const there = this.#connections.get(key);
-    if (there !== undefined) return there;
+    if (there !== undefined && this.#open.get(key)?.ended !== true) return there;
+    this.#open.delete(key);
     if (this.#connections.size >= mostConnections) this.#closeLongestIdle();
-    const remove = () => {
-      if (this.#connections.get(key) !== opening) return;
-      this.#connections.delete(key);
-      this.#open.delete(key);
-    };
-    const opening = this.#takeFirst(asker) ?? this.#begin(asker, remove);
+    const opening = this.#takeFirst(asker) ?? this.#begin(asker);
     this.#connections.set(key, opening);
-    opening.then((connection) => {
-      if (this.#connections.get(key) === opening) this.#open.set(key, connection);
-    }, remove);
+    opening.then(
+      (connection) => {
+        if (this.#connections.get(key) === opening) this.#open.set(key, connection);
+      },
+      () => {
+        if (this.#connections.get(key) === opening) this.#connections.delete(key);
+        this.#options.onDoubt();
+      },
+    );
     return opening;
   }
 
-  #begin(asker: Asker, onLost: () => void): Promise<LegacyConnection> {
+  #begin(asker: Asker): Promise<LegacyConnection> {
     const { listener, introduction, open } = this.#options;
     return open({
       opened: asker.opened ?? introduction,
       credentials: asker.credentials,
       listener: { onMessage: (message) => listener.onMessage(message, asker.session) },
-      onLost,
     });
   }
 
@@ -120,7 +132,9 @@ export class LegacyBackend implements Backend {
     const first = this.#first;
     if (first === undefined || session !== undefined) return undefined;
     const { introduction } = this.#options;
-    const same = digest(opened ?? introduction, credentials) === digest(first.opened, first.credentials);
+    const same =
+      !first.connection.ended &&
+      digest(opened ?? introduction, credentials) === digest(first.opened, first.credentials);
     if (!same) return undefined;
     this.#first = undefined;
     return Promise.resolve(first.connection);

@@ -51,6 +51,10 @@ export class HttpConnection implements LegacyConnection {
     return busy ? 0 : performance.now() - this.#lastActive;
   }
 
+  get ended(): boolean {
+    return this.#closed;
+  }
+
   get sessionId(): string | undefined {
     return this.#session;
   }
@@ -191,7 +195,7 @@ export class HttpConnection implements LegacyConnection {
       for (const uri of this.#watched)
         await this.#ask(JsonRpcMessage.request(this.#nextId(), 'resources/subscribe', { uri }));
     } catch (error) {
-      this.#options.onLost();
+      this.#closed = true;
       throw error;
     }
     this.#listen();

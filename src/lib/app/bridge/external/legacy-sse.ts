@@ -78,6 +78,10 @@ export class SseConnection implements LegacyConnection, Dispatcher.DispatchHandl
     return busy ? 0 : performance.now() - this.#lastActive;
   }
 
+  get ended(): boolean {
+    return this.#over;
+  }
+
   request(request: JsonRpcMessage, asker: Asker, hearer: Hearer): PendingRequest {
     return this.#multiplexer.request(request, asker, {
       onMessage: (message) => hearer.onMessage(message),
@@ -186,6 +190,5 @@ export class SseConnection implements LegacyConnection, Dispatcher.DispatchHandl
     this.#resolveEnded(reason);
     this.#multiplexer.end(reason);
     this.#controller?.abort(error);
-    this.#options.onLost();
   }
 }

@@ -4,7 +4,8 @@ import { type MirroredArgument, mirroredArguments, mirroredHeaders } from '../er
 import { errorCode, metaKey, modernRevision } from '../eras/revisions.ts';
 import { JsonRpcMessage, type RequestId } from '../message.ts';
 import { type Endpoint, endpointHeaders, traceHeaders } from './endpoint.ts';
-import { relayExchange } from './relay.ts';
+import { failureIn } from './failures.ts';
+import { isDoubtful, relayExchange } from './relay.ts';
 import { sendRequest } from './request.ts';
 
 /** Pages of a list of tools that are read to find out what a tool wants in its headers. */
@@ -15,6 +16,8 @@ export interface ModernBackendOptions {
   readonly discovered: Json;
   /** Most bytes of one message. */
   readonly limit: number;
+  /** The server may have become another. */
+  readonly onDoubt: () => void;
 }
 
 /** A server elsewhere that speaks 2026-07-28: each request stands alone, and repeats itself in its headers. */
@@ -31,7 +34,7 @@ export class ModernBackend implements Backend {
   }
 
   relay(exchange: HttpExchange): Promise<void> {
-    return relayExchange(this.#options.endpoint, exchange);
+    return relayExchange(this.#options.endpoint, exchange, this.#options.onDoubt);
   }
 
   request(request: JsonRpcMessage, asker: Asker, hearer: Hearer): PendingRequest {
@@ -43,6 +46,8 @@ export class ModernBackend implements Backend {
         onAnswer: (answer) => {
           if (cancelled) return;
           const { code } = asObject(answer.value['error']);
+          const doubtful = isDoubtful(failureIn(answer)?.data['upstream_status']);
+          if (doubtful || code === errorCode.unsupportedVersion) this.#options.onDoubt();
           // The tool wants arguments repeated in headers that nobody here has heard of; it has done nothing yet.
           const learns = again && code === errorCode.headerMismatch && request.method === 'tools/call';
           if (learns) this.#learn(request, asker, () => cancelled || send(false));

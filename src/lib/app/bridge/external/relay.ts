@@ -10,8 +10,9 @@ import { failure, refusedBy, sessionLost, unreached } from './failures.ts';
 /**
  * One exchange of a client with a server elsewhere of its own era: the bytes pass as they come in both directions, no
  * faster than whoever reads them. Settles when it is over.
+ * @param onDoubt hears that the server took a message for none of its era
  */
-export function relayExchange(endpoint: Endpoint, exchange: HttpExchange): Promise<void> {
+export function relayExchange(endpoint: Endpoint, exchange: HttpExchange, onDoubt: () => void): Promise<void> {
   const { req, body, asker } = exchange;
   const method = req.method as 'GET' | 'POST' | 'DELETE';
   const headers = endpointHeaders(asker.credentials, {
@@ -20,7 +21,7 @@ export function relayExchange(endpoint: Endpoint, exchange: HttpExchange): Promi
     ...passedHeaders(req.headers),
   });
   return new Promise((resolve) => {
-    const passing = new Passing(exchange, resolve);
+    const passing = new Passing(exchange, onDoubt, resolve);
     exchange.res.once('close', () => passing.abort());
     endpoint.send({ method, headers, body: body ?? null }, passing);
   });
@@ -28,12 +29,14 @@ export function relayExchange(endpoint: Endpoint, exchange: HttpExchange): Promi
 
 class Passing implements Dispatcher.DispatchHandler {
   readonly #exchange: HttpExchange;
+  readonly #onDoubt: () => void;
   readonly #done: () => void;
   #controller: Dispatcher.DispatchController | undefined;
   #over = false;
 
-  constructor(exchange: HttpExchange, done: () => void) {
+  constructor(exchange: HttpExchange, onDoubt: () => void, done: () => void) {
     this.#exchange = exchange;
+    this.#onDoubt = onDoubt;
     this.#done = done;
   }
 
@@ -51,6 +54,7 @@ class Passing implements Dispatcher.DispatchHandler {
 
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     if (status < 200 || this.#over) return;
+    if (isDoubtful(status) && this.#exchange.req.headers['mcp-session-id'] === undefined) this.#onDoubt();
     if (!passes(status, headers)) {
       this.#refuse(status, headers);
       return;
@@ -118,6 +122,11 @@ class Passing implements Dispatcher.DispatchHandler {
     this.#over = true;
     this.#done();
   }
+}
+
+/** Statuses with which a server answers what is not of its era (2026-07-28 and 2025-11-25, backwards compatibility). */
+export function isDoubtful(status: unknown): boolean {
+  return status === 400 || status === 404 || status === 405;
 }
 
 /** Whether a response is one of the protocol, from the server itself and for the client. */

@@ -83,7 +83,7 @@ describe('how a server elsewhere is spoken to', () => {
     const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}/sse`;
     await using rig = await bridgeRig({ external: elsewhere(endpoint) });
     // A single request, a session, and a client of the other era.
-    expect((await rig.ask(list)).result?.['tools']).toHaveLength(1);
+    expect(await rig.ask(list)).toMatchObject({ result: { tools: [{ name: 'echo' }] } });
     const session = await rig.initialize();
     const params = { name: 'echo', arguments: { a: 'b' }, _meta: { progressToken: 'p' } };
     const messages = await messagesOf(await rig.send({ id: 9, method: 'tools/call', params }, { session }));
@@ -113,6 +113,31 @@ describe('how a server elsewhere is spoken to', () => {
       'mcp-name': 'echo',
       'mcp-protocol-version': '2026-07-28',
     });
+  });
+});
+
+describe('a server elsewhere that is changed for another', () => {
+  it.each([[true], [false]])('is asked again what it speaks (a newer one: %s)', async (newer) => {
+    let isModern = !newer;
+    await using server = await upstream((sent, res) => {
+      if (isModern ? modernOpening(sent, res) : legacyOpening(sent, res)) return;
+      const { id, params } = sent.message;
+      const meta = params?.['_meta'] as Record<string, unknown> | undefined;
+      if (isModern !== 'io.modelcontextprotocol/protocolVersion' in (meta ?? {})) res.writeHead(400).end();
+      else
+        json(res, {
+          id,
+          result: { ...(isModern ? { resultType: 'complete' } : {}), ...text(isModern ? 'new' : 'old') },
+        });
+    });
+    await using rig = await bridgeRig({ external: elsewhere(server.endpoint) });
+    const before = [textOf(await rig.ask(modernCall(), modern)), textOf(await rig.call('echo'))];
+    isModern = newer;
+    await until('the other one answers both eras', async () => {
+      const after = [textOf(await rig.ask(modernCall(), modern)), textOf(await rig.call('echo'))];
+      return after.every((told) => told === (newer ? 'new' : 'old'));
+    });
+    expect(before).toEqual(newer ? ['old', 'old'] : ['new', 'new']);
   });
 });
 
