@@ -77,7 +77,7 @@ export async function bridgeRig(options: BridgeRigOptions = {}): Promise<BridgeR
     ...options.env,
   };
   const kind = options.kind ?? (options.external === undefined ? 'stdio' : 'external');
-  const making = makeFactory({
+  const making = await makeFactory({
     settings: {
       kind,
       command: {

@@ -51,7 +51,7 @@ async function serve(environment: BridgeEnvironment, { logger, secrets }: Proces
   const identityKey = createSecretKey(environment.identityKey);
   const contract = ['MCP_SERVICE_ID', 'DATABASE_URL', 'SYSTEMPROMPT_IDENTITY_KEY', 'SYSTEMPROMPT_ENVIRONMENT'];
   const own = settings.kind === 'http' ? [...settings.variables, ...contract] : settings.variables;
-  const making = makeFactory({
+  const making = await makeFactory({
     settings,
     childEnv: childEnvironment(process.env, own),
     version: packageVersion(),

@@ -2,8 +2,7 @@ import type { KnownSecrets } from '../../infra/logging/known-secrets.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
 import { StartRefusedError } from '../server-environment.ts';
 import type { BackendFactory } from './backend.ts';
-import { ExternalFactory } from './external/factory.ts';
-import { HttpChildFactory } from './http-child.ts';
+import type { HttpChildFactory } from './http-child.ts';
 import type { BridgeSettings } from './settings.ts';
 import { StdioFactory } from './stdio-backend.ts';
 
@@ -18,6 +17,8 @@ export interface FactoryOptions {
   readonly logger: Logger;
   readonly secrets: KnownSecrets;
 }
+
+// Each kind is loaded only where it is made: an HTTP client takes memory that a program on standard streams has no use for.
 
 /** How a bridge makes instances of its server, and keeps them. */
 export interface Making {
@@ -38,10 +39,10 @@ const endpointTimeoutMs = 15_000;
 const ownIdleMs = 900_000;
 
 /** @throws StartRefusedError when the settings lack what their kind needs */
-export function makeFactory(options: FactoryOptions): Making {
+export async function makeFactory(options: FactoryOptions): Promise<Making> {
   const { settings, childEnv, version, maxMessageBytes, logger, secrets } = options;
   const { kind, command, process } = settings;
-  if (kind === 'external' && settings.external !== undefined) return external(options, settings.external);
+  if (kind === 'external' && settings.external !== undefined) return await external(options, settings.external);
   if (kind === 'external' || command === undefined || process === undefined) {
     throw new StartRefusedError(`SYSTEMPROMPT_BRIDGE says nothing that a server of kind ${kind} could be run from`);
   }
@@ -50,15 +51,17 @@ export function makeFactory(options: FactoryOptions): Making {
     const factory = new StdioFactory({ ...program, version, logger, secrets });
     return { factory, instances: process.instances, idleStopMs: process.idleStopMs };
   }
+  const { HttpChildFactory } = await import('./http-child.ts');
   const factory = new HttpChildFactory({ ...program, ownIdentity: options.ownIdentity, logger, secrets });
   return { factory, resident: factory, instances: 'shared', idleStopMs: 0 };
 }
 
 /** What users sign in to for themselves is opened for each of them: what one may not, another may. */
-function external(
+async function external(
   { version, maxMessageBytes }: FactoryOptions,
   settings: NonNullable<BridgeSettings['external']>,
-): Making {
+): Promise<Making> {
+  const { ExternalFactory } = await import('./external/factory.ts');
   const { endpoint, transport, privateNetwork, auth } = settings;
   const factory = new ExternalFactory({
     endpoint,
