@@ -87,6 +87,7 @@ async function ask(
       act();
     };
     const onAbort = (): void => settle(() => reject(startFailed({ message: 'The start was broken off.' })));
+    if (signal?.aborted === true) onAbort();
     signal?.addEventListener('abort', onAbort, { once: true });
     void ended.then((reason) => settle(() => reject(startFailed(reason))));
     const hearer = {

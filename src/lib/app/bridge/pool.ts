@@ -52,6 +52,8 @@ export class InstancePool {
   readonly #slots = new Map<string, Slot>();
   /** Replaced, but still at work. */
   readonly #leaving = new Set<Instance>();
+  readonly #ending = new Set<Promise<void>>();
+  readonly #abort = new AbortController();
   readonly #failures = new Map<string, Failures>();
   readonly #sweep: NodeJS.Timeout | undefined;
   #closing = false;
@@ -83,11 +85,11 @@ export class InstancePool {
     const name = nameOf(scope);
     const there = this.#slots.get(name);
     if (there !== undefined && there.key === keyOf(scope)) return await there.opening;
-    if (this.#closing)
-      throw new UpstreamUnavailableError('The server is stopping.', { hint: 'Try again in a moment.' });
+    this.#checkOpen();
     this.#checkBackoff(name);
     if (there !== undefined) this.#retire(name, there);
     await this.#makeRoom();
+    this.#checkOpen();
     const since = this.#slots.get(name);
     if (since !== undefined && since.key === keyOf(scope)) return await since.opening;
     const slot: Slot = { key: keyOf(scope), opening: unopened, instance: undefined, stopped: false };
@@ -111,11 +113,12 @@ export class InstancePool {
   /** Ends all; nothing is started from now on. */
   async close(): Promise<void> {
     this.#closing = true;
+    this.#abort.abort();
     clearInterval(this.#sweep);
-    await Promise.all([
-      ...[...this.#slots].map(([name, slot]) => this.#stop(name, slot)),
-      ...[...this.#leaving].map((instance) => instance.close()),
-    ]);
+    for (const [name, slot] of this.#slots) void this.#stop(name, slot);
+    for (const instance of this.#leaving) void this.#follow(instance.close());
+    // What ends may have been on its way to its end before, or out of its start into it.
+    while (this.#ending.size > 0) await Promise.all(this.#ending);
   }
 
   async #open(name: string, slot: Slot, scope: InstanceScope, opening: Opening): Promise<Instance> {
@@ -123,13 +126,17 @@ export class InstancePool {
     let early: BackendEnded | undefined;
     const { factory, translate, listener } = this.#options;
     try {
-      const backend = await factory.open(scope, opening, {
-        onMessage: (message, session) => instance?.hear(message, session),
-        onEnd: (reason) => {
-          if (instance === undefined) early = reason;
-          else this.#onEnd(name, instance, reason);
+      const backend = await factory.open(
+        scope,
+        { ...opening, signal: this.#abort.signal },
+        {
+          onMessage: (message, session) => instance?.hear(message, session),
+          onEnd: (reason) => {
+            if (instance === undefined) early = reason;
+            else this.#onEnd(name, instance, reason);
+          },
         },
-      });
+      );
       if (early !== undefined) throw startFailed(early);
       instance = new Instance(scope, backend, translate, (own) => ({
         onMessage: (message, session) => listener.onMessage(own, message, session),
@@ -166,6 +173,11 @@ export class InstancePool {
     if (this.#failures.size > this.#options.limit) this.#failures.delete(this.#failures.keys().next().value ?? '');
   }
 
+  #checkOpen(): void {
+    if (!this.#closing) return;
+    throw new UpstreamUnavailableError('The server is stopping.', { hint: 'Try again in a moment.' });
+  }
+
   #checkBackoff(name: string): void {
     const failures = this.#failures.get(failureName(name));
     if (failures !== undefined && performance.now() < failures.until) throw failures.error;
@@ -174,15 +186,14 @@ export class InstancePool {
   /** Another key of the same user: what runs goes on, what comes goes to the new instance. */
   #retire(name: string, slot: Slot): void {
     this.#slots.delete(name);
-    void slot.opening.then(
-      async (instance) => {
-        if (instance.ended !== undefined) return;
-        this.#leaving.add(instance);
-        await instance.drained(drainMs);
-        await instance.close();
-      },
-      () => undefined, // it never was
-    );
+    const leave = async (): Promise<void> => {
+      const instance = await slot.opening.catch(() => undefined);
+      if (instance === undefined || instance.ended !== undefined) return;
+      this.#leaving.add(instance);
+      if (!this.#closing) await instance.drained(drainMs);
+      await instance.close();
+    };
+    void this.#follow(leave());
   }
 
   async #makeRoom(): Promise<void> {
@@ -205,15 +216,26 @@ export class InstancePool {
     }
   }
 
-  async #stop(name: string, slot: Slot): Promise<void> {
+  #stop(name: string, slot: Slot): Promise<void> {
     slot.stopped = true;
     // From now on who asks gets a new one.
     if (this.#slots.get(name) === slot) this.#slots.delete(name);
+    return this.#follow(this.#end(slot));
+  }
+
+  async #end(slot: Slot): Promise<void> {
     const instance = await slot.opening.catch(() => undefined);
     if (instance === undefined) return;
     this.#leaving.add(instance);
     await instance.close();
     this.#leaving.delete(instance);
+  }
+
+  /** Remembers what has to be over before everything is. */
+  #follow(ending: Promise<void>): Promise<void> {
+    const followed = ending.finally(() => this.#ending.delete(followed));
+    this.#ending.add(followed);
+    return followed;
   }
 }
 

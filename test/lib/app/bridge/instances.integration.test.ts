@@ -129,3 +129,11 @@ it('a stream that broke in the middle of a call can be taken up again', async ()
   const resumed = await rig.request('GET', { session, headers: { 'last-event-id': id } });
   expect((await messagesOf(resumed)).at(-1)).toMatchObject({ id: 3, result: { content: [{ text: 'done' }] } });
 });
+
+it('a bridge that stops while a program starts does not wait for it, and leaves nothing', async () => {
+  const rig = await start({ args: ['--no-answer-to-initialize', '--spawn-stray'], startTimeoutMs: 20_000 });
+  const call = rig.call('echo');
+  await expect.poll(async () => (await markedProcesses(rig.installationId)).length).toBe(2);
+  await rig.service.close();
+  expect((await call).error?.message).toContain('broken off');
+});
