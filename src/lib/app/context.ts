@@ -11,6 +11,7 @@ import type { ApiMetrics } from '../infra/telemetry/api-metrics.ts';
 import { DatabaseUnavailableError, PreconditionError } from '../shared/errors.ts';
 import { DatabaseEntitlements } from './access/entitlements.ts';
 import { ForeignSubjects } from './access/foreign-subjects.ts';
+import { KeptArtifacts } from './artifacts/keeper.ts';
 import { openSealer } from './audit/open-sealer.ts';
 import { ToolCatalogue } from './catalogue/catalogue.ts';
 import { loadServices } from './config/load-services.ts';
@@ -62,6 +63,8 @@ export interface ApiConfiguration {
   readonly servers: readonly McpServerConfig[];
   /** Rules and hooks for the calls of all servers. */
   readonly toolHooks: readonly ToolHook[];
+  /** How long artifacts are kept, in days; 0: not at all. */
+  readonly artifactDays: number;
 }
 
 /**
@@ -79,7 +82,14 @@ export async function readApiConfiguration(cwd: string, env: NodeJS.ProcessEnv):
   }
   const profile = await loadProfile(instance, activeProfile(instance, { cwd, env }).name, env);
   const { mcpServers: servers, settings } = await loadServices(instance, { profile });
-  return { instance, profile, servers, toolHooks: settings.tool_hooks, secrets: await openSecretStore(instance, env) };
+  return {
+    instance,
+    profile,
+    servers,
+    toolHooks: settings.tool_hooks,
+    artifactDays: settings.tool_artifacts_days,
+    secrets: await openSecretStore(instance, env),
+  };
 }
 
 /**
@@ -135,6 +145,8 @@ export async function openApiContext(
     const serviceEvents = new ServiceEventFeed(database, instance.id);
     closers.push(() => serviceEvents.close());
 
+    const artifacts = new KeptArtifacts({ database, days: configuration.artifactDays, log });
+    closers.push(() => artifacts.close());
     const policy = await openToolPolicy({ configuration, database, log });
     closers.push(() => policy.close());
     const catalogue = await ToolCatalogue.open({ database, servers, log });
@@ -160,6 +172,7 @@ export async function openApiContext(
       proxies: await openTrustedProxies(configuration, database, identity),
       policy: policy.policy,
       approvals: policy.approvals,
+      artifacts,
       log,
       metrics,
     });

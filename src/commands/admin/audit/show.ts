@@ -13,8 +13,9 @@ export default class AuditShow extends BaseCommand<typeof AuditShow> {
   };
 
   protected async execute(): Promise<Artifact> {
-    const { AuditReader } = await import('../../../lib/domain/governance/index.ts');
-    const reader = new AuditReader(await this.context.database());
-    return auditCard(await reader.show(await this.context.currentActor(), this.args.execution));
+    const { AuditReader, findArtifact } = await import('../../../lib/domain/governance/index.ts');
+    const database = await this.context.database();
+    const entry = await new AuditReader(database).show(await this.context.currentActor(), this.args.execution);
+    return auditCard(entry, await findArtifact(database, entry.executionId));
   }
 }

@@ -45,7 +45,10 @@ export function auditTable(page: AuditPage, scopes = false): TableArtifact {
 }
 
 /** One tool call: who, what, by which right, and how it ended. */
-export function auditCard(entry: AuditEntry): PresentationCardArtifact {
+export function auditCard(
+  entry: AuditEntry,
+  kept?: { readonly type: string; readonly title?: string | undefined },
+): PresentationCardArtifact {
   const ms = (us: number | undefined): string => (us === undefined ? '–' : formatDuration(us / 1000));
   return {
     type: 'presentation_card',
@@ -56,19 +59,70 @@ export function auditCard(entry: AuditEntry): PresentationCardArtifact {
         heading: 'Caller',
         content: `${entry.userName} (${entry.userId})${entry.client ? `, client ${entry.client}` : ''}\nsession ${entry.sessionId}`,
       },
+      ...(entry.via === undefined ? [] : [{ heading: 'Via', content: `the virtual server ${entry.via}` }]),
       { heading: 'Right', content: `${entry.decision}: held ${list(entry.scopes)}, asked for ${list(entry.required)}` },
       {
         heading: 'Time',
         content: `${formatDate(entry.startedAt.toISOString())}, took ${ms(entry.latencyUs)} (server ${ms(entry.upstreamUs)})`,
       },
       { heading: 'Input (redacted)', content: indented(JSON.stringify(entry.input, undefined, 2) ?? 'null') },
+      ...policySections('Rules and hooks', entry.policy),
+      ...policySections('Rules and hooks on the answer', entry.answerPolicy),
+      ...(entry.traceId === undefined ? [] : [{ heading: 'Trace', content: entry.traceId }]),
       ...(entry.error === undefined ? [] : [{ heading: 'Error', content: entry.error }]),
       ...(entry.outputBytes === undefined
         ? []
         : [{ heading: 'Answer', content: `${formatBytes(entry.outputBytes)}, SHA-256 ${entry.outputDigest ?? '–'}` }]),
+      ...(kept === undefined
+        ? []
+        : [
+            {
+              heading: 'Artifact',
+              content: `${kept.title ?? kept.type} (${kept.type}): admin audit artifact ${entry.executionId}`,
+            },
+          ]),
     ],
     data: { ...entry, startedAt: entry.startedAt.toISOString(), recordedAt: entry.recordedAt?.toISOString() ?? null },
   };
+}
+
+/** What the audit keeps of rules and hooks, as far as it is of the form that is written today. */
+interface Policy {
+  readonly version?: string;
+  readonly said?: readonly { by: string; verdict: string; reason?: string; ms?: number }[];
+  readonly rewritten?: { readonly digest: string; readonly input: unknown };
+  readonly given?: string;
+  readonly approval?: { readonly id: string; readonly state: string; readonly by?: string };
+}
+
+function policySections(heading: string, kept: unknown): { heading: string; content: string }[] {
+  if (typeof kept !== 'object' || kept === null) return [];
+  const { version, said = [], rewritten, given, approval } = kept as Policy;
+  const lines = said.map(({ by, verdict, reason, ms }) => {
+    const took = ms === undefined ? '' : ` (${formatDuration(ms)})`;
+    return `${by}: ${verdict}${took}${reason === undefined ? '' : `, ${reason}`}`;
+  });
+  if (given !== undefined) lines.push(`answered instead: SHA-256 ${given}`);
+  const content = [...(lines.length === 0 ? ['nothing against it'] : lines), `rules ${version}`].join('\n');
+  return [
+    { heading, content },
+    ...(rewritten === undefined
+      ? []
+      : [
+          {
+            heading: 'Sent instead (redacted)',
+            content: `${indented(JSON.stringify(rewritten.input, undefined, 2))}\nSHA-256 ${rewritten.digest}`,
+          },
+        ]),
+    ...(approval === undefined
+      ? []
+      : [
+          {
+            heading: 'Approval',
+            content: `${approval.id}: ${approval.by === undefined ? 'asked for' : `approved by ${approval.by}`}`,
+          },
+        ]),
+  ];
 }
 
 function list(scopes: readonly string[]): string {

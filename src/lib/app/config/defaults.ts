@@ -32,6 +32,6 @@ export const defaultWeb: WebConfig = {
   paths: { templates: 'web/templates', assets: 'web/assets' },
 };
 
-export const defaultSettings: Settings = { tool_hooks: [] };
+export const defaultSettings: Settings = { tool_hooks: [], tool_artifacts_days: 30 };
 
 export const defaultExtensions: ExtensionsConfig = { disabled: [] };

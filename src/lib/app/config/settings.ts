@@ -19,6 +19,12 @@ export const settingsSchema = z
   .strictObject({
     agent_port_range: portRange('an agent'),
     mcp_port_range: portRange('an MCP server'),
+    tool_artifacts_days: z
+      .int()
+      .min(0)
+      .max(3650)
+      .default(30)
+      .describe('How long the artifacts that tools return are kept, in days; 0: none are kept. Default: 30.'),
     tool_hooks: toolHooksSchema
       .default([])
       .describe('Rules and hooks for the calls of all MCP servers, asked in this order, before those of a server.'),

@@ -23,8 +23,15 @@ export interface ExecutorOptions {
   readonly admission?: readonly AdmissionCheck[] | undefined;
   /** The rules and hooks; absent where there are none. */
   readonly policy?: ToolPolicy | undefined;
+  /** Keeps what tools return as artifacts; nothing is kept without. */
+  readonly artifacts?: ArtifactKeeper | undefined;
   /** Hears of each call when it is over: with the code of its error, or `none`. */
   readonly onEnd?: ((call: ToolCall, outcome: CallOutcome, reason: string) => void) | undefined;
+}
+
+/** Where what tools return as artifacts goes; nobody waits for it, and it never throws. */
+export interface ArtifactKeeper {
+  keep(call: ToolCall, executionId: ExecutionId, structured: Readonly<Record<string, unknown>>): void;
 }
 
 /** A call that was made and recorded; its answer may be given now. */
@@ -48,6 +55,7 @@ export class Executor {
   readonly #callTimeoutMs: number;
   readonly #admission: readonly AdmissionCheck[] | undefined;
   readonly #policy: ToolPolicy | undefined;
+  readonly #artifacts: ArtifactKeeper | undefined;
   readonly #onEnd: ExecutorOptions['onEnd'];
 
   constructor(options: ExecutorOptions) {
@@ -55,6 +63,7 @@ export class Executor {
     this.#callTimeoutMs = options.callTimeoutMs;
     this.#admission = options.admission?.length === 0 ? undefined : options.admission;
     this.#policy = options.policy;
+    this.#artifacts = options.artifacts;
     this.#onEnd = options.onEnd;
   }
 
@@ -158,6 +167,7 @@ export class Executor {
     else if (answer.status === 'success') this.#onEnd?.(call, 'success', 'none');
     else this.#onEnd?.(call, 'error', answer.status === 'tool_error' ? 'TOOL_ERROR' : 'ANSWER_FAILED');
     if (answer === undefined) throw new ExecutionError(failure ?? toAppError(undefined), executionId);
+    if (answer.structured !== undefined) this.#artifacts?.keep(call, executionId, answer.structured);
     return { executionId, answer };
   }
 

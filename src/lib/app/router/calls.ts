@@ -11,7 +11,7 @@ import { type CallClient, CallUpstream, type HeldAnswer } from './call-upstream.
 import type { Exchange } from './exchange.ts';
 import { lastEventHeader, type OnBehalf, sessionOf, upstreamHeaders } from './headers.ts';
 import { InFlight } from './in-flight.ts';
-import type { Malformed, Message, RequestId } from './jsonrpc.ts';
+import { isRecord, type Malformed, type Message, type RequestId } from './jsonrpc.ts';
 import type { KeepAlive } from './keep-alive.ts';
 import { LiveCall } from './live-call.ts';
 import type { Passage } from './passage.ts';
@@ -290,7 +290,14 @@ function withArguments(body: Buffer, input: unknown): Buffer {
 
 function withPayload(answer: HeldAnswer, payload: Buffer): HeldAnswer {
   const { event } = answer;
-  return { ...answer, payload, ...(event && { event: Buffer.from(messageEvent(payload.toString('utf8'))) }) };
+  const { result } = JSON.parse(payload.toString('utf8')) as { result?: { structuredContent?: unknown } };
+  const structured = result?.structuredContent;
+  return {
+    ...answer,
+    payload,
+    structured: isRecord(structured) ? structured : undefined,
+    ...(event && { event: Buffer.from(messageEvent(payload.toString('utf8'))) }),
+  };
 }
 
 /** The answer to a message that is not valid. */

@@ -53,6 +53,8 @@ export interface McpGatewayOptions {
   /** The rules and hooks; absent where there are none. */
   readonly policy?: ExecutorOptions['policy'];
   readonly approvals?: McpRouterDeps['approvals'];
+  /** Keeps what tools return as artifacts. */
+  readonly artifacts?: ExecutorOptions['artifacts'];
   readonly log: Logger;
   /** Hears what is measured. */
   readonly metrics?: GatewayMetrics | undefined;
@@ -118,7 +120,14 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
     externalUrl: identity.addresses.externalUrl,
     verifier: identity.verifier,
     directory,
-    executor: new Executor({ audit, callTimeoutMs: limits.call_timeout_ms, admission, policy, onEnd }),
+    executor: new Executor({
+      audit,
+      callTimeoutMs: limits.call_timeout_ms,
+      admission,
+      policy,
+      artifacts: options.artifacts,
+      onEnd,
+    }),
     catalogue,
     denied: policy && (({ route }, tool) => policy.denies(route.config, tool)),
     onDifference: watcher && ((server) => watcher.changed(server)),

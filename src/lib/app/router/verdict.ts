@@ -2,10 +2,10 @@ import { UpstreamFailedError } from '../../shared/errors.ts';
 import type { Verdict } from '../executor/call.ts';
 import { isRecord, type RequestId } from './jsonrpc.ts';
 
+type Judgement = Pick<Verdict, 'status' | 'error' | 'structured'>;
+
 /** What one message of a server means to the call that waits: its answer, or something on the way to it. */
-export type Judged =
-  | { readonly kind: 'answer'; readonly verdict: Pick<Verdict, 'status' | 'error'> }
-  | { readonly kind: 'other' };
+export type Judged = { readonly kind: 'answer'; readonly verdict: Judgement } | { readonly kind: 'other' };
 
 const other: Judged = { kind: 'other' };
 
@@ -26,7 +26,7 @@ export function judge(text: string, id: RequestId): Judged {
 }
 
 /** Reads the body of an error status: an error of JSON-RPC whose id may be null, since not every server gets that far. */
-export function judgeFailure(text: string, id: RequestId): Pick<Verdict, 'status' | 'error'> {
+export function judgeFailure(text: string, id: RequestId): Judgement {
   const message = parse(text);
   if (message['jsonrpc'] !== '2.0' || !isRecord(message['error']) || message['result'] !== undefined) {
     throw garbage('an error status without a JSON-RPC error');
@@ -48,14 +48,17 @@ function parse(text: string): Readonly<Record<string, unknown>> {
   return message;
 }
 
-function judgeAnswer(result: unknown, error: unknown): Pick<Verdict, 'status' | 'error'> {
+function judgeAnswer(result: unknown, error: unknown): Judgement {
   if (error !== undefined) {
     if (result !== undefined || !isRecord(error) || typeof error['message'] !== 'string')
       throw garbage('a malformed error');
     return { status: 'failed', error: error['message'] };
   }
   if (!isRecord(result)) throw garbage('an answer without a result');
-  if (result['isError'] !== true) return { status: 'success' };
+  if (result['isError'] !== true) {
+    const structured = result['structuredContent'];
+    return isRecord(structured) ? { status: 'success', structured } : { status: 'success' };
+  }
   return { status: 'tool_error', error: firstText(result['content']) };
 }
 

@@ -10,6 +10,7 @@ export {
   spendApproval,
   type ToolApproval,
 } from './approvals.ts';
+export { findArtifact, forgetArtifacts, insertArtifacts, type KeptArtifact, type NewArtifact } from './artifacts.ts';
 export { canonicalJson } from './canonical-json.ts';
 export { adoptServer } from './chain/adopt.ts';
 export { type ExportFilter, exportChain } from './chain/export.ts';
@@ -20,7 +21,7 @@ export { type Verification, type VerifyOptions, type VerifyProgress, verifyChain
 export { verifyExport } from './chain/verify-export.ts';
 export { newExecutionId } from './execution-id.ts';
 export { type AuditFilter, type AuditPage, AuditReader } from './reader.ts';
-export { type AuditedInput, auditInput, redactText } from './redaction.ts';
+export { type AuditedInput, auditInput, redactText, redactWhole } from './redaction.ts';
 export { type AuditEntry, closeInterrupted } from './repository.ts';
 export { type IntentRow, type OutcomeRow, type OutcomeStatus, outcomeStatuses } from './rows.ts';
 export { blankSecrets, scanForSecrets } from './secret-scan.ts';

@@ -57,6 +57,23 @@ export function redactText(text: string, secrets: readonly string[] = noSecrets,
   return clip(clean(text.length > limit * 2 ? text.slice(0, limit * 2) : text, secrets), limit);
 }
 
+/**
+ * A value without secrets, whole: nothing is cut.
+ * @param value from `JSON.parse`, of bounded depth
+ */
+export function redactWhole(value: unknown, secretNames?: ReadonlySet<string>): unknown {
+  if (typeof value === 'string') return clean(value, noSecrets);
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) {
+    return value.map((item, index) => (followsSecretFlag(value, index) ? redacted : redactWhole(item, secretNames)));
+  }
+  const entries = Object.entries(value).map(([key, inner]): [string, unknown] => [
+    clean(key, noSecrets),
+    isSecretMember(key, inner, secretNames) ? redacted : redactWhole(inner, secretNames),
+  ]);
+  return Object.fromEntries(entries);
+}
+
 interface Walk {
   /** How many characters of JSON may still be written. */
   left: number;

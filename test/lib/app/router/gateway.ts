@@ -86,7 +86,7 @@ export async function openTestGateway(
     policy?: (
       at: Pick<TestIdentity, 'identity' | 'database'>,
       servers: readonly McpServerConfig[],
-    ) => Promise<Pick<McpGatewayOptions, 'policy' | 'approvals'>>;
+    ) => Promise<Pick<McpGatewayOptions, 'policy' | 'approvals' | 'artifacts'>>;
     proxies?: (test: TestIdentity, servers: readonly McpServerConfig[]) => Promise<McpGatewayOptions['proxies']>;
   } = {},
 ) {
