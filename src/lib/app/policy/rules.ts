@@ -76,10 +76,10 @@ export async function compileSchema(
 ): Promise<(value: unknown) => string | undefined> {
   // The SDK's own copy of Ajv; loaded by who has such a rule only.
   const { Ajv, addFormats } = await import('@modelcontextprotocol/server/validators/ajv');
-  const ajv = new Ajv({ strict: false, allErrors: false, validateFormats: true });
+  const ajv = new Ajv({ strict: false, strictSchema: true, logger: false });
   addFormats(ajv);
-  const { $schema: _, ...plain } = schema;
-  const validate = ajv.compile(plain);
+  // What it does not know (words of a later draft, say) is refused: a rule that is half looked at would be none.
+  const validate = ajv.compile({ ...schema });
   return (value) => {
     if (validate(value) === true) return undefined;
     const [first] = validate.errors ?? [];

@@ -80,7 +80,7 @@ const schema = z
     ...shared,
     schema: z
       .record(z.string(), z.unknown())
-      .describe('JSON Schema (2020-12 or draft 7) that the arguments must satisfy.'),
+      .describe('JSON Schema (draft 7) that the arguments must satisfy.'),
     reason,
   })
   .describe('Refuses arguments that do not satisfy a JSON Schema.');
