@@ -78,9 +78,7 @@ const schema = z
   .strictObject({
     type: z.literal('schema'),
     ...shared,
-    schema: z
-      .record(z.string(), z.unknown())
-      .describe('JSON Schema (draft 7) that the arguments must satisfy.'),
+    schema: z.record(z.string(), z.unknown()).describe('JSON Schema (draft 7) that the arguments must satisfy.'),
     reason,
   })
   .describe('Refuses arguments that do not satisfy a JSON Schema.');
