@@ -56,7 +56,7 @@ describe('loadServices', () => {
   it('reads the services that come with the package', async () => {
     const { mcpServers, agents, settings } = await loadServices({ servicesDir: join(packageRoot(), 'services') });
     expect(mcpServers.map(({ name }) => name)).toEqual(['systemprompt']);
-    expect({ agents, settings }).toEqual({ agents: [], settings: {} });
+    expect({ agents, settings }).toEqual({ agents: [], settings: { tool_hooks: [], tool_artifacts_days: 30 } });
   });
 
   it('reads every kind, found by itself or included, with texts from other files', async () => {
