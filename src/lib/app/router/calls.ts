@@ -145,6 +145,7 @@ export class Calls {
     const asked = executor.asks ? this.#askedWay(exchange, on, body) : undefined;
     const original = asked?.body ?? body;
     const dispatch: Dispatch<HeldAnswer> = (executionId, rewritten) => {
+      if (rewritten !== undefined && mirrorsArguments(exchange.req)) throw mirrored();
       const sent = rewritten === undefined ? original : withArguments(original, rewritten.input);
       const events = this.#resumable(live, on);
       const running = new CallUpstream(id, this.#clientOf(exchange), answerBytes, events?.idOf);
@@ -279,6 +280,18 @@ class QuestionError extends Error {
     this.body = body;
     this.executionId = cause.executionId;
   }
+}
+
+/** Whether headers repeat arguments (MCP 2026-07-28, SEP-2243): a server that goes by them would run what was not sent. */
+function mirrorsArguments(req: Exchange['req']): boolean {
+  return Object.keys(req.headers).some((name) => name.startsWith('mcp-param-'));
+}
+
+function mirrored(): UsageError {
+  return new UsageError('A rule has changed the arguments, and this call repeats them in its headers.', {
+    hint: 'The call was not sent.',
+    data: { reason: 'policy' },
+  });
 }
 
 /** The same call with other arguments. */

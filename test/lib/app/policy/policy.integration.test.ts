@@ -213,6 +213,10 @@ it('what a hook rewrites is what the server gets, and is looked at by the rules 
   expect(row.policy).toMatchObject({ rewritten: { input: { a: 2 }, digest: expect.stringMatching(/^[0-9a-f]{64}$/) } });
   expect(row.policy['rewritten']).not.toMatchObject({ digest: row.input_digest });
   await test.seen();
+  // A server that goes by headers must not run what was rewritten.
+  const twice = await test.call('echo', { verdict: { decision: 'allow', input: { a: 2 } } }, { 'mcp-param-a': '1' });
+  expect(twice.json.error?.message).toMatch(/repeats them in its headers/);
+  expect((await test.seen()).requests).toHaveLength(0);
   const sly = { verdict: { decision: 'allow', input: { path: '/etc/x', mode: 'w' } } };
   await refused(await test.call('echo', sly), 'no-etc', 'no-etc');
 });
