@@ -9,6 +9,7 @@ for (const script of [
   'bench/cold-start.ts',
   'bench/build.ts',
   'bench/footprint.ts',
+  'bench/streams.ts',
   'bench/mcp-router/run.ts',
   'bench/auth/run.ts',
   'bench/metrics.ts',
