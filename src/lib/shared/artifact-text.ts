@@ -1,4 +1,11 @@
-import type { Artifact, ChartArtifact, ListArtifact, PresentationCardArtifact, TableArtifact } from './artifact.ts';
+import type {
+  Artifact,
+  ChartArtifact,
+  CopyPasteTextArtifact,
+  ListArtifact,
+  PresentationCardArtifact,
+  TableArtifact,
+} from './artifact.ts';
 import { formatCell } from './text/cells.ts';
 import { noPaint, type Paint } from './text/paint.ts';
 import { sparkline } from './text/sparkline.ts';
@@ -24,7 +31,7 @@ export function artifactText(artifact: Artifact, options: ArtifactTextOptions): 
     case 'text':
       return [joined(artifact.title, harmless(artifact.content), paint), ...rest(artifact, layout)].join('\n');
     case 'copy_paste_text':
-      return [harmless(artifact.content), ...rest(artifact, layout)].join('\n');
+      return [copied(artifact, paint), ...rest(artifact, layout)].join('\n');
     case 'table':
       return table(artifact, layout);
     case 'list':
@@ -34,6 +41,11 @@ export function artifactText(artifact: Artifact, options: ArtifactTextOptions): 
     case 'chart':
       return chart(artifact, layout);
   }
+}
+
+function copied({ content, language }: CopyPasteTextArtifact, paint: Paint): string {
+  const text = harmless(content);
+  return language === 'diff' ? text.split('\n').map(paint.diff).join('\n') : text;
 }
 
 type Layout = Required<ArtifactTextOptions>;

@@ -107,6 +107,7 @@ const filled: Readonly<Record<string, () => readonly string[]>> = {
   'infra services {} --all': () => ['start', 'stop', 'restart'].map((verb) => `infra services ${verb} --all`),
   'plugins mcp approvals approve {}': () => [`plugins mcp approvals approve ${approvalId}`],
   'plugins mcp tools {}': () => ['plugins mcp tools systemprompt'],
+  'plugins mcp tools {} --diff': () => ['plugins mcp tools systemprompt --diff'],
 };
 /** Begins with a command's name and is no suggestion: a name on its own, in a table of the sources. */
 const noSuggestions: readonly string[] = ['plugins mcp call', 'init'];

@@ -37,6 +37,11 @@ export function style(colour: boolean): Style {
     dim: paint('dim'),
     red: paint('red'),
     cyan: paint('cyan'),
+    diff(line) {
+      if (line.startsWith('+')) return paint('green')(line);
+      if (line.startsWith('-')) return paint('red')(line);
+      return line.startsWith('@@') ? paint('cyan')(line) : line;
+    },
     cell(text, padded) {
       const mark = stateColour(text);
       return mark === undefined ? padded : padded.replace(text, () => paint(mark)(text));

@@ -5,9 +5,11 @@ export interface Paint {
   cyan(text: string): string;
   /** A cell of a table: a word that names a state may get its colour. `padded` contains `text`. */
   cell(text: string, padded: string): string;
+  /** A line of a unified diff. */
+  diff(line: string): string;
 }
 
 const same = (text: string): string => text;
 
 /** No marks at all: for logs, files and language models. */
-export const noPaint: Paint = { bold: same, dim: same, cyan: same, cell: (_text, padded) => padded };
+export const noPaint: Paint = { bold: same, dim: same, cyan: same, cell: (_text, padded) => padded, diff: same };

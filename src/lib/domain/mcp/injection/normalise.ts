@@ -64,19 +64,18 @@ export function asRead(text: string): string {
     .trim();
 }
 
-/** Only words that mix alphabets are folded: a Russian sentence stays one. */
+/** Only words that mix alphabets are folded, or that stand for Latin ones among Latin ones: a Russian sentence stays one. */
 function foldLookAlikes(text: string): string {
   if (!/[^\p{ASCII}]/u.test(text)) return text;
-  return text.replace(/[\p{L}\p{M}]+/gu, (word) =>
-    /[a-z]/.test(word) || isAllLookAlike(word)
-      ? word.replace(lookAlike, (letter) => lookAlikes[letter] ?? letter)
-      : word,
+  const words = text.match(/[\p{L}\p{M}]+/gu) ?? [];
+  const foreign = words.some(
+    (word) => /[\p{Script=Cyrillic}\p{Script=Greek}]/u.test(folded(word)) && !/[a-z]/.test(word),
   );
+  return text.replace(/[\p{L}\p{M}]+/gu, (word) => (/[a-z]/.test(word) || !foreign ? folded(word) : word));
 }
 
-/** A whole word of look-alikes with no letter of its own alphabet, three letters or longer, reads as Latin. */
-function isAllLookAlike(word: string): boolean {
-  return [...word].length >= 3 && word.replace(lookAlike, '') === '' && !/[вкмнту]{2}/u.test(word);
+function folded(word: string): string {
+  return word.replace(lookAlike, (letter) => lookAlikes[letter] ?? letter);
 }
 
 /** Hidden characters written out, for people to see: `\u{200b}`. Cut off after `limit` characters. */

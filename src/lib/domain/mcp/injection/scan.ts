@@ -47,8 +47,8 @@ function scanText(text: string): Omit<Finding, 'at'>[] {
   for (const { rule, text: decoded } of decodedTexts(cut)) {
     findings.push({ rule, severity: 'high', excerpt: visible(decoded) });
   }
-  for (const { rule, text: undone } of disguises(read)) {
-    if (wordRules.some(({ find }) => find(undone) !== undefined))
+  for (const { rule, text: undone } of disguises(cut)) {
+    if (wordRules.some(({ find }) => find(asRead(undone)) !== undefined))
       findings.push({ rule, severity: 'high', excerpt: visible(undone) });
   }
   return findings;
@@ -72,6 +72,7 @@ function textsOf(tool: RawTool): Text[] {
   for (const member of ['name', 'title', 'description', 'annotations', 'inputSchema', 'outputSchema']) {
     collect(member, tool[member], texts);
   }
+  texts.push({ at: 'name', text: String(tool['name']).replaceAll(/[_.-]+/g, ' ') });
   return texts;
 }
 

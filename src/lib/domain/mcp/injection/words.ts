@@ -17,7 +17,7 @@ export const wordRules: readonly Rule[] = [
       String.raw`\b(?:ignor(?:e|ing)|disregard(?:ing)?|forget(?:ting)?|overrid(?:e|es|ing)|bypass(?:ing)?|discard(?:ing)?|neglect|abandon|set aside|do not (?:follow|obey|respect)|don't (?:follow|obey|respect)|stop following|no longer (?:follow|obey|apply))\b[^.!?]{0,40}\b(?:all|any|every|previous|prior|preceding|above|earlier|other|existing|original|initial|your|system|safety|user'?s?|these|those|security|content)\b[^.!?]{0,40}\b${guidance}\b`,
     ),
     /\b(?:ignor(?:e|ing)|disregard|forget) (?:everything|anything|all|what(?:ever)?)\b[^.!?]{0,30}\b(?:above|before|previous(?:ly)?|earlier|prior|so far|told|said)\b/,
-    /\b(?:previous|prior|earlier|above|existing|original|system) (?:instructions?|prompts?|directives?|rules|guidelines) (?:are|is|have been|has been|no longer|must be|should be)\b[^.!?]{0,30}\b(?:void|invalid|obsolete|superseded|ignored|cancell?ed|revoked|replaced|apply|overridden|disregarded|deprecated|suspended|lifted|null)/,
+    /\b(?:previous|prior|earlier|above|existing|original|system) (?:instructions?|prompts?|directives?|rules|guidelines)(?: above)? (?:are|is|have been|has been|no longer|must be|should be)\b[^.!?]{0,30}\b(?:void|invalid|obsolete|superseded|ignored|cancell?ed|revoked|replaced|apply|overridden|disregarded|deprecated|suspended|lifted|null)/,
     /\b(?:takes?|has|have|with) (?:absolute |highest |top )?(?:precedence|priority) over\b[^.!?]{0,40}\b(?:instructions?|prompts?|rules|user|polic|guidelines|system|requests?)/,
     /\b(?:new|updated|revised|real|actual|true|hidden|secret) (?:system )?(?:instructions?|directives?|orders|objective|mission|system prompt)\s?(?::|follow|are|is)/,
   ),
