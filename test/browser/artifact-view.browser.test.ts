@@ -12,8 +12,16 @@ addEventListener('message', ({ data }) => {
   if (data.method === 'ui/initialize')
     frame.contentWindow.postMessage({ jsonrpc: '2.0', id: data.id, result: { protocolVersion: '2026-01-26', hostContext: { theme: 'dark' } } }, '*');
 });
+window.load = (html) => frame.setAttribute('srcdoc', html);
 window.show = (params) => frame.contentWindow.postMessage({ jsonrpc: '2.0', method: 'ui/notifications/tool-result', params }, '*');
 </script>`;
+
+/** What the host's window offers to a test: a test is no page, and knows no `window`. */
+interface Host {
+  readonly heard: readonly { readonly method?: string }[];
+  load(html: string): void;
+  show(params: unknown): void;
+}
 
 let browser: Browser;
 let page: Page;
@@ -28,11 +36,9 @@ beforeAll(async () => {
   page.on('request', (request) => requests.push(request.url()));
   await page.setContent(host);
   const html = artifactView.read(undefined as never) as string;
-  await page.evaluate((text) => document.querySelector('iframe')?.setAttribute('srcdoc', text), html);
+  await page.evaluate((text) => (globalThis as never as Host).load(text), html);
   await page.waitForFunction(() =>
-    (window as never as { heard: { method?: string }[] }).heard.some(
-      ({ method }) => method === 'ui/notifications/initialized',
-    ),
+    (globalThis as never as Host).heard.some(({ method }) => method === 'ui/notifications/initialized'),
   );
   const found = page.frames().find((frame) => frame !== page.mainFrame());
   if (found === undefined) throw new Error('There is no frame');
@@ -41,7 +47,7 @@ beforeAll(async () => {
 afterAll(() => browser?.close());
 
 async function show(structuredContent: unknown, text: string): Promise<void> {
-  await page.evaluate((params) => (window as never as { show(params: unknown): void }).show(params), {
+  await page.evaluate((params) => (globalThis as never as Host).show(params), {
     structuredContent,
     content: [{ type: 'text', text }],
   });

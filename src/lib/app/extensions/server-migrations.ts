@@ -47,7 +47,7 @@ function serverExtension(server: string): string {
 }
 
 /** The folder of a server's extension, which has its manifest.yaml, in the project or in the package. */
-export function extensionFolder(
+function extensionFolder(
   { instance, packageRoot }: Pick<ServerPlace, 'instance' | 'packageRoot'>,
   server: ServerModule,
 ): string | undefined {

@@ -12,7 +12,7 @@ export interface ServerJson {
 }
 
 /** The form that the entries have. */
-export const serverJsonSchema = 'https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json';
+const serverJsonSchema = 'https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json';
 
 /** Longest description and title of an entry. */
 const textMax = 100;

@@ -4,6 +4,9 @@ import type { McpServerConfig, SessionTransport } from '../../domain/mcp/index.t
 import type { RateLimitedError } from '../../shared/errors.ts';
 import type { ClientHello } from './client-hello.ts';
 
+/** Which of a server's addresses: Streamable HTTP, or the two of clients that speak HTTP with SSE (MCP 2024-11-05). */
+export type McpWay = 'mcp' | 'sse' | 'messages';
+
 /** One configured server, as requests reach it. */
 export interface Route {
   readonly config: McpServerConfig;

@@ -1,3 +1,4 @@
+export type { McpWay } from './exchange.ts';
 export { type McpGateway, type McpGatewayOptions, openMcpGateway } from './open.ts';
 export type { RegistryServer, RegistrySource } from './registry-view.ts';
-export type { McpRouter, McpRouterDeps, McpWay } from './router.ts';
+export type { McpRouter, McpRouterDeps } from './router.ts';

@@ -3,7 +3,7 @@ import { challengeFor } from '../../domain/auth/index.ts';
 import { ApiUnavailableError, UsageError } from '../../shared/errors.ts';
 import { type ErrorAnswer, sendError } from './answers.ts';
 import { endUnread } from './body.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange, McpWay, Route } from './exchange.ts';
 import { mediaType } from './headers.ts';
 
 /**
@@ -47,18 +47,35 @@ export function checkPostHeaders(req: IncomingMessage, answered = true): ErrorAn
   };
 }
 
-export const methodNotAllowed: ErrorAnswer = {
+const methodNotAllowed: ErrorAnswer = {
   error: new UsageError('This address takes POST, GET and DELETE.'),
   status: 405,
   headers: { allow: 'POST, GET, DELETE' },
 };
 
 /** A client that tries Streamable HTTP here hears that it is the older way (MCP 2025-11-25, backwards compatibility). */
-export const legacyMethods: ErrorAnswer = {
+const legacyMethods: ErrorAnswer = {
   error: new UsageError('GET …/sse opens a stream; what it names takes POST.'),
   status: 405,
   headers: { allow: 'GET' },
 };
+
+const postOnly: ErrorAnswer = {
+  error: new UsageError('This address takes POST.'),
+  status: 405,
+  headers: { allow: 'POST' },
+};
+
+/**
+ * The refusal of a method that an address doesn't have. A virtual server says nothing by itself and keeps no sessions:
+ * there is nothing to listen to and nothing to end.
+ */
+export function wrongMethod({ config }: Route, way: McpWay, method: string | undefined): ErrorAnswer | undefined {
+  if (way === 'sse') return method === 'GET' ? undefined : legacyMethods;
+  if (way === 'messages') return method === 'POST' ? undefined : legacyMethods;
+  if (config.kind === 'virtual') return method === 'POST' ? undefined : postOnly;
+  return method === 'POST' || method === 'GET' || method === 'DELETE' ? undefined : methodNotAllowed;
+}
 
 export function shuttingDown(): ApiUnavailableError {
   return new ApiUnavailableError('The API is shutting down.', { hint: 'Try again in a moment.' });
@@ -70,9 +87,3 @@ function accepts(accept: string, ...types: readonly string[]): boolean {
     (type) => ranges.includes(type) || ranges.includes('*/*') || ranges.includes(`${type.split('/')[0]}/*`),
   );
 }
-
-export const postOnly: ErrorAnswer = {
-  error: new UsageError('This address takes POST.'),
-  status: 405,
-  headers: { allow: 'POST' },
-};

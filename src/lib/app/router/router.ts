@@ -16,7 +16,7 @@ import type { Breakers } from './breaker.ts';
 import { Calls, malformedAnswer } from './calls.ts';
 import { helloOf } from './client-hello.ts';
 import type { Delegation } from './delegation.ts';
-import type { Exchange, Route } from './exchange.ts';
+import type { Exchange, McpWay, Route } from './exchange.ts';
 import { tellOver } from './farewell.ts';
 import { lastEventHeader } from './headers.ts';
 import { headerMismatchOf, type Malformed, type Message, parseMessage } from './jsonrpc.ts';
@@ -26,7 +26,7 @@ import { Lists, type ToolDenied } from './lists.ts';
 import { Passage } from './passage.ts';
 import { Peers } from './peers.ts';
 import { answerIn } from './question.ts';
-import { checkPostHeaders, legacyMethods, methodNotAllowed, postOnly, refuse } from './refusals.ts';
+import { checkPostHeaders, refuse, wrongMethod } from './refusals.ts';
 import { Relays } from './relays.ts';
 import { type EventHandle, eventHandle, Resumptions } from './resumptions.ts';
 import type { ServerLimits } from './server-limits.ts';
@@ -83,9 +83,6 @@ export interface McpRouterDeps {
     readonly callTimeoutMs: number;
   };
 }
-
-/** Which of a server's addresses: Streamable HTTP, or the two of clients that speak HTTP with SSE (MCP 2024-11-05). */
-export type McpWay = 'mcp' | 'sse' | 'messages';
 
 /** The way to the MCP servers: `/api/v1/mcp/<server>/mcp`, Streamable HTTP, and `/sse` and `/messages` beside it. */
 export interface McpRouter {
@@ -228,16 +225,13 @@ class Router implements McpRouter {
       counted === undefined
         ? { ...known, headers }
         : { ...known, headers: { ...headers, ...counted.headers }, tooMany: counted.error };
-    // A virtual server says nothing by itself and keeps no sessions: there is nothing to listen to and nothing to end.
-    if (route.config.kind === 'virtual' && way === 'mcp' && req.method !== 'POST') refuse(exchange, postOnly);
-    else if (way === 'sse' ? req.method !== 'GET' : way === 'messages' && req.method !== 'POST')
-      refuse(exchange, legacyMethods);
+    const wrong = wrongMethod(route, way, req.method);
+    if (wrong !== undefined) refuse(exchange, wrong);
     else if (req.method === 'POST') await this.#post(exchange, sender, way);
     else if (exchange.tooMany !== undefined) refuse(exchange, { error: exchange.tooMany });
     else if (req.method === 'GET')
       await this.#listen({ ...exchange, stillAllowed: this.#again(exchange, sender) }, way, resumed);
-    else if (req.method === 'DELETE') await this.#relays.handle(exchange, null, null);
-    else refuse(exchange, methodNotAllowed);
+    else await this.#relays.handle(exchange, null, null);
   }
 
   /** Whether a stream may go on: its token, which nobody shows again, must still be good. */
