@@ -29,6 +29,11 @@ export const environment: readonly EnvironmentVariable[] = [
   },
   { name: 'SYSTEMPROMPT_MASTER_KEY', meaning: 'The key to the secrets, where no file or keychain holds it' },
   { name: 'SYSTEMPROMPT_MASTER_KEY_NEXT', meaning: 'The key that takes its place when secrets are rotated' },
+  {
+    name: 'SYSTEMPROMPT_MCP_REGISTRY',
+    flag: '--registry',
+    meaning: 'The registry that plugins mcp add asks for names',
+  },
   { name: 'SYSTEMPROMPT_NO_UPDATE_NOTICE', meaning: '1: nobody is told of a newer version, and no registry is asked' },
   { name: 'NO_COLOR', flag: '--no-color', meaning: 'Anything but empty: no colours' },
   { name: 'FORCE_COLOR', meaning: '1: colours in a pipe too' },

@@ -27,8 +27,9 @@ function redacted(value: unknown, name: string, secret: boolean): ConfigNode {
       .filter(([, entry]) => entry !== undefined)
       .map(([key, entry]) => {
         const isValue = declared && (key === 'value' || key === 'default');
-        // The key of a certificate is a path.
-        const isText = typeof entry === 'string' && isSecretName(key) && !(name === 'https' && key === 'key');
+        // The key of a certificate is a path, and the secret of a server elsewhere a name.
+        const isName = (name === 'https' && key === 'key') || (name === 'upstream_auth' && key === 'secret');
+        const isText = typeof entry === 'string' && isSecretName(key) && !isName;
         return [key, redacted(entry, key, isValue || isText)];
       }),
   );
