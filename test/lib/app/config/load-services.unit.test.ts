@@ -55,7 +55,7 @@ async function findings(files: Files): Promise<string[]> {
 describe('loadServices', () => {
   it('reads the services that come with the package', async () => {
     const { mcpServers, agents, settings } = await loadServices({ servicesDir: join(packageRoot(), 'services') });
-    expect(mcpServers.map(({ name }) => name)).toEqual(['systemprompt']);
+    expect(mcpServers.map(({ name }) => name)).toEqual(['content-manager', 'marketplace', 'systemprompt']);
     expect({ agents, settings }).toEqual({ agents: [], settings: { tool_hooks: [], tool_artifacts_days: 30 } });
   });
 

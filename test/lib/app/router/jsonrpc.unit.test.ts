@@ -38,8 +38,12 @@ describe('parseMessage', () => {
       method: 'notifications/cancelled',
       cancels: 3,
     });
-    expect(parse('{"jsonrpc":"2.0","id":0,"result":{}}')).toEqual({ kind: 'response' });
-    expect(parse('{"jsonrpc":"2.0","id":0,"error":{"code":1,"message":"m"}}')).toEqual({ kind: 'response' });
+    expect(parse('{"jsonrpc":"2.0","id":0,"result":{}}')).toEqual({ kind: 'response', to: 0, result: {} });
+    expect(parse('{"jsonrpc":"2.0","id":"q","error":{"code":1,"message":"m"}}')).toEqual({
+      kind: 'response',
+      to: 'q',
+      result: undefined,
+    });
   });
 
   it.each([

@@ -67,7 +67,7 @@ describe('loadProfile', () => {
       mail: {},
       ports: { mcp: [5000, 5999], agents: [9000, 9999] },
       audit: {},
-      limits: { body_bytes: 10 * 1024 * 1024, call_timeout_ms: 120_000 },
+      limits: { body_bytes: 10 * 1024 * 1024, call_timeout_ms: 120_000, session_idle_s: 3600 },
       rate_limits: {
         enabled: false,
         oauth_public_per_second: 10,

@@ -97,7 +97,7 @@ describe('an exchange of the master key', () => {
     expect(rotated).toEqual({
       from: { source: 'file', kid: old },
       to: { source: 'file', kid: await kidOf(copy.dir) },
-      secrets: 7,
+      secrets: 9,
     });
     expect(await store.fingerprint('x')).toBe(fingerprint);
     await rotateMasterKey(copy.dir, undefined, { env: {} });

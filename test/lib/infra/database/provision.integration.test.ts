@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, test, vi } from 'vitest';
 import { type ConnectionConfig, openDatabase } from '../../../../src/lib/infra/database/connection.ts';
 import { parseConnectionUrl, toConnectionUrl } from '../../../../src/lib/infra/database/connection-url.ts';
 import { quoteIdentifier as id } from '../../../../src/lib/infra/database/identifiers.ts';
@@ -254,11 +254,14 @@ describe('provisioning', () => {
     const rogue = { ...admin, database: name, user: role, password: 'rogue-pw' };
     await withSession(rogue, { applicationName: 'rogue app' }, async (session) => {
       await session.query('SELECT pg_advisory_lock(7365112900431)');
-      await expect(provision(admin, { database: name, passwords, lockWaitMs: 200 })).rejects.toMatchObject({
-        code: 'TIMEOUT',
-        message: expect.stringContaining(`(role ${role}, application "rogue app")`),
-        data: { holders: [{ pid: expect.any(Number), role, application: 'rogue app' }] },
-      });
+      // The server's own lock comes first; whoever prepares another database at this moment has it for a while.
+      const refused = () =>
+        expect(provision(admin, { database: name, passwords, lockWaitMs: 200 })).rejects.toMatchObject({
+          code: 'TIMEOUT',
+          message: expect.stringContaining(`(role ${role}, application "rogue app")`),
+          data: { holders: [{ pid: expect.any(Number), role, application: 'rogue app' }] },
+        });
+      await vi.waitFor(refused, { timeout: 20_000 });
     });
     await provision(admin, { database: name, passwords });
   });
