@@ -92,6 +92,7 @@ const filled: Readonly<Record<string, () => readonly string[]>> = {
   'cloud secrets rotate {}': () => ['cloud secrets rotate database.mcp.systemprompt'],
   'cloud sync local {} --direction {} --dry-run': () => ['cloud sync local mcp --direction to-db --dry-run'],
   'commands {}': () => ['commands infra services', 'commands doctor'],
+  'admin config set mcp_servers.{}.enabled true': () => ['admin config set mcp_servers.systemprompt.enabled true'],
   'cloud tenant create {} --type local': () => ['cloud tenant create extra --type local'],
   'cloud tenant delete {} --yes': () => ['cloud tenant delete extra --yes'],
   'cloud tenant show {}': () => ['cloud tenant show local'],

@@ -7,7 +7,7 @@ import type { CommandDeclaration } from '../../../lib/shared/command.ts';
 import { ConflictError, UsageError } from '../../../lib/shared/errors.ts';
 
 export default class McpAdd extends BaseCommand<typeof McpAdd> {
-  static override summary = 'Add an MCP server: from the registry, by its address, or as a command';
+  static override summary = 'Add an MCP server by name, address or command';
   static override description =
     'Writes services/mcp/<name>.yaml, after a check of everything as it would be. A name of the registry looks like ' +
     'io.github.acme/files; an address is that of a server elsewhere, or of a server.json; anything else is a command ' +

@@ -8,7 +8,7 @@ import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
 
 export default class McpValidate extends BaseCommand<typeof McpValidate> {
-  static override summary = 'Check MCP servers as a start would, without starting them';
+  static override summary = 'Check MCP servers as a start would';
   static override description =
     'Files, modules, programs, secrets, tools and their schemas, and declared tables: everything at once, each finding ' +
     'with its place. Of a server that runs the connection is tried as well. A finding gives the exit code 6.';
