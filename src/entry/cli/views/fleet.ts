@@ -33,7 +33,7 @@ export function fleetStatusTable(servers: readonly FleetServer[]): TableArtifact
       { name: 'pid', column_type: 'integer' },
       { name: 'port', column_type: 'integer' },
       { name: 'since', column_type: 'date' },
-      { name: 'latency_ms', label: 'ANSWERS IN MS', column_type: 'number' },
+      { name: 'latency_ms', label: 'ANSWERS IN', column_type: 'duration' },
       { name: 'checks_failed', label: 'FAILED', column_type: 'integer' },
       { name: 'restarts', column_type: 'integer' },
       { name: 'tools', column_type: 'integer' },
@@ -60,7 +60,7 @@ function notesOf(servers: readonly FleetServer[]): { readonly notes?: string[] }
   return notes.length === 0 ? {} : { notes };
 }
 
-function serverRow({ config, url, state, status, tools }: FleetServer): TableArtifact['items'][number] {
+function serverRow({ config, url, state, status, latencyMs, tools }: FleetServer): TableArtifact['items'][number] {
   const { health } = status ?? {};
   return {
     name: config.name,
@@ -75,7 +75,7 @@ function serverRow({ config, url, state, status, tools }: FleetServer): TableArt
     pid: status?.pid ?? null,
     port: status?.port ?? null,
     since: status?.readyAt ?? status?.startedAt ?? null,
-    latency_ms: health?.latencyMs ?? null,
+    latency_ms: latencyMs === undefined ? null : Math.ceil(latencyMs),
     checks_failed: health?.failures ?? null,
     restarts: status?.restarts ?? null,
     serving: health?.serving ?? null,
@@ -87,12 +87,12 @@ function serverRow({ config, url, state, status, tools }: FleetServer): TableArt
 
 /** Everything that is known of one server; of variables their names alone. */
 export function fleetCard(server: FleetServer): PresentationCardArtifact {
-  const { config, url, state, status, tools } = server;
+  const { config, url, state, status, latencyMs, tools } = server;
   const variables = variablesOf(config);
   const limit = config.rateLimit;
   const process = status?.pid === undefined ? [] : [`pid ${status.pid}`];
   const since = status?.readyAt === undefined ? [] : [`since ${formatDate(status.readyAt)}`];
-  const latency = status?.health?.latencyMs === undefined ? [] : [`answers in ${status.health.latencyMs} ms`];
+  const latency = latencyMs === undefined ? [] : [`answers in ${Math.ceil(latencyMs)} ms`];
   const sections = [
     { heading: 'Address', content: url },
     { heading: 'Runs', content: artefactOf(config) },

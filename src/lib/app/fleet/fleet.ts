@@ -3,6 +3,7 @@ import { DatabaseUnavailableError } from '../../shared/errors.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { ServiceStatus } from '../supervisor/status.ts';
 import { type FleetTool, fleetFacts } from './facts.ts';
+import { fleetLatencies } from './latencies.ts';
 
 /** One MCP server of the configuration, with what is known of it now. */
 export interface FleetServer {
@@ -13,6 +14,8 @@ export interface FleetServer {
   readonly state: string;
   /** Of its process, while the instance runs. */
   readonly status: ServiceStatus | undefined;
+  /** How long it took to answer now, in ms; undefined when it does not. */
+  readonly latencyMs: number | undefined;
   /** What is known of its tools; undefined while nothing is, or nobody can be asked. */
   readonly tools: readonly FleetTool[] | undefined;
 }
@@ -25,14 +28,19 @@ export async function fleet(context: CommandContext): Promise<FleetServer[]> {
   const servers = await context.mcpServers();
   const running = await context.runningStatus();
   const url = await context.externalUrl();
-  const tools = running === undefined ? undefined : await knownTools(context);
+  const places = new Map(running?.services.map((service) => [service.name, service]));
+  const [tools, latencies] = await Promise.all([
+    running === undefined ? undefined : knownTools(context),
+    fleetLatencies(servers, { endpoint: (name) => places.get(name) }),
+  ]);
   return servers.map((config) => {
-    const status = running?.services.find(({ name }) => name === `mcp:${config.name}`);
+    const status = places.get(`mcp:${config.name}`);
     return {
       config,
       url: `${url}${mcpEndpointPath(config.name)}`,
       state: stateOf(config, status, running !== undefined),
       status,
+      latencyMs: latencies.get(config.name),
       tools: tools?.get(config.name),
     };
   });

@@ -1,13 +1,12 @@
 import { request } from 'undici';
 import type { McpServerConfig } from '../../domain/mcp/index.ts';
-import type { ServiceEndpoint } from '../supervisor/directory.ts';
 
 const timeoutMs = 1000;
 
 /** How long the servers take to answer `GET /healthz` now, in ms, by name; those that do not answer are not in it. */
 export async function fleetLatencies(
   servers: readonly Pick<McpServerConfig, 'name' | 'enabled'>[],
-  directory: { endpoint(serviceName: string): ServiceEndpoint | undefined },
+  directory: { endpoint(serviceName: string): { readonly port?: number | undefined } | undefined },
 ): Promise<Map<string, number>> {
   const found = await Promise.all(
     servers.map(async ({ name, enabled }) => {
