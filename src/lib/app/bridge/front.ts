@@ -58,7 +58,12 @@ async function serve(req: IncomingMessage, res: ServerResponse, deps: FrontDeps)
   if (pathOf(req) !== '/mcp') return problem(res, 404, 'There is nothing here', 'The MCP endpoint is /mcp');
   if (req.method === 'POST') return await post(req, res, identity, service);
   if (req.method === 'GET' || req.method === 'DELETE') {
-    const credentials = readCredentials(req.headers[credentialsHeaderName]);
+    let credentials: UpstreamCredentials | undefined;
+    try {
+      credentials = readCredentials(req.headers[credentialsHeaderName]);
+    } catch (thrown) {
+      return sendJson(res, errorAnswer(null, thrown).text, {}, 400);
+    }
     const listening = { req, res, identity, credentials };
     return req.method === 'GET' ? await service.get(listening) : await service.delete(listening);
   }

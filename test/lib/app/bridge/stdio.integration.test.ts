@@ -31,6 +31,13 @@ describe('a shared program behind the bridge', () => {
     expect(response.status).toBe(401);
   });
 
+  it.each(['GET', 'DELETE', 'POST'])('answers %s with credentials that can not be read by 400', async (method) => {
+    const headers = { ...rig.headers(), 'x-systemprompt-upstream': 'bm8ganNvbg' };
+    const body = method === 'POST' ? '{"jsonrpc":"2.0","id":1,"method":"tools/list"}' : null;
+    const response = await fetch(`${rig.origin}/mcp`, { method, headers, body });
+    expect([response.status, await response.json()]).toMatchObject([400, { error: { data: { code: 'USAGE' } } }]);
+  });
+
   it('keeps requests of the same number apart', async () => {
     const answers = await Promise.all(
       Array.from({ length: 50 }, (_, index) =>
