@@ -15,7 +15,6 @@ export function serverChecks({ servers, agents }: Composed): ConfigIssue[] {
     ...servers.flatMap(foreignEndpoint),
     ...unknownScopes(servers, agents),
     ...servers.flatMap((server) => unknownTargets(server, byName)),
-    ...cycles(servers, byName),
     ...servers.flatMap(nameClashes),
     ...agents.flatMap((agent) => unmappedServers(agent, byName)),
   ];
@@ -75,53 +74,16 @@ function unknownTargets(server: Server, byName: ReadonlyMap<string, Server>): Co
       const message = `${server.name} offers tools of ${target.server}, which is not enabled`;
       return [issueAt(server, at, message, `enable it in ${placeOf(found)}, or take it out here`)];
     }
-    const offered = found.value.targets === undefined ? undefined : offeredBy(found);
-    if (offered === undefined || target.tools === '*') return [];
-    return target.tools.flatMap((entry, position) => {
-      const tool = typeof entry === 'string' ? entry : entry.tool;
-      if (offered.has(tool)) return [];
-      const [meant] = nearest(tool, [...offered.keys()], 1);
-      const hint =
-        meant === undefined ? `it has ${[...offered.keys()].slice(0, 10).join(', ')}` : `did you mean \`${meant}\`?`;
-      return [
-        issueAt(server, ['targets', index, 'tools', position], `${target.server} has no tool ${quoted(tool)}`, hint),
-      ];
-    });
+    if (found.value.type === 'virtual') {
+      // Its tools are known by what its targets list: a call goes to a server with a process, in one step.
+      const behind = [...new Set((found.value.targets ?? []).map(({ server: name }) => name))].slice(0, 20);
+      const message = `${target.server} is virtual itself, and virtual servers offer tools of others only`;
+      const others = behind.filter((name) => name !== server.name);
+      const hint = others.length === 0 ? 'take it out' : `name its targets here instead: ${others.join(', ')}`;
+      return [issueAt(server, at, message, hint)];
+    }
+    return [];
   });
-}
-
-/** The names that a virtual server offers and where each is written; undefined when it offers whatever a target has. */
-function offeredBy({ value }: Server): ReadonlyMap<string, readonly (string | number)[]> | undefined {
-  const names = new Map<string, readonly (string | number)[]>();
-  for (const [index, { tools, prefix }] of (value.targets ?? []).entries()) {
-    if (tools === '*') return undefined;
-    for (const [position, entry] of tools.entries()) {
-      const name = prefix + (typeof entry === 'string' ? entry : (entry.as ?? entry.tool));
-      if (!names.has(name)) names.set(name, ['targets', index, 'tools', position]);
-    }
-  }
-  return names;
-}
-
-/** Virtual servers that come back to themselves: each circle once, where it is closed. */
-function cycles(servers: readonly Server[], byName: ReadonlyMap<string, Server>): ConfigIssue[] {
-  const issues: ConfigIssue[] = [];
-  const done = new Set<string>();
-  const visit = (server: Server, way: readonly string[]): void => {
-    if (done.has(server.name)) return;
-    for (const [index, { server: name }] of (server.value.targets ?? []).entries()) {
-      const next = byName.get(name);
-      const circle = [...way, server.name];
-      const start = circle.indexOf(name);
-      if (start >= 0) {
-        const message = `a circle of virtual servers: ${[...circle.slice(start), name].join(' → ')}`;
-        issues.push(issueAt(server, ['targets', index, 'server'], message, 'take one of them out'));
-      } else if (next?.value.type === 'virtual') visit(next, circle);
-    }
-    done.add(server.name);
-  };
-  for (const server of servers) if (server.value.type === 'virtual') visit(server, []);
-  return issues;
 }
 
 /** Tools of a virtual server that would have one name; those of `'*'` show when they are known. */
