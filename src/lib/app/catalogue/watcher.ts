@@ -24,6 +24,9 @@ interface Attempt {
   readonly notBefore: number;
 }
 
+/** How often a server is asked because it says that its list changed, in ms at most: some say so without end. */
+const changedEveryMs = 500;
+
 /** How many servers are asked at once. */
 const atOnce = 4;
 
@@ -39,6 +42,8 @@ export class ToolWatcher {
   readonly #asking = new Map<string, Promise<void>>();
   /** Servers that said that their list changed. */
   readonly #changed = new Set<string>();
+  /** When they were last asked for saying so, by `performance.now()`. */
+  readonly #heeded = new Map<string, number>();
   readonly #off: readonly (() => void)[];
   readonly #timer: NodeJS.Timeout;
   #soon: NodeJS.Timeout | undefined;
@@ -55,6 +60,7 @@ export class ToolWatcher {
 
   /** A server said that its list changed (`notifications/tools/list_changed`). */
   changed(server: string): void {
+    if (this.#changed.has(server)) return;
     this.#changed.add(server);
     this.#look();
   }
@@ -93,11 +99,19 @@ export class ToolWatcher {
     const attempt = this.#attempts.get(config.name);
     const mine = attempt?.instanceId === endpoint.instanceId ? attempt : undefined;
     if (mine !== undefined && Date.now() < mine.notBefore) return false;
-    if (this.#changed.has(config.name)) return true;
+    if (this.#changed.has(config.name)) return this.#isHeeded(config.name);
     const list = catalogue.list(config.name);
     if (list === undefined || list.instanceId !== endpoint.instanceId || list.error !== undefined) return true;
     // Asking would start a program that is stopped for being idle.
     return !startsOnDemand(config) && Date.now() - list.listedAt >= this.#everyMs;
+  }
+
+  #isHeeded(server: string): boolean {
+    const now = performance.now();
+    const wait = (this.#heeded.get(server) ?? -changedEveryMs) + changedEveryMs - now;
+    if (wait > 0) setTimeout(() => this.#look(), wait + 1).unref();
+    else this.#heeded.set(server, now);
+    return wait <= 0;
   }
 
   async #ask(config: McpServerConfig): Promise<void> {

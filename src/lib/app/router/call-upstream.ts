@@ -5,6 +5,7 @@ import type { RunningCall, Verdict } from '../executor/call.ts';
 import { mediaType } from './headers.ts';
 import type { RequestId } from './jsonrpc.ts';
 import type { KeepAlive, KeptStream } from './keep-alive.ts';
+import { ListChangedScan } from './list-changed.ts';
 import { eventData, SseSplitter } from './sse.ts';
 import { toUpstreamError } from './upstream-errors.ts';
 import type { Upstream } from './upstreams.ts';
@@ -26,6 +27,8 @@ export interface CallClient {
   beginStream(headers: IncomingHttpHeaders, from: Upstream | undefined): void;
   /** Looks after the stream while the call runs. */
   readonly keepAlive: KeepAlive;
+  /** Hears of a stream that says that the server's list of tools changed. */
+  readonly onListChanged?: (() => void) | undefined;
 }
 
 /** How long a server may leave its stream open after its answer before the connection is given up, in ms. */
@@ -56,6 +59,7 @@ export class CallUpstream implements Dispatcher.DispatchHandler, RunningCall<Hel
   #status = 0;
   #headers: IncomingHttpHeaders = {};
   #splitter: SseSplitter | undefined;
+  #listChanged: ListChangedScan | undefined;
   #chunks: Buffer[] = [];
   #bytes = 0;
   #kept: KeptStream | undefined;
@@ -125,6 +129,7 @@ export class CallUpstream implements Dispatcher.DispatchHandler, RunningCall<Hel
     this.#headers = headers;
     if (status === 200 && mediaType(headers) === 'text/event-stream') {
       this.#splitter = new SseSplitter(this.#limit);
+      this.#listChanged = this.#client.onListChanged && new ListChangedScan();
     } else if (this.#resumed) {
       this.#fail(new UpstreamFailedError('The server did not take its stream up again.', { data: { status } }));
     } else if (Number(headers['content-length'] ?? 0) > this.#limit) {
@@ -133,7 +138,11 @@ export class CallUpstream implements Dispatcher.DispatchHandler, RunningCall<Hel
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#settled) return;
+    if (this.#settled) {
+      // What follows the answer is for nobody; a list that changed by it is still looked at.
+      if (this.#listChanged?.sees(chunk) === true) this.#client.onListChanged?.();
+      return;
+    }
     if (this.#splitter !== undefined) {
       this.#onStream(controller, this.#splitter, chunk);
       return;
@@ -193,6 +202,7 @@ export class CallUpstream implements Dispatcher.DispatchHandler, RunningCall<Hel
   }
 
   #onStream(controller: Dispatcher.DispatchController, splitter: SseSplitter, chunk: Buffer): void {
+    if (this.#listChanged?.sees(chunk) === true) this.#client.onListChanged?.();
     try {
       for (const event of splitter.push(chunk)) {
         this.#onEvent(controller, event);

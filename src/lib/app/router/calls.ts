@@ -31,6 +31,8 @@ export interface CallsDeps {
   readonly breakers: Breakers;
   readonly resumptions: Resumptions;
   readonly log: Logger;
+  /** Hears of a server that says that its list of tools changed. */
+  readonly onListChanged?: ((server: string) => void) | undefined;
   /** Largest answer, in bytes. */
   readonly answerBytes: number;
 }
@@ -190,9 +192,11 @@ export class Calls {
   }
 
   #clientOf(exchange: Exchange): CallClient {
+    const { keepAlive, onListChanged } = this.#deps;
     return {
       res: exchange.res,
-      keepAlive: this.#deps.keepAlive,
+      keepAlive,
+      onListChanged: onListChanged && (() => onListChanged(exchange.route.config.name)),
       beginStream: (received, from) => this.#beginStream(exchange, from, received),
     };
   }

@@ -130,9 +130,11 @@ export class Lists {
   }
 
   #client(exchange: Exchange): CallClient {
+    const { keepAlive, onDifference } = this.#deps;
     return {
       res: exchange.res,
-      keepAlive: this.#deps.keepAlive,
+      keepAlive,
+      onListChanged: onDifference && (() => onDifference(exchange.route.config.name)),
       beginStream: (received, from) => this.#beginStream(exchange, from, received),
     };
   }

@@ -10,6 +10,7 @@ import {
 } from '../../shared/errors.ts';
 import { mediaType } from './headers.ts';
 import type { KeepAlive, KeptStream } from './keep-alive.ts';
+import { ListChangedScan } from './list-changed.ts';
 import { SseSplitter } from './sse.ts';
 import { toUpstreamError } from './upstream-errors.ts';
 
@@ -32,6 +33,8 @@ export interface RelayOptions {
   readonly stillAllowed?: (() => Promise<unknown>) | undefined;
   /** Which events of a stream pass; all of them unless told. @throws never */
   readonly passes?: (event: Buffer) => boolean;
+  /** Hears of a stream that says that the server's list of tools changed. */
+  readonly onListChanged?: (() => void) | undefined;
   /** Hears once what became of the request at the server: an error when it did not answer. */
   readonly onOutcome?: (error?: AppError) => void;
   /** Answers for a server that did not. */
@@ -52,6 +55,7 @@ export class Relay implements Dispatcher.DispatchHandler {
   #release: (() => void) | undefined;
   #told = false;
   #splitter: SseSplitter | undefined;
+  #listChanged: ListChangedScan | undefined;
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -93,6 +97,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     // A stream lasts as long as both sides want.
     const streams = mediaType(headers) === 'text/event-stream';
     if (streams) clearTimeout(this.#timer);
+    if (streams && this.#options.onListChanged !== undefined) this.#listChanged = new ListChangedScan();
     if (streams && this.#options.passes !== undefined) this.#splitter = new SseSplitter(maxEvent);
     // 401 and 403 would be about the router's own identity: no affair of the client, and no challenge for it.
     if (status >= 500 || status === 401 || status === 403 || (status >= 300 && status < 400)) {
@@ -117,6 +122,7 @@ export class Relay implements Dispatcher.DispatchHandler {
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const { res } = this.#options;
     if (this.#ended || res.destroyed) return;
+    if (this.#listChanged?.sees(chunk) === true) this.#options.onListChanged?.();
     const passing = this.#splitter === undefined ? chunk : this.#passing(this.#splitter, chunk);
     if (passing.length === 0) return;
     this.#kept?.passed(passing);

@@ -20,6 +20,8 @@ export interface RelaysDeps {
   readonly keepAlive: KeepAlive;
   readonly breakers: Breakers;
   readonly serverLimits: Pick<ServerLimits, 'refusal'>;
+  /** Hears of a server that says that its list of tools changed. */
+  readonly onListChanged?: ((server: string) => void) | undefined;
   /** How long a server may take for an answer that is no stream, in ms. */
   readonly timeoutMs: number;
 }
@@ -39,7 +41,7 @@ export class Relays {
     const { req, res, route } = exchange;
     const onError = (error: AppError) => refuse(exchange, { error, id });
     const { config } = route;
-    const { upstreams, passage, breakers, keepAlive, serverLimits } = this.#deps;
+    const { upstreams, passage, breakers, keepAlive, serverLimits, onListChanged } = this.#deps;
     let on: OnBehalf;
     try {
       const refusal = refusalOf(
@@ -65,6 +67,7 @@ export class Relays {
       headers: (received: IncomingHttpHeaders) => passage.headers(exchange, answered, received),
       timeoutMs: this.#deps.timeoutMs,
       keepAlive,
+      onListChanged: onListChanged && (() => onListChanged(config.name)),
       onOutcome: (error) => breakers.record(config, error),
       ...(session === undefined ? {} : sessionHooks(passage.sessions, session, req.method)),
       ...(req.method === 'GET' ? { stillAllowed: exchange.stillAllowed, passes: isNoAnswer } : {}),

@@ -154,9 +154,15 @@ class Router implements McpRouter {
       executor,
       retryAsking: new RetryAsking(deps.identityRoot),
       log,
+      onListChanged: deps.onDifference,
       answerBytes: limits.bodyBytes,
     });
-    this.#relays = new Relays({ ...way, serverLimits, timeoutMs: limits.callTimeoutMs });
+    this.#relays = new Relays({
+      ...way,
+      serverLimits,
+      onListChanged: deps.onDifference,
+      timeoutMs: limits.callTimeoutMs,
+    });
     this.#legacy = new Legacy({
       externalUrl: deps.externalUrl,
       keepAlive,

@@ -33,7 +33,7 @@ afterAll(async () => {
 });
 beforeEach(() => {
   for (const { state } of [alpha, strict])
-    Object.assign(state, { streams: false, pageSize: undefined, answer: undefined, more: {} });
+    Object.assign(state, { streams: false, pageSize: undefined, answer: undefined, more: {}, around: ['', ''] });
 });
 
 const list = (server = 'alpha', params: Listed = {}, token?: string) =>
@@ -252,6 +252,50 @@ describe('whoever reviews', () => {
       `SELECT actor_id, data FROM identity_events WHERE type = 'tools_approved' AND resource = 'strict' ORDER BY id DESC LIMIT 1`,
     );
     expect(event).toMatchObject({ actor_id: test.user.id, data: { tools: ['read'] } });
+  });
+});
+
+describe('a server that says that its list changed', () => {
+  const said = 'data: {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}\n\n';
+  const answers = async () => {
+    strict.state.streams = true;
+    expect((await callStrict('calm')).status).toBe(200);
+  };
+  const listening = async (init: RequestInit) => {
+    const stop = new AbortController();
+    const response = await fetch(`http://127.0.0.1:${test.port}/api/v1/mcp/strict/mcp`, {
+      ...init,
+      signal: stop.signal,
+      headers: {
+        authorization: `Bearer ${await strictToken()}`,
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+      },
+    });
+    expect(response.status).toBe(200);
+    strict.say(said.slice(0, 50));
+    strict.say(said.slice(50));
+    return () => stop.abort();
+  };
+  const listen = JSON.stringify({ jsonrpc: '2.0', id: 5, method: 'subscriptions/listen', params: {} });
+
+  it.each<[string, () => Promise<unknown>]>([
+    ['a stream that a client listens on', () => listening({ method: 'GET' })],
+    ['a subscription', () => listening({ method: 'POST', body: listen })],
+    ['the stream of a call', () => answers()],
+    ['the stream of a call, after its answer', () => answers()],
+  ])('on %s is looked at again, and a tool that changed under review is held', async (where, say) => {
+    strict.state.tools = [tool('calm'), tool('shifty')];
+    await restart('strict');
+    await approveNow('calm', 'shifty');
+    strict.state.tools = [tool('calm'), tool('shifty', { description: `Changed by ${where}.` })];
+    strict.state.around = where.endsWith('answer') ? ['', said] : [said, ''];
+    const stop = await say();
+    await until('it is held', () => test.catalogue?.find('strict', 'shifty')?.reason === 'changed');
+    expect((await callStrict('shifty')).json.error?.message).toBe(
+      'The tool shifty of strict was changed since it was approved',
+    );
+    if (typeof stop === 'function') stop();
   });
 });
 
