@@ -155,7 +155,8 @@ const paramMembers: ReadonlySet<string> = new Set(['name', 'arguments', '_meta',
  * The body goes to the server as it came, so it must not be possible to read it in two ways: a member that is repeated
  * (RFC 8259 §4: which one counts is up to the parser) or that differs from a known one only in letter case (some
  * parsers match names without it) would let one call be judged and another be run. Looks at the envelope and at
- * `params`; the same pass bounds the depth. Says what is wrong, or nothing; does not check the syntax.
+ * `params`, for repetitions at everything within `params`: rules, approvals and the audit go by the arguments. The same
+ * pass bounds the depth. Says what is wrong, or nothing; does not check the syntax.
  */
 function findFlaw(text: string): string | undefined {
   const outline = new Outline();
@@ -181,29 +182,58 @@ class Outline {
   flaw: string | undefined;
   #inParams = false;
   #lastName = '';
-  readonly #envelope: string[] = [];
-  readonly #params: string[] = [];
+  /** Names met in the value that is open at each depth; of those that are over, what the next one begins with anew. */
+  readonly #seen: (Names | undefined)[] = [];
 
-  /** Whether a name here belongs to the envelope or to `params`. */
+  /** Whether a name here belongs to the envelope or to something within `params`. */
   get watches(): boolean {
-    return this.depth === 1 || (this.depth === 2 && this.#inParams);
+    return this.depth === 1 || this.#inParams;
   }
 
   open(isObject: boolean): void {
     this.depth += 1;
     if (this.depth > maxDepth) this.flaw = `The message is nested deeper than ${maxDepth} levels.`;
     if (this.depth === 2) this.#inParams = isObject && this.#lastName === 'params';
+    this.#seen[this.depth]?.forget();
   }
 
   name(name: string): void {
-    const top = this.depth === 1;
-    if (top) this.#lastName = name;
-    const [seen, known] = top ? [this.#envelope, envelopeMembers] : [this.#params, paramMembers];
+    const { depth } = this;
+    if (depth === 1) this.#lastName = name;
+    const known = depth === 1 ? envelopeMembers : depth === 2 ? paramMembers : undefined;
     // Both foldings: the long s and the Kelvin sign each survive one of them.
-    const folded = known.has(name) ? name : name.toUpperCase().toLowerCase();
-    if (seen.includes(folded)) this.flaw = 'A member of the message is repeated.';
-    else if (folded !== name && known.has(folded)) this.flaw = `A member of the message must be written "${folded}".`;
-    seen.push(folded);
+    const folded = known === undefined || known.has(name) ? name : name.toUpperCase().toLowerCase();
+    this.#seen[depth] ??= new Names();
+    const seen = this.#seen[depth];
+    if (!seen.add(folded)) this.flaw = 'A member of the message is repeated.';
+    else if (folded !== name && known?.has(folded)) this.flaw = `A member of the message must be written "${folded}".`;
+  }
+}
+
+/** How many names are compared one by one; more of them, whose number a client chooses, are looked up. */
+const fewNames = 8;
+
+/** The names of one object. */
+class Names {
+  readonly #few: string[] = [];
+  #many: Set<string> | undefined;
+
+  /** @returns false when it is there already */
+  add(name: string): boolean {
+    if (this.#many === undefined) {
+      if (this.#few.includes(name)) return false;
+      this.#few.push(name);
+      if (this.#few.length > fewNames) this.#many = new Set(this.#few);
+      return true;
+    }
+    if (this.#many.has(name)) return false;
+    this.#many.add(name);
+    return true;
+  }
+
+  forget(): void {
+    this.#few.length = 0;
+    this.#many = undefined;
   }
 }
 

@@ -91,6 +91,8 @@ describe('parseMessage', () => {
     '{"jsonrpc":"2.0","id":1,"method":"tools/call","params" : {"name" :"a","Name":"b"}}',
     '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{},"arguments":{}}}',
     '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"},"params":{"name":"b"}}',
+    '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"path":"/ok","path":"/etc"}}}',
+    '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"x":[{"y":{}},{"z":1,"\\u007a":2}]}}}',
   ])('refuses what two parsers could read in two ways: %s', (text) => {
     expect(flaw(text)).toMatchObject({
       code: -32600,
@@ -108,7 +110,23 @@ describe('parseMessage', () => {
         '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"name":"b","x":{"method":1}}}}',
       ).kind,
     ).toBe('call');
+    expect(
+      parse(
+        '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"x":[{"y":1},{"y":1}],"X":{"y":{"y":1}}}}}',
+      ).kind,
+    ).toBe('call');
     expect(parse('{"jsonrpc":"2.0","id":1,"result":{"name":1,"Name":2}}').kind).toBe('response');
+  });
+
+  it('takes no longer for many members than for as many characters', () => {
+    for (const open of ['{', '{"name":"a","arguments":{']) {
+      const members = Array.from({ length: 100_000 }, (_, index) => `"k${index}":0`).join(',');
+      const text = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":${open}${members}${'}'.repeat(open.split('{').length)}`;
+      const since = performance.now();
+      parse(text);
+      // One by one it was a minute, in which the process answered nobody.
+      expect(performance.now() - since).toBeLessThan(5_000);
+    }
   });
 
   it('never throws, and never quotes the body', () => {
