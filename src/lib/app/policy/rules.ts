@@ -1,6 +1,6 @@
 import { blankSecrets, scanForSecrets } from '../../domain/governance/index.ts';
 import type { ToolHook } from '../../domain/mcp/index.ts';
-import { mapTexts, someText, valueAt } from './values.ts';
+import { mapTexts, someText, valuesAt } from './values.ts';
 
 type Of<T extends ToolHook['type']> = Extract<ToolHook, { type: T }>;
 
@@ -54,8 +54,8 @@ function argumentsMatcher(patterns: Readonly<Record<string, string>> | undefined
   const all = Object.entries(patterns).map(([path, source]) => ({ path, pattern: new RegExp(source, 'u') }));
   return (input) =>
     all.every(({ path, pattern }) => {
-      const value = path === '*' ? input : valueAt(input, path);
-      return value !== undefined && someText(value, (text) => pattern.test(text));
+      const values = path === '*' ? [input] : valuesAt(input, path);
+      return values.some((value) => someText(value, (text) => pattern.test(text)));
     });
 }
 

@@ -1,9 +1,15 @@
-/** The value at a path with dots below a call's arguments; a name with a dot in it is found as it stands. */
-export function valueAt(input: unknown, path: string): unknown {
-  if (typeof input !== 'object' || input === null) return undefined;
-  if (Object.hasOwn(input, path)) return (input as Readonly<Record<string, unknown>>)[path];
+/**
+ * What stands at a path with dots below a call's arguments. A name with a dot in it counts as it stands as well: both are
+ * there when a caller writes both, and a rule that took one of them for the value would not see the other.
+ */
+export function valuesAt(input: unknown, path: string): unknown[] {
+  const nested = path.includes('.') ? [valueBelow(input, path.split('.'))] : [];
+  return [valueBelow(input, [path]), ...nested].filter((value) => value !== undefined);
+}
+
+function valueBelow(input: unknown, path: readonly string[]): unknown {
   let value: unknown = input;
-  for (const name of path.split('.')) {
+  for (const name of path) {
     if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
     value = (value as Readonly<Record<string, unknown>>)[name];
   }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { matcherOf } from '../../../../src/lib/app/policy/matcher.ts';
-import { compileSchema } from '../../../../src/lib/app/policy/rules.ts';
+import { compileSchema, ruleOf } from '../../../../src/lib/app/policy/rules.ts';
 import { readAfter, readBefore } from '../../../../src/lib/app/policy/verdict.ts';
 import { blankSecrets, scanForSecrets } from '../../../../src/lib/domain/governance/index.ts';
 
@@ -68,6 +68,19 @@ it('a matcher is names, or a pattern that may match anywhere; by either name of 
   ]);
   // A name with a hyphen means that name.
   expect(hits('read-file', 'read-file-2')).toBe(false);
+});
+
+it('a rule about an argument at a path sees it, whatever else is named like the path', async () => {
+  const deny = await ruleOf({ type: 'deny', tools: '*', arguments: { 'to.host': '^evil' } });
+  const verdicts = [
+    { to: { host: 'evil.example' } },
+    { 'to.host': 'evil.example' },
+    { 'to.host': 'fine.example', to: { host: 'evil.example' } },
+    { 'to.host': 'evil.example', to: { host: 'fine.example' } },
+    { 'to.host': 'fine.example', to: { host: 'fine.example' } },
+    { to: 'evil.example' },
+  ].map((input) => deny(input).verdict);
+  expect(verdicts).toEqual(['deny', 'deny', 'deny', 'deny', 'allow', 'allow']);
 });
 
 it('a schema with words that are not known is refused', async () => {
