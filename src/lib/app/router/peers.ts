@@ -1,5 +1,6 @@
 import { type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream';
 import { ApiUnavailableError } from '../../shared/errors.ts';
 import { sendError } from './answers.ts';
 
@@ -52,8 +53,11 @@ export class Peers {
     const outgoing = request({ socketPath: join(this.#folder, `${owner}.sock`), method, path: url, headers });
     outgoing.on('response', (answer) => {
       res.writeHead(answer.statusCode ?? 502, answer.headers);
-      answer.pipe(res);
+      // What breaks off on one side breaks off on the other.
+      pipeline(answer, res, () => undefined);
     });
+    // A client that leaves takes its request with it, also before there is an answer.
+    res.once('close', () => outgoing.destroy());
     outgoing.on('error', () => {
       // A process that ended took its streams along.
       const error = new ApiUnavailableError('There is no such stream.', { hint: 'Open a new one with GET …/sse.' });
