@@ -146,8 +146,15 @@ class Values {
     this.#given = given;
   }
 
+  /** @throws UsageError for an entry's own value that would be read as a secret of this instance */
   of(name: string, { value, default: fallback }: Pick<RegistryKeyed, 'value' | 'default'>): string | undefined {
-    return this.#given.get(name) ?? value ?? fallback;
+    const given = this.#given.get(name);
+    const own = value ?? fallback;
+    if (given !== undefined || own === undefined) return given;
+    if (!own.includes('${secret:')) return own;
+    throw new UsageError(`The entry asks for a secret of this instance as ${name.slice(0, 200)}`, {
+      hint: `Which secrets a server gets is yours to say: --set ${name.slice(0, 200)}=<value>`,
+    });
   }
 
   /** The words of one argument: none for one that is neither required nor given. */
