@@ -31,6 +31,11 @@ beforeAll(async () => {
     description: Tickets
     oauth: { scopes: [user, { name: desk:read, description: Read tickets, open: true }] }
     tools: { wipe: { scopes: [{ name: desk:wipe, description: Delete all tickets, sensitive: true }] } }
+  team:
+    type: virtual
+    description: Tickets and more
+    oauth: { scopes: [{ name: team:use, description: Use the team's tools, open: true }] }
+    targets: [{ server: desk, prefix: t_ }]
 `,
     );
   });
@@ -71,6 +76,27 @@ describe('the client of SDK v1', () => {
   });
 });
 
+it('one sign-in at a virtual server is good for its targets, and for no more than was asked', async () => {
+  const signIn = await SignIn.of(owner);
+  const team = new URL(`${system.url}/api/v1/mcp/team/mcp`);
+  const transport = () => new TransportV1(team, { authProvider: signIn as never });
+  const first = transport();
+  await expect(new ClientV1(info).connect(first as never)).rejects.toThrow(UnauthorizedError);
+  await first.finishAuth((await signIn.answer()).get('code') ?? '');
+  expect(scopesOf(signIn)).toEqual(['desk:read', 'team:use', 'user']);
+  const client = new ClientV1(info);
+  await client.connect(transport() as never);
+  expect((await client.listTools()).tools.map(({ name }) => name).sort()).toEqual(['t_read', 't_whoami']);
+  expect(textOf(await client.callTool({ name: 't_whoami', arguments: {} }))).toBe('owner');
+  expect([signIn.visits.length, decodeJwt(signIn.kept?.access_token ?? '')['aud']]).toEqual([1, team.href]);
+  // The token opens the virtual server alone.
+  const direct = new TransportV1(desk, {
+    requestInit: { headers: { authorization: `Bearer ${signIn.kept?.access_token}` } },
+  });
+  await expect(new ClientV1(info).connect(direct as never)).rejects.toThrow();
+  await client.close();
+});
+
 describe.each([
   ['legacy', { mode: 'legacy' }, '2025-11-25'],
   ['modern', { mode: { pin: '2026-07-28' } }, '2026-07-28'],
@@ -86,7 +112,7 @@ describe.each([
     const second = transport();
     await client.connect(second);
     expect([client.getProtocolEra(), client.getNegotiatedProtocolVersion()]).toEqual([era, version]);
-    expect((await client.listTools()).tools.map(({ name }) => name).sort()).toEqual(['read', 'whoami', 'wipe']);
+    expect((await client.listTools()).tools.map(({ name }) => name).sort()).toEqual(['read', 'whoami']);
     expect(textOf(await client.callTool({ name: 'whoami', arguments: {} }))).toBe('owner');
     expect(scopesOf(signIn)).toEqual(['desk:read', 'user']);
 

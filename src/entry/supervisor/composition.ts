@@ -118,7 +118,7 @@ export class Composition {
         identity: () => this.#openIdentity(),
         server: async (name) => {
           const found = this.servers.find((server) => server.name === name && server.enabled);
-          return found === undefined ? undefined : signInServer(found);
+          return found === undefined ? undefined : signInServer(found, this.servers);
         },
       });
     });

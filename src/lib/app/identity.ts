@@ -13,6 +13,7 @@ import type { Database } from '../infra/database/connection.ts';
 import { NotFoundError, PreconditionError } from '../shared/errors.ts';
 import { DatabaseEntitlements, type EntitledResource, type Entitlements } from './access/entitlements.ts';
 import { PersonalTokenLookup } from './access/token-lookup.ts';
+import { type AskingServer, askedOf } from './asking-servers.ts';
 import type { SetupLink } from './people/setup-links.ts';
 
 /** Where tokens are good, from the address under which clients reach the API. */
@@ -116,22 +117,24 @@ export interface SignInServer {
   readonly scopes: readonly string[];
   /** Of those, the ones that everybody has without a grant. */
   readonly openScopes?: readonly string[] | undefined;
+  /** Who asks for which of them, where it is virtual. */
+  readonly askedBy?: readonly AskingServer[] | undefined;
   /** Whether its tokens are signed with a key of its own. */
   readonly ownKey?: boolean | undefined;
   /** Whether it takes only tokens that are bound to a key of the client. */
   readonly requireDpop?: boolean | undefined;
 }
 
-/** What a sign-in is told of a configured server. */
-export function signInServer(server: McpServerConfig): SignInServer {
-  const scopes = [...server.oauth.scopes, ...[...server.tools.values()].flatMap((tool) => tool.scopes)];
-  const openScopes = [...(server.oauth.details ?? [])].flatMap(([name, { open }]) => (open ? [name] : []));
+/** What a sign-in is told of a configured server. @param servers all of the configuration */
+export function signInServer(server: McpServerConfig, servers: readonly McpServerConfig[]): SignInServer {
+  const { scopes, openScopes, requireDpop, servers: askedBy } = askedOf(server, servers);
   return {
     name: server.name,
-    scopes: [...new Set(scopes)],
+    scopes,
     openScopes,
+    askedBy: askedBy.length === 1 ? undefined : askedBy,
     ownKey: server.oauth.ownKey,
-    requireDpop: server.oauth.requireDpop,
+    requireDpop,
   };
 }
 

@@ -90,6 +90,7 @@ async function login(deps: LocalLoginDependencies, input: z.infer<typeof loginIn
     name: server?.name ?? instanceResource,
     scopes: server?.scopes.map((name) => ({ name })) ?? [],
     openScopes: server?.openScopes ?? [],
+    askedBy: server?.askedBy,
   };
   const permitted = await entitlements.permittedScopes({ userId: user.id, clientId: client }, resource);
   const named = [...permitted.scopes].filter((scope) => !isPermission(scope));

@@ -1,6 +1,7 @@
 import type { ProtectedResource, TrustedIssuer } from '../domain/auth/index.ts';
 import { type McpServerConfig, tiersFor } from '../domain/mcp/index.ts';
 import { isPermission, type Permission } from '../shared/permission.ts';
+import { type AskingServer, askedOf } from './asking-servers.ts';
 import { instanceAudience, mcpAudience, resourceMetadataUrl } from './identity.ts';
 
 /** One scope that a client may ask for at a resource. */
@@ -26,6 +27,8 @@ export interface ResourceServer {
   readonly defaultScopes: readonly string[];
   /** Named scopes that everyone who may call the server has without a grant. */
   readonly openScopes: readonly string[];
+  /** The servers behind a virtual one ask for scopes as well: who asks for which. */
+  readonly askedBy?: readonly AskingServer[];
   readonly tokenTtlSeconds: number;
   readonly requireDpop: boolean;
   readonly ownKey: boolean;
@@ -92,7 +95,7 @@ interface Index {
 
 function indexOf(servers: readonly McpServerConfig[], settings: ResourceSettings): Index {
   const instance = instanceServer(settings);
-  const others = servers.filter((server) => server.enabled).map((server) => mcpResource(server, settings));
+  const others = servers.filter((server) => server.enabled).map((server) => mcpResource(server, settings, servers));
   const all = [instance, ...others];
   return {
     all,
@@ -137,14 +140,21 @@ function instanceServer(settings: ResourceSettings): ResourceServer {
   };
 }
 
-/** One MCP server as what accepts tokens. */
-export function mcpResource(server: McpServerConfig, settings: ResourceSettings): ResourceServer {
+/**
+ * One MCP server as what accepts tokens.
+ * @param servers all of the configuration: with a token for a virtual server its targets are called
+ */
+export function mcpResource(
+  server: McpServerConfig,
+  settings: ResourceSettings,
+  servers: readonly McpServerConfig[],
+): ResourceServer {
   const { oauth } = server;
   const audience = mcpAudience(settings.externalUrl, server.name);
-  const asked = new Set([...oauth.scopes, ...[...server.tools.values()].flatMap((tool) => tool.scopes)]);
-  const scopes = [...asked].map((name) => describe(name, oauth.details?.get(name)));
+  const asked = askedOf(server, servers);
+  const scopes = asked.scopes.map((name) => describe(name, asked.details.get(name)));
   // Whoever has a higher tier may show it here too, since a server may act for its caller; nobody is told to ask for it.
-  const higher = tiersFor(oauth.scopes).filter((tier) => !asked.has(tier));
+  const higher = tiersFor(asked.required).filter((tier) => !asked.scopes.includes(tier));
   for (const name of higher) scopes.push({ ...describe(name, undefined), sensitive: true });
   return {
     audience,
@@ -153,9 +163,10 @@ export function mcpResource(server: McpServerConfig, settings: ResourceSettings)
     displayName: server.displayName,
     scopes,
     defaultScopes: oauth.defaultScopes ?? ordinaryScopes({ scopes }),
-    openScopes: [...(oauth.details ?? [])].flatMap(([name, { open }]) => (open ? [name] : [])),
-    tokenTtlSeconds: Math.min(oauth.tokenTtlSeconds ?? settings.maxTtlSeconds, settings.maxTtlSeconds),
-    requireDpop: oauth.requireDpop ?? false,
+    openScopes: asked.openScopes,
+    ...(asked.servers.length === 1 ? {} : { askedBy: asked.servers }),
+    tokenTtlSeconds: Math.min(asked.tokenTtlSeconds ?? settings.maxTtlSeconds, settings.maxTtlSeconds),
+    requireDpop: asked.requireDpop,
     ownKey: oauth.ownKey ?? false,
     clients: oauth.clients,
     issuers: (oauth.issuers ?? []).map((issuer) => ({ ...issuer, audience: issuer.audience ?? audience })),

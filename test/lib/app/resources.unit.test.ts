@@ -75,4 +75,46 @@ describe('resource servers', () => {
       },
     ]);
   });
+
+  it('that are virtual have what their targets ask for as well, of the tools that were chosen', () => {
+    const yaml = mcpServersSchema.parse({
+      files: {
+        module: 'm',
+        port: 5001,
+        description: 'd',
+        oauth: { scopes: ['user', { name: 'files:see', open: true }], dpop: 'required', token_ttl_seconds: 300 },
+        tools: {
+          read: { scopes: ['files:read'] },
+          wipe: { scopes: [{ name: 'files:wipe', sensitive: true }] },
+          other: { scopes: ['files:other'] },
+        },
+      },
+      notes: {
+        module: 'm',
+        port: 5002,
+        description: 'd',
+        oauth: { scopes: ['files:see'] },
+        tools: { add: { scopes: ['notes:write'] } },
+      },
+      team: {
+        type: 'virtual',
+        description: 'd',
+        oauth: { scopes: [{ name: 'team:use', open: true }] },
+        targets: [{ server: 'files', tools: ['read', { tool: 'wipe', as: 'w' }] }, { server: 'notes' }],
+      },
+    });
+    const place = { file: 'f', line: 1, column: 1 };
+    const servers = Object.entries(yaml).map(([name, one]) => toServerConfig(name, one, place, () => place));
+    const team = resourceServers(servers, settings).byName('team');
+    expect(team && ordinaryScopes(team)).toEqual(['team:use', 'user', 'files:see', 'files:read', 'notes:write']);
+    expect(team?.scopes.filter(({ sensitive }) => sensitive).map(({ name }) => name)).toEqual(['files:wipe', 'admin']);
+    // Open at files alone: at notes it takes a grant.
+    expect(team?.openScopes).toEqual(['team:use']);
+    expect(team).toMatchObject({ requireDpop: true, tokenTtlSeconds: 300 });
+    expect(team?.askedBy?.map(({ name, scopes }) => `${name}: ${scopes.join(' ')}`)).toEqual([
+      'team: team:use',
+      'files: user files:see files:read files:wipe',
+      'notes: files:see notes:write',
+    ]);
+  });
 });

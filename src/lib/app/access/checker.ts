@@ -3,6 +3,7 @@ import type { McpServerConfig } from '../../domain/mcp/index.ts';
 import { type User, UserService } from '../../domain/users/index.ts';
 import type { Database } from '../../infra/database/connection.ts';
 import type { Actor } from '../../shared/actor.ts';
+import { askedOf } from '../asking-servers.ts';
 import { unknownServer } from '../identity.ts';
 import { type AccessDecision, type CheckInput, decide } from './check.ts';
 import { DatabaseEntitlements } from './entitlements.ts';
@@ -37,6 +38,7 @@ export async function checkAccess(
     name: server.name,
     scopes: namedScopes(server).map((name) => ({ name })),
     openScopes: [...(server.oauth.details ?? [])].flatMap(([name, { open }]) => (open ? [name] : [])),
+    ...(server.virtual === undefined ? {} : { askedBy: askedOf(server, servers).servers }),
   };
   const permitted = await new DatabaseEntitlements(database).permittedScopes(
     { userId: user.id, clientId: client },

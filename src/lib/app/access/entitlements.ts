@@ -1,6 +1,7 @@
 import type { Queryable } from '../../infra/database/connection.ts';
 import type { UserId } from '../../shared/ids.ts';
 import { covers, isPermission, type Permission, permissions } from '../../shared/permission.ts';
+import type { AskingServer } from '../asking-servers.ts';
 
 /** What must be known of a resource server to tell who may have which of its scopes. */
 export interface EntitledResource {
@@ -9,6 +10,8 @@ export interface EntitledResource {
   readonly scopes: readonly { readonly name: string }[];
   /** Named scopes that everybody has without a grant. */
   readonly openScopes: readonly string[];
+  /** Of a virtual server: it and its targets. A scope must be open or granted at each that asks for it. */
+  readonly askedBy?: readonly AskingServer[] | undefined;
 }
 
 /**
@@ -65,6 +68,7 @@ interface StandingRow {
   readonly status: string;
   readonly roles: readonly string[];
   readonly access_version: number;
+  /** `<server> <scope>` */
   readonly granted: readonly string[];
 }
 
@@ -78,17 +82,18 @@ export class DatabaseEntitlements implements Entitlements {
 
   async permittedScopes(holder: Holder, resource: EntitledResource): Promise<Permitted> {
     const { within } = holder;
+    const askedBy = resource.askedBy ?? [own(resource)];
     const reach = within && permissions.filter((tier) => covers(within, tier));
     const [row] = await this.#database.query<StandingRow>(
       `SELECT u.status, u.roles, u.access_version, ARRAY(
-         SELECT DISTINCT g.scope FROM access_grants g
-         WHERE g.revoked_at IS NULL AND g.server = $2 AND (
+         SELECT DISTINCT g.server || ' ' || g.scope FROM access_grants g
+         WHERE g.revoked_at IS NULL AND g.server = ANY ($2) AND (
            (g.subject_type = 'user' AND g.subject = u.id::text) OR
            (g.subject_type = 'role' AND g.subject = ANY (u.roles) AND ($5::text[] IS NULL OR g.subject = ANY ($5))) OR
            (u.kind = 'service' AND g.subject_type = 'client' AND g.subject = $3) OR
            (u.kind = 'service' AND g.subject_type = 'agent' AND g.subject = $4))) AS granted
        FROM users u WHERE u.id = $1`,
-      [holder.userId, resource.name, holder.clientId ?? null, holder.agent ?? null, reach ?? null],
+      [holder.userId, askedBy.map(({ name }) => name), holder.clientId ?? null, holder.agent ?? null, reach ?? null],
       { name: 'permitted_scopes' },
     );
     if (row === undefined) return nobody;
@@ -96,7 +101,22 @@ export class DatabaseEntitlements implements Entitlements {
     if (row.status !== 'active') return { active: false, scopes: nobody.scopes, accessVersion };
     const held = row.roles.filter(isPermission);
     const roles = reach === undefined ? held : reach.filter((tier) => covers(held, tier));
-    const scopes = scopesOf({ roles, granted: row.granted }, resource);
+    const scopes = scopesOf({ roles, granted: grantedIn(askedBy, new Set(row.granted)) }, resource);
     return { active: true, scopes, accessVersion };
   }
+}
+
+function own({ name, scopes, openScopes }: EntitledResource): AskingServer {
+  return { name, scopes: scopes.map((scope) => scope.name), openScopes };
+}
+
+/** The scopes that are open or granted at every server that asks for them. @param granted `<server> <scope>` */
+function grantedIn(askedBy: readonly AskingServer[], granted: ReadonlySet<string>): string[] {
+  const asked = new Set(askedBy.flatMap(({ scopes }) => scopes));
+  return [...asked].filter((scope) =>
+    askedBy.every(
+      ({ name, scopes, openScopes }) =>
+        !scopes.includes(scope) || openScopes.includes(scope) || granted.has(`${name} ${scope}`),
+    ),
+  );
 }

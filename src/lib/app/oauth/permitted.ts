@@ -83,7 +83,9 @@ export class ResourcePolicy {
     const fitting = this.#resources
       .all()
       .filter((resource) => scopes.every((scope) => resource.scopes.some(({ name }) => name === scope)));
-    const [only, ...others] = fitting;
+    // A virtual server has the scopes of its targets too: what only it has makes it the one that is meant.
+    const direct = fitting.filter(({ askedBy }) => askedBy === undefined);
+    const [only, ...others] = direct.length > 0 ? direct : fitting;
     if (named.length > 0 && only !== undefined && others.length === 0) return only.audience;
     throw new errors.InvalidTarget('say which resource the token is for: add the parameter resource (RFC 8707)');
   }

@@ -187,7 +187,7 @@ class Router implements McpRouter {
       if (!config.enabled) continue;
       // How long a token lives its verifier knows.
       const settings = { externalUrl: deps.externalUrl, maxTtlSeconds: Number.POSITIVE_INFINITY };
-      const resource = protectedResource(mcpResource(config, settings));
+      const resource = protectedResource(mcpResource(config, settings, deps.servers));
       this.#routes.set(config.name, { config, resource });
     }
     this.#keeper =

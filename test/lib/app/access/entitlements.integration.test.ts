@@ -64,6 +64,31 @@ describe('entitlements', () => {
     expect(await scopes(machine)).toContain('tools:admin');
   });
 
+  it('at a virtual server are what is open or granted at each server that asks for it, and nothing that only one gives', async () => {
+    const [admin, plain] = [await user('{admin}'), await user('{user}')];
+    const team: EntitledResource = {
+      name: 'team',
+      scopes: ['user', 'team:use', 'tools:write', 'shared'].map((name) => ({ name })),
+      openScopes: ['team:use'],
+      askedBy: [
+        { name: 'team', scopes: ['team:use'], openScopes: ['team:use'] },
+        { name: 'notes', scopes: ['user', 'tools:write', 'shared'], openScopes: ['shared'] },
+        { name: 'files', scopes: ['shared'], openScopes: [] },
+      ],
+    };
+    const named = async () =>
+      [...(await entitlements.permittedScopes({ userId: plain }, team)).scopes].filter((name) => /:|shared/.test(name));
+    expect(await named()).toEqual(['team:use']);
+    await grant(admin, 'user', plain, 'tools:write', 'team'); // the server that asks for it is another
+    await grant(admin, 'user', plain, 'shared', 'team');
+    expect(await named()).toEqual(['team:use']);
+    const given = await grant(admin, 'user', plain, 'tools:write');
+    await grant(admin, 'user', plain, 'shared', 'files');
+    expect(await named()).toEqual(['team:use', 'tools:write', 'shared']);
+    await revoke(admin, given);
+    expect(await named()).toEqual(['team:use', 'shared']);
+  });
+
   it('of a client or an agent are its own, by its service account, and raise no person who uses it', async () => {
     const [admin, plain, machine] = [await user('{admin}'), await user('{user}'), await user('{mcp}', 'service')];
     await grant(admin, 'client', 'https://client.example/id', 'tools:admin');

@@ -102,6 +102,25 @@ describe('a request for authorization', () => {
     expect(decodeJwt(token)['aud']).toBe(rig.audience('alpha'));
   });
 
+  it('is not for a virtual server that shares the scopes of a target, unless it asks for its own', async () => {
+    const oauth = { scopes: ['files:read'].map((name) => ({ name, open: true })) };
+    const common = { description: 'd', oauth };
+    const team = { type: 'virtual', targets: [{ server: 'alpha' }], description: 'd' };
+    const own = { scopes: [{ name: 'team:use', open: true }] };
+    const other = await openOAuthRig({
+      servers: { alpha: { module: 'm', port: 5001, ...common }, team: { ...team, oauth: own } },
+    });
+    try {
+      const there = await other.browser(await other.user('bob'));
+      const audienceOf = async (scope: string) =>
+        decodeJwt((await other.tokens(there, { resource: undefined, scope })).access_token)['aud'];
+      expect(await audienceOf('files:read')).toBe(other.audience('alpha'));
+      expect(await audienceOf('team:use files:read')).toBe(other.audience('team'));
+    } finally {
+      await other.close();
+    }
+  });
+
   it('that names no scope gets the ordinary ones, by PAR too (T8)', async () => {
     const { address, verifier } = rig.request({ scope: undefined });
     const params = Object.fromEntries(new URL(address, rig.url).searchParams);
