@@ -164,7 +164,18 @@ export async function openOAuthRig(options: OAuthRigOptions = {}): Promise<OAuth
       oauth: oauthHandler(authorization, pages),
       ...(people === undefined
         ? {}
-        : { people, account: openAccount({ database, identity, people, authorization, maxTokenDays: 365 }) }),
+        : {
+            people,
+            account: openAccount({
+              database,
+              identity,
+              people,
+              authorization,
+              servers: configs,
+              sealer: secrets,
+              maxTokenDays: 365,
+            }),
+          }),
       ...options.api?.(authorization),
     };
     return { authorization, api: await startTestApi(identity.verifier, deps, { port: at }) };

@@ -19,7 +19,12 @@ export interface ValueSources {
  * answer is not shown. The line break at the end of a single line is no part of it.
  * @throws AnswerNeededError when it comes from nowhere and nobody can be asked; UsageError when it is empty or no text
  */
-export async function secretValue(name: string, sources: ValueSources, session: CliSession): Promise<string> {
+export async function secretValue(
+  name: string,
+  sources: ValueSources,
+  session: CliSession,
+  command = 'cloud:secrets:set',
+): Promise<string> {
   const { 'from-file': file, 'from-env': variable } = sources;
   if (file !== undefined) return withoutLineBreak(await readText(file));
   if (variable !== undefined) {
@@ -33,11 +38,11 @@ export async function secretValue(name: string, sources: ValueSources, session: 
   } else if (canAsk(session)) {
     const message = `Value of ${name} (it is not shown)`;
     const validate = (answer: string) => (answer === '' ? 'Type a value, or press Ctrl-C' : undefined);
-    return await askPassword({ message, flag: '--from-file', command: 'cloud:secrets:set', validate }, session);
+    return await askPassword({ message, flag: '--from-file', command, validate }, session);
   }
   throw new AnswerNeededError(`There is no value for ${name}`, {
     hint: 'Give it on standard input, or name a file with --from-file or a variable with --from-env',
-    next: ['cloud secrets set --help'],
+    next: [`${command.replaceAll(':', ' ')} --help`],
     data: { flag: '--from-file' },
   });
 }

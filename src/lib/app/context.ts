@@ -33,6 +33,7 @@ import type { McpRouter } from './router/router.ts';
 import { ServiceDirectory } from './supervisor/directory.ts';
 import { ServiceEventFeed } from './supervisor/event-feed.ts';
 import { openTrustedProxies } from './trusted-proxies.ts';
+import { UpstreamCredentials } from './upstream/credentials.ts';
 
 const connectTimeoutMs = 5000;
 
@@ -151,6 +152,9 @@ export async function openApiContext(
     closers.push(() => policy.close());
     const catalogue = await ToolCatalogue.open({ database, servers, log });
     closers.push(() => catalogue.close());
+    const externalUrl = profile.server.external_url;
+    const credentials = await UpstreamCredentials.open({ servers, database, secrets, externalUrl });
+    closers.push(() => credentials.close());
     // Before the gateway, so that it ends after it and seals what that wrote last.
     const retentionDays = profile.audit.retention_days;
     const sealing = openSealer({ secrets, connection: sealer, retentionDays, log });
@@ -172,6 +176,7 @@ export async function openApiContext(
       proxies: await openTrustedProxies(configuration, database, identity),
       policy: policy.policy,
       approvals: policy.approvals,
+      credentials,
       artifacts,
       log,
       metrics,
@@ -187,6 +192,8 @@ export async function openApiContext(
         identity,
         people,
         authorization,
+        servers,
+        sealer: secrets,
         maxTokenDays: profile.security.personal_access_tokens.max_days,
       }),
       servers,

@@ -1,3 +1,4 @@
+import type { McpServerConfig } from '../domain/mcp/index.ts';
 import { type Database, databaseFor } from '../infra/database/connection.ts';
 import type { UserId } from '../shared/ids.ts';
 import { UserSessions } from './access/sessions.ts';
@@ -6,6 +7,8 @@ import type { Identity } from './identity.ts';
 import type { Authorization } from './oauth/open.ts';
 import { Account } from './people/account.ts';
 import type { People } from './people/open.ts';
+import type { Sealer } from './upstream/sealing.ts';
+import { UserCredentials } from './upstream/user-credentials.ts';
 
 /** The account of whoever sits at a browser, over everything that can act in a user's name. */
 export function openAccount(deps: {
@@ -13,6 +16,8 @@ export function openAccount(deps: {
   readonly identity: Pick<Identity, 'users' | 'entitlements'>;
   /** How long a personal access token is good at most, in days. */
   readonly maxTokenDays: number;
+  readonly servers: readonly McpServerConfig[];
+  readonly sealer: Sealer;
   readonly people: Pick<People, 'passkeys' | 'federation'>;
   readonly authorization: Pick<Authorization, 'server' | 'clients' | 'resources'>;
 }): Account {
@@ -38,6 +43,7 @@ export function openAccount(deps: {
       list: (actor, userId) => tokensFor(actor.userId).list(actor, userId),
       revoke: (actor, id) => tokensFor(actor.userId).revoke(actor, id),
     },
+    servers: new UserCredentials(deps),
     consents: (userId) => server.consentsOf(userId),
     resourceName: (audience) => resources.byAudience(audience)?.displayName,
     clientName: async (id) => (await clients.client(id))?.name,

@@ -30,5 +30,7 @@ export const identityEventTypes = [
   'call_approved',
   'call_denied',
   'audit_pruned',
+  'server_connected',
+  'server_disconnected',
 ] as const;
 export type IdentityEventType = (typeof identityEventTypes)[number];

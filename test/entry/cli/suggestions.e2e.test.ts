@@ -107,6 +107,8 @@ const filled: Readonly<Record<string, () => readonly string[]>> = {
   'infra services start --port {}': () => [`infra services start --port ${port}`],
   'infra services {} --all': () => ['start', 'stop', 'restart'].map((verb) => `infra services ${verb} --all`),
   'plugins mcp approvals approve {}': () => [`plugins mcp approvals approve ${approvalId}`],
+  'plugins mcp connect {}': () => ['plugins mcp connect systemprompt'],
+  'plugins mcp show {}': () => ['plugins mcp show systemprompt'],
   'plugins mcp tools {}': () => ['plugins mcp tools systemprompt'],
   'plugins mcp tools {} --diff': () => ['plugins mcp tools systemprompt --diff'],
 };

@@ -78,18 +78,20 @@ export default class RotateSecrets extends BaseCommand<typeof RotateSecrets> {
     const database = await this.context.database();
     const question = 'Forget the former master keys? Backups of the database from before can’t be read then';
     await confirmed({ id: 'cloud:secrets:rotate', effect: 'forgets keys', question }, this.flags, this.output.session);
-    const [{ KeyService }, { forgetFormerKeys }, { noteSecretEvent }] = await Promise.all([
+    const [{ KeyService }, { resealCredentials }, { forgetFormerKeys }, { noteSecretEvent }] = await Promise.all([
       import('../../../lib/domain/auth/index.ts'),
+      import('../../../lib/app/upstream/sealing.ts'),
       import('../../../lib/infra/config/secrets/rotation.ts'),
       import('../../../lib/infra/config/secrets/journal.ts'),
     ]);
-    const resealed = await new KeyService({ database, sealer: secrets, maxTokenTtlSeconds: 0 }).reseal();
+    const keys = await new KeyService({ database, sealer: secrets, maxTokenTtlSeconds: 0 }).reseal();
+    const resealed = keys + (await resealCredentials(database, secrets));
     const forgotten = await forgetFormerKeys(instance.dir);
     await noteSecretEvent(instance, 'retired', { keys: forgotten });
     if (forgotten === 0)
       return { type: 'text', content: 'There are no former master keys', data: { resealed, forgotten } };
     const lines = [
-      `Sealed ${resealed} keys anew and forgot ${forgotten} former master ${forgotten === 1 ? 'key' : 'keys'}`,
+      `Sealed ${resealed} values anew and forgot ${forgotten} former master ${forgotten === 1 ? 'key' : 'keys'}`,
       'Digests of secrets are made anew as well, so that servers that get any are replaced once',
       takenUp(await follows(this.context), (command) => this.output.runnable(command)),
     ];

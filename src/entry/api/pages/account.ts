@@ -49,6 +49,16 @@ export interface TokenView {
   readonly lastUsedAt?: Date | undefined;
 }
 
+/** An MCP server that the user brings something for. */
+export interface ServerView {
+  readonly server: string;
+  readonly displayName: string;
+  /** Where what is brought goes; undefined for a process of this instance. */
+  readonly place: string | undefined;
+  readonly wanted: readonly { readonly name: string; readonly since?: Date }[];
+  readonly connected: boolean;
+}
+
 export interface AccountView {
   readonly csrf: string;
   readonly user: { readonly name: string; readonly displayName: string; readonly email?: string | undefined };
@@ -60,6 +70,8 @@ export interface AccountView {
   readonly connected: readonly ConnectedView[];
   /** Absent where there are none to be had. */
   readonly tokens?: readonly TokenView[] | undefined;
+  /** MCP servers that the user brings something for. */
+  readonly servers?: readonly ServerView[] | undefined;
   /** Whether the sign-in is fresh enough for what is sensitive: passkeys. */
   readonly recent: boolean;
   /** What was just done. */
@@ -96,6 +108,17 @@ ${
     view.federated.map((identity) => federatedItem(identity, csrf)),
     'You are linked with none.',
     linkButtons(view),
+  )
+}
+${
+  view.servers !== undefined &&
+  view.servers.length > 0 &&
+  panel(
+    'servers',
+    'Connected servers',
+    'What these servers want of you. It is kept encrypted, goes to that server alone, and is never shown again.',
+    view.servers.map((server) => serverItem(server, csrf)),
+    '',
   )
 }
 ${panel(
@@ -189,6 +212,24 @@ function connectedItem({ id, name, clientId, allowed, createdAt, lastSeenAt }: C
     html`allowed ${when(createdAt)}, active ${when(lastSeenAt)}`,
   ];
   return thing({ kind: 'connected', id, name, verb: 'Disconnect', csrf, lines });
+}
+
+function serverItem({ server, displayName, place, wanted, connected }: ServerView, csrf: string): Html {
+  const badge = connected
+    ? html`<span class="tag good">connected</span>`
+    : html`<span class="tag">not connected</span>`;
+  const some = wanted.some(({ since }) => since !== undefined);
+  const address = `/auth/account/servers/${encodeURIComponent(server)}`;
+  return html`<li><div class="thing"><b>${given(displayName)}</b> ${badge}
+<span class="line">${place === undefined ? 'for a program of your own here' : html`sent to <code>${given(place, 80)}</code>`}</span>
+<form class="add" method="post" action="${address}/connect">${csrfInput(csrf)}
+${wanted.map(({ name, since }) => {
+  const id = `server-${server}-${name}`;
+  const about = since === undefined ? 'not given' : html`given ${when(since)}`;
+  return html`<div class="field"><label for="${id}">${given(name)} <span class="soft">${about}</span></label><input id="${id}" name="value.${name}" type="password" maxlength="8192" autocomplete="off" spellcheck="false"${wanted.length === 1 && html` required`}></div>`;
+})}
+<button type="submit" class="quiet">${some ? 'Replace' : 'Connect'}</button></form></div>
+${some && html`<form method="post" action="${address}/disconnect">${csrfInput(csrf)}<button type="submit" class="slight remove" aria-label="Disconnect ${displayName}">Disconnect</button></form>`}</li>`;
 }
 
 function tokenItem({ id, name, audience, scopes, expiresAt, lastUsedAt }: TokenView, csrf: string): Html {

@@ -1,9 +1,10 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import type { BrowserSession } from '../../../lib/app/people/browser-sessions.ts';
 import { isRecent } from '../../../lib/app/people/browser-sessions.ts';
-import { NotFoundError } from '../../../lib/shared/errors.ts';
+import { NotFoundError, UsageError } from '../../../lib/shared/errors.ts';
 import { type AccountView, accountPage } from '../pages/account.ts';
 import { onlyAtPublishedAddress } from '../pages/address.ts';
+import { type FormFields, fieldOf } from '../pages/forms.ts';
 import { page } from '../pages/layout.ts';
 import { goTo, opensPages, type PageSessions, servePages, Visitors } from '../pages/session.ts';
 import { signedOutPage, signOutPage } from '../pages/sign-in.ts';
@@ -17,7 +18,12 @@ const ended = {
   tokens: 'The token is revoked.',
 } as const;
 
-const added = { passkey: 'The passkey is added.', linked: 'The account is linked: you can sign in with it.' } as const;
+const added = {
+  passkey: 'The passkey is added.',
+  linked: 'The account is linked: you can sign in with it.',
+  server: 'It goes to the server from the next call on.',
+  'no-server': 'It is erased: nothing goes to the server any more.',
+} as const;
 
 type AccountKind = keyof typeof ended;
 
@@ -25,13 +31,26 @@ type AccountKind = keyof typeof ended;
 interface AccountPort {
   overview(
     session: BrowserSession,
-  ): Promise<Pick<AccountView, 'user' | 'passkeys' | 'federated' | 'linkable' | 'sessions' | 'connected' | 'tokens'>>;
+  ): Promise<
+    Pick<AccountView, 'user' | 'passkeys' | 'federated' | 'linkable' | 'sessions' | 'connected' | 'tokens' | 'servers'>
+  >;
   /** @throws NotFoundError when the user has nothing of that kind and id; UnauthenticatedError for a stale sign-in */
   end(session: BrowserSession, kind: AccountKind, id: string, address: string | undefined): Promise<void>;
+  /** @throws NotFoundError, PreconditionError, UsageError */
+  connect(
+    session: BrowserSession,
+    server: string,
+    values: ReadonlyMap<string, string>,
+    address: string | undefined,
+  ): Promise<void>;
+  /** @throws NotFoundError when the user has brought nothing */
+  disconnect(session: BrowserSession, server: string, address: string | undefined): Promise<void>;
 }
 
 /** How old a sign-in may be for what is sensitive. */
 const recentMinutes = 10;
+/** Of the fields with what is given for a server. */
+const valuePrefix = 'value.';
 const idForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Everything that acts in the name of who is signed in, each with the way to end it, and signing out. */
@@ -83,6 +102,29 @@ export function accountRoutes(
       },
     );
 
+    app.post<{ Params: { server: string } }>(
+      '/auth/account/servers/:server/connect',
+      options,
+      async (request, reply) => {
+        const session = await visitors.sender(request);
+        const values = valuesIn(request);
+        if (values.size === 0)
+          throw new UsageError('Nothing was given', { hint: 'Go back and fill in what is wanted.' });
+        await account.connect(session, request.params.server, values, addressOf(request.raw));
+        return goTo(reply, '/auth/account?added=server');
+      },
+    );
+
+    app.post<{ Params: { server: string } }>(
+      '/auth/account/servers/:server/disconnect',
+      options,
+      async (request, reply) => {
+        const session = await visitors.sender(request);
+        await account.disconnect(session, request.params.server, addressOf(request.raw));
+        return goTo(reply, '/auth/account?added=no-server');
+      },
+    );
+
     app.get('/auth/sign-out', options, async (request, reply) => {
       const session = await visitors.current(request);
       if (session === undefined) return goTo(reply, '/auth/signed-out');
@@ -98,6 +140,16 @@ export function accountRoutes(
 
     app.get('/auth/signed-out', options, async (_request, reply) => page(reply, signedOutPage()));
   };
+}
+
+/** What was given for a server, by name; what was left empty stays as it is. */
+function valuesIn(request: FastifyRequest): Map<string, string> {
+  const values = new Map<string, string>();
+  for (const field of Object.keys((request.body as FormFields | undefined) ?? {})) {
+    const value = field.startsWith(valuePrefix) ? fieldOf(request, field) : undefined;
+    if (value !== undefined) values.set(field.slice(valuePrefix.length), value);
+  }
+  return values;
 }
 
 function isKind(kind: string): kind is AccountKind {

@@ -3,6 +3,7 @@ import type { RawTool } from '../../domain/mcp/index.ts';
 import { identityHeaderName, signIdentity } from '../../infra/security/identity-header.ts';
 import { TooLargeError, UpstreamFailedError } from '../../shared/errors.ts';
 import type { SessionId, UserId } from '../../shared/ids.ts';
+import { credentialsHeaderName } from '../bridge/credentials.ts';
 import { mediaType } from '../router/headers.ts';
 import { isRecord } from '../router/jsonrpc.ts';
 import { eventData, SseSplitter } from '../router/sse.ts';
@@ -20,12 +21,14 @@ const nobody = '00000000-0000-0000-0000-000000000000';
 /**
  * The whole list of a server's tools, page by page, asked on behalf of the system.
  * @param scopes what the server asks of its callers
+ * @param credentials for the header `x-systemprompt-upstream`
  * @throws UpstreamUnavailableError, UpstreamFailedError for an answer that is none, TooLargeError beyond the limits
  */
 export async function askForTools(
   upstreams: Pick<Upstreams, 'to'>,
   server: string,
   scopes: readonly string[],
+  credentials?: string,
 ): Promise<{ readonly tools: RawTool[]; readonly instanceId: string }> {
   const upstream = upstreams.to(server);
   const tools: RawTool[] = [];
@@ -33,7 +36,7 @@ export async function askForTools(
   let bytes = 0;
   let cursor: string | undefined;
   for (let page = 1; ; page += 1) {
-    const { text, result } = await askPage(upstream, scopes, page, cursor, limits.bytes - bytes);
+    const { text, result } = await askPage(upstream, { scopes, credentials }, page, cursor, limits.bytes - bytes);
     bytes += text.length;
     const listed = result['tools'];
     if (!Array.isArray(listed)) throw new UpstreamFailedError('The server answered without a list of tools.');
@@ -51,7 +54,7 @@ export async function askForTools(
 
 async function askPage(
   upstream: Upstream,
-  scopes: readonly string[],
+  { scopes, credentials }: { readonly scopes: readonly string[]; readonly credentials: string | undefined },
   id: number,
   cursor: string | undefined,
   limit: number,
@@ -79,6 +82,7 @@ async function askPage(
         accept: 'application/json, text/event-stream',
         'mcp-protocol-version': protocolVersion,
         [identityHeaderName]: signIdentity(upstream.identityKey, identity),
+        ...(credentials === undefined ? {} : { [credentialsHeaderName]: credentials }),
       },
       body: JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/list', params }),
     });

@@ -2,6 +2,7 @@ import type { McpServerConfig } from '../../domain/mcp/index.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
 import { toAppError } from '../../shared/errors.ts';
 import type { Directory, Upstreams } from '../router/upstreams.ts';
+import type { UpstreamCredentialSource } from '../upstream/credentials.ts';
 import { askForTools } from './ask.ts';
 import type { ToolCatalogue } from './catalogue.ts';
 
@@ -10,6 +11,8 @@ export interface WatcherOptions {
   readonly directory: Directory;
   readonly upstreams: Pick<Upstreams, 'to'>;
   readonly servers: readonly McpServerConfig[];
+  /** What servers behind want with their requests. */
+  readonly credentials?: UpstreamCredentialSource | undefined;
   readonly log: Pick<Logger, 'warn'>;
   /** How often a server that runs is asked again, in ms; 5 minutes unless told. */
   readonly everyMs?: number;
@@ -120,7 +123,8 @@ export class ToolWatcher {
     const instanceId: string = directory.endpoint(`mcp:${server}`)?.instanceId ?? '';
     this.#changed.delete(server);
     try {
-      const asked = await askForTools(upstreams, server, config.oauth.scopes);
+      const wanted = await this.#options.credentials?.headerFor(server, undefined);
+      const asked = await askForTools(upstreams, server, config.oauth.scopes, wanted);
       await catalogue.observe(server, asked.tools, { instanceId: asked.instanceId });
       this.#attempts.delete(server);
     } catch (thrown) {

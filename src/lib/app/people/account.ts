@@ -1,6 +1,7 @@
 import type { Actor } from '../../shared/actor.ts';
 import { NotFoundError } from '../../shared/errors.ts';
 import type { SessionId, UserId } from '../../shared/ids.ts';
+import type { ConnectableServer, UserCredentials } from '../upstream/user-credentials.ts';
 import type { BrowserSession } from './browser-sessions.ts';
 import type { Passkey, Passkeys } from './passkeys.ts';
 import { browserName } from './user-agent.ts';
@@ -65,6 +66,8 @@ export interface AccountDependencies {
     list(actor: Actor, userId: UserId): Promise<readonly ListedToken[]>;
     revoke(actor: Actor, id: string): Promise<unknown>;
   };
+  /** What users bring for MCP servers; absent where there is no such thing. */
+  readonly servers?: Pick<UserCredentials, 'list' | 'bring' | 'takeBack'>;
   /** What clients may do in a user's name. */
   readonly consents: (userId: UserId) => Promise<readonly Consented[]>;
   /** What is protected under an address, as people know it. */
@@ -102,6 +105,8 @@ export interface AccountOverview {
   }[];
   /** Absent where there are none to be had. */
   readonly tokens?: readonly ListedToken[] | undefined;
+  /** MCP servers that the user brings something for. */
+  readonly servers: readonly ConnectableServer[];
 }
 
 /** What the account page shows and ends. It adds no way of its own to end anything: each kind has one. */
@@ -115,14 +120,15 @@ export class Account {
   async overview(session: BrowserSession): Promise<AccountOverview> {
     const { userId } = session;
     const actor = actorOf(session);
-    const { users, passkeys, federation, tokens } = this.#deps;
-    const [user, keys, linked, sessions, consents, listed] = await Promise.all([
+    const { users, passkeys, federation, tokens, servers } = this.#deps;
+    const [user, keys, linked, sessions, consents, listed, connectable] = await Promise.all([
       users.get(userId),
       passkeys.list(userId),
       federation.list(userId),
       this.#deps.sessions.list(actor, userId),
       this.#deps.consents(userId),
       tokens?.list(actor, userId),
+      servers?.list(userId) ?? [],
     ]);
     const providers = new Map(federation.providers.map(({ id, name }) => [id, name]));
     const allowedOf = new Map(consents.map(({ sessionId, resources }) => [sessionId, resources]));
@@ -162,7 +168,30 @@ export class Account {
           })),
       ),
       tokens: listed,
+      servers: connectable,
     };
+  }
+
+  /**
+   * Keeps what the user brings for a server.
+   * @throws NotFoundError, PreconditionError, UsageError: for what is no such server, or no such value
+   */
+  async connect(
+    { userId, sessionId }: BrowserSession,
+    server: string,
+    values: ReadonlyMap<string, string>,
+    address: string | undefined,
+  ): Promise<void> {
+    const { servers } = this.#deps;
+    if (servers === undefined) throw new NotFoundError('There is no such server');
+    await servers.bring({ userId, sessionId, address }, server, values);
+  }
+
+  /** Erases what the user brought for a server. @throws NotFoundError when there is nothing */
+  async disconnect({ userId, sessionId }: BrowserSession, server: string, address: string | undefined): Promise<void> {
+    const { servers } = this.#deps;
+    if (servers === undefined) throw new NotFoundError('There is no such server');
+    await servers.takeBack({ userId, sessionId, address }, server);
   }
 
   /** @throws NotFoundError when the user has nothing of that kind and id; UnauthenticatedError for a stale sign-in */

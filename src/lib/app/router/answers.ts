@@ -82,6 +82,7 @@ function errorBody({ error, id, code, executionId }: ErrorAnswer): string {
         ...(ours || error.hint === undefined ? {} : { hint: error.hint }),
         ...(ours || error.next.length === 0 ? {} : { next: error.next }),
         ...retryFields(error, ours),
+        ...(error.data['reason'] === 'credentials_missing' ? missingCredentials(error) : {}),
         ...(executionId === undefined ? {} : { execution_id: executionId }),
         ...(isRecord(error.data) && Array.isArray(error.data['missing'])
           ? { missing_scopes: error.data['missing'] }
@@ -89,6 +90,12 @@ function errorBody({ error, id, code, executionId }: ErrorAnswer): string {
       },
     },
   });
+}
+
+/** What the caller has to bring for the server, and where: it is something between the two, and no fault of the connection. */
+function missingCredentials({ data }: AppError): Record<string, unknown> {
+  const { reason, server, credentials, url } = data;
+  return { reason, server, credentials, url };
 }
 
 /** When another try makes sense, and what stands against this one, where that is known. */

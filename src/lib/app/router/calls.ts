@@ -142,7 +142,8 @@ export class Calls {
       on = await passage.onBehalf(exchange, upstreams.to(call.server.name));
     } catch (thrown) {
       const error = toAppError(thrown);
-      return executor.reject(call, error, error.code === 'NOT_FOUND' ? 'refused' : 'failed');
+      const refused = error.code === 'NOT_FOUND' || error.code === 'FORBIDDEN';
+      return executor.reject(call, error, refused ? 'refused' : 'failed');
     }
     const asked = executor.asks ? this.#askedWay(exchange, on, body) : undefined;
     const original = asked?.body ?? body;

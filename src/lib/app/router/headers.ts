@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Claims } from '../../domain/auth/index.ts';
 import { identityHeaderName, signIdentity } from '../../infra/security/identity-header.ts';
 import type { ExecutionId } from '../../shared/ids.ts';
+import { credentialsHeaderName } from '../bridge/credentials.ts';
 import { tokenHeaderName } from './delegation.ts';
 import type { Session } from './sessions.ts';
 import { unknownSession } from './unknown-session.ts';
@@ -21,6 +22,8 @@ export interface OnBehalf {
   readonly tool?: string | undefined;
   /** A token of the caller, for a server that may act for them. */
   readonly token: string | undefined;
+  /** What the server behind wants beside, for the header `x-systemprompt-upstream`. */
+  readonly credentials?: string | undefined;
 }
 
 /**
@@ -50,6 +53,7 @@ export function upstreamHeaders(req: IncomingMessage, upstream: Upstream, on: On
   ];
   if (req.method === 'POST') headers.push('content-type', 'application/json');
   if (on.token !== undefined) headers.push(tokenHeaderName, on.token);
+  if (on.credentials !== undefined) headers.push(credentialsHeaderName, on.credentials);
   if (session !== undefined) headers.push(sessionHeader, session.upstreamId);
   for (const name in req.headers) {
     // Mcp-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Param-*; W3C trace context.

@@ -53,6 +53,8 @@ export interface McpGatewayOptions {
   /** The rules and hooks; absent where there are none. */
   readonly policy?: ExecutorOptions['policy'];
   readonly approvals?: McpRouterDeps['approvals'];
+  /** What servers behind want with their requests. */
+  readonly credentials?: McpRouterDeps['credentials'];
   /** Keeps what tools return as artifacts. */
   readonly artifacts?: ExecutorOptions['artifacts'];
   readonly log: Logger;
@@ -92,9 +94,10 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
     metrics &&
     ((call, outcome, reason) =>
       metrics.toolCall(call.server.name, outcome, reason, performance.now() - call.arrivedAt));
-  const { catalogue, directory, servers } = options;
+  const { catalogue, credentials, directory, servers } = options;
   const asking = catalogue && new Upstreams(directory, identityRoot);
-  const watcher = catalogue && asking && new ToolWatcher({ catalogue, directory, upstreams: asking, servers, log });
+  const watcher =
+    catalogue && asking && new ToolWatcher({ catalogue, directory, upstreams: asking, servers, credentials, log });
   const held = catalogue && ((call: ToolCall) => catalogue.refusalOf(call.server.name, call.tool));
   const breakers = new Breakers({
     onChange: (server, state) => {
@@ -140,6 +143,7 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
     apiInstance: options.apiInstance,
     peerSockets: options.peerSockets,
     approvals: options.approvals,
+    credentials: options.credentials,
     rateLimiter: options.rateLimiter,
     proxies: options.proxies,
     limits: {

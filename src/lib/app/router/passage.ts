@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { UpstreamCredentialSource } from '../upstream/credentials.ts';
 import type { Delegation } from './delegation.ts';
 import type { Exchange } from './exchange.ts';
 import { downstreamHeaders, type OnBehalf, sessionOf } from './headers.ts';
@@ -10,15 +11,18 @@ import type { Upstream } from './upstreams.ts';
 export class Passage {
   readonly sessions: Sessions;
   readonly #delegation: Pick<Delegation, 'token'>;
+  readonly #credentials: UpstreamCredentialSource | undefined;
 
-  constructor(sessions: Sessions, delegation: Pick<Delegation, 'token'>) {
+  constructor(sessions: Sessions, delegation: Pick<Delegation, 'token'>, credentials?: UpstreamCredentialSource) {
     this.sessions = sessions;
     this.#delegation = delegation;
+    this.#credentials = credentials;
   }
 
   /**
    * @param upstream the run of the server that serves now
-   * @throws NotFoundError for a session that is not the caller's, that is over, or that another run of the server had
+   * @throws NotFoundError for a session that is not the caller's, that is over, or that another run of the server had;
+   *   ForbiddenError when the server wants something that the caller has not brought
    */
   async onBehalf(
     { req, route, claims, via }: Exchange,
@@ -40,7 +44,9 @@ export class Passage {
       if (session === undefined) throw unknownSession();
     }
     const token = route.config.delegate ? await this.#delegation.token(claims) : undefined;
-    return { claims, session, token, tool: via?.tool };
+    const wanted = this.#credentials?.headerFor(route.config.name, claims.sub);
+    const credentials = wanted === undefined ? undefined : await wanted;
+    return { claims, session, token, tool: via?.tool, credentials };
   }
 
   /**

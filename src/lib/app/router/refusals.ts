@@ -13,8 +13,11 @@ export function refuse(exchange: Pick<Exchange, 'req' | 'res' | 'route' | 'heade
   const { req, res, route } = exchange;
   const challenge = res.headersSent ? undefined : challengeFor(answer.error, route.resource);
   const unread = !req.complete;
+  // Clients show their users an answer; a status of HTTP many of them take for the end of the connection.
+  const answered = answer.error.data['reason'] === 'credentials_missing' && (answer.id ?? null) !== null;
   sendError(res, {
     ...answer,
+    ...(answered ? { status: 200 } : {}),
     ...(challenge === undefined ? {} : { status: challenge.status }),
     headers: {
       ...exchange.headers,

@@ -10,6 +10,7 @@ import { unknownServer } from '../identity.ts';
 import type { RateLimiter } from '../rate-limits.ts';
 import { mcpResource, protectedResource } from '../resources.ts';
 import { identify, type Sender, type TrustedProxies } from '../trusted-proxies.ts';
+import type { UpstreamCredentialSource } from '../upstream/credentials.ts';
 import { type AnswerDesk, RetryAsking } from './asking.ts';
 import { readBody } from './body.ts';
 import type { Breakers } from './breaker.ts';
@@ -53,6 +54,8 @@ export interface McpRouterDeps {
   readonly onDifference?: ((server: string) => void) | undefined;
   /** 32 bytes; the identity of callers is signed with keys derived from it. */
   readonly identityRoot: Uint8Array;
+  /** What servers behind want with their requests; without it nothing is. */
+  readonly credentials?: UpstreamCredentialSource | undefined;
   /** Tokens for servers with `delegate: true`. */
   readonly delegation: Pick<Delegation, 'token'>;
   readonly log: Logger;
@@ -139,7 +142,7 @@ class Router implements McpRouter {
     const upstreams = new Upstreams(deps.directory, deps.identityRoot, (server) => breakers.forget(server));
     const binding = new SessionBinding(deps.identityRoot);
     const sessions = new Sessions({ binding, database, idleMs: limits.sessionIdleMs ?? sessionIdleMs, log });
-    const passage = new Passage(sessions, deps.delegation);
+    const passage = new Passage(sessions, deps.delegation, deps.credentials);
     const keepAlive = new KeepAlive({ quietMs: limits.quietMs });
     const way = { upstreams, passage, keepAlive, breakers };
     this.#upstreams = upstreams;

@@ -43,6 +43,15 @@ export { decide, type ToolPolicy } from './tool-decision.ts';
 export { type ReadTool, readTool, readTools } from './tool-reading.ts';
 export * from './tool-repository.ts';
 export type { Catalogue, CatalogueTool, Finding, Judged, ListSource, Observed, RawTool } from './tools.ts';
+export {
+  credentialsOf,
+  deleteCredentials,
+  type KeptCredential,
+  keptCredentials,
+  lockAllCredentials,
+  type SealedCredential,
+  writeCredential,
+} from './user-credentials.ts';
 export type { McpVariable } from './variables.ts';
 
 /** Path of a server's endpoint at the API, without the origin. */

@@ -96,7 +96,28 @@ beforeEach(async () => {
       ],
       connected: [],
       tokens: [],
+      servers: [
+        {
+          server: 'crm',
+          displayName: 'The <i>CRM</i>',
+          place: 'https://crm.example',
+          wanted: [{ name: 'crm.key', since: new Date() }],
+          connected: true,
+        },
+        {
+          server: 'files',
+          displayName: 'Files',
+          place: undefined,
+          wanted: [{ name: 'TOKEN' }, { name: 'REGION' }],
+          connected: false,
+        },
+      ],
     }),
+    connect: async (_session: BrowserSession, server: string, values: ReadonlyMap<string, string>) => {
+      if (server === 'gone') throw new NotFoundError('There is no MCP server gone');
+      calls.push(['connect', server, [...values]]);
+    },
+    disconnect: async (_session: BrowserSession, server: string) => void calls.push(['disconnect', server]),
     end: async (_session: BrowserSession, kind: string, id: string) => {
       if (kind === 'tokens') throw new NotFoundError('You have no such token');
       if (kind === 'passkeys') throw new UnauthenticatedError('x', { data: { reason: 'recent_authentication' } });
@@ -215,7 +236,8 @@ describe('auth 8: a consent', () => {
 });
 
 describe('auth 10: consent and account', () => {
-  const forms = [here, `/auth/account/sessions/${otherId}/end`, '/auth/sign-out'];
+  const servers = ['/auth/account/servers/crm/connect', '/auth/account/servers/crm/disconnect'];
+  const forms = [here, `/auth/account/sessions/${otherId}/end`, '/auth/sign-out', ...servers];
 
   it.each(forms)('%s takes no form without its token, nor one of another sign-in', async (action) => {
     const csrf = tokenIn((await send({ url: '/auth/account' })).body);
@@ -278,6 +300,26 @@ describe('the account', () => {
     expect(where(await submit('/auth/account', `/auth/account/passkeys/${otherId}/end`, {}))).toEqual([
       303,
       '/auth/sign-in?return_to=%2Fauth%2Faccount&fresh=1',
+    ]);
+  });
+
+  it('takes what a server wants, of several things those that were filled in, and erases it', async () => {
+    const { body } = await send({ url: '/auth/account' });
+    expect(body).toMatch(/<input id="server-crm-crm.key" name="value.crm.key" type="password"[^>]* required>/);
+    expect(body).toContain('https://crm.example');
+    const connect = '/auth/account/servers/files/connect';
+    const filled = { 'value.TOKEN': ' k ', 'value.REGION': '', other: 'x' };
+    expect(where(await submit('/auth/account', connect, filled))).toEqual([303, '/auth/account?added=server']);
+    expect((await submit('/auth/account', connect, { 'value.TOKEN': '' })).statusCode).toBe(400);
+    expect((await submit('/auth/account', '/auth/account/servers/gone/connect', filled)).statusCode).toBe(404);
+    expect(where(await submit('/auth/account', '/auth/account/servers/crm/disconnect', {}))).toEqual([
+      303,
+      '/auth/account?added=no-server',
+    ]);
+    expect((await send({ url: '/auth/account?added=no-server' })).body).toContain('It is erased');
+    expect(calls).toEqual([
+      ['connect', 'files', [['TOKEN', 'k']]],
+      ['disconnect', 'crm'],
     ]);
   });
 

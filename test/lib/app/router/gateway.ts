@@ -10,6 +10,7 @@ import type { RateLimiter } from '../../../../src/lib/app/rate-limits.ts';
 import { type McpWay, openMcpGateway } from '../../../../src/lib/app/router/index.ts';
 import type { McpGatewayOptions } from '../../../../src/lib/app/router/open.ts';
 import type { ServiceEndpoint } from '../../../../src/lib/app/supervisor/directory.ts';
+import { UpstreamCredentials } from '../../../../src/lib/app/upstream/credentials.ts';
 import type { IssueRequest } from '../../../../src/lib/domain/auth/index.ts';
 import type { McpServerConfig } from '../../../../src/lib/domain/mcp/index.ts';
 import { createLogger } from '../../../../src/lib/infra/logging/logger.ts';
@@ -87,6 +88,8 @@ export async function openTestGateway(
       at: Pick<TestIdentity, 'identity' | 'database'>,
       servers: readonly McpServerConfig[],
     ) => Promise<Pick<McpGatewayOptions, 'policy' | 'approvals' | 'artifacts'>>;
+    /** With what servers behind want of us and of users. */
+    credentialed?: boolean;
     proxies?: (test: TestIdentity, servers: readonly McpServerConfig[]) => Promise<McpGatewayOptions['proxies']>;
   } = {},
 ) {
@@ -117,9 +120,13 @@ export async function openTestGateway(
   const changes = new Set<() => void>();
   const open = async ({ identity, database }: Pick<TestIdentity, 'identity' | 'database'>, instance: string) => {
     const catalogue = options.catalogued ? await ToolCatalogue.open({ database, servers, log }) : undefined;
+    const credentials = options.credentialed
+      ? await UpstreamCredentials.open({ servers, database, secrets: test.secrets, externalUrl })
+      : undefined;
     const gateway = openMcpGateway({
       servers,
       catalogue,
+      credentials,
       identity,
       directory: {
         endpoint: (name) => endpoints.get(name),
@@ -165,9 +172,9 @@ export async function openTestGateway(
         return false;
       }
     });
-    return { gateway, catalogue, server, port };
+    return { gateway, catalogue, credentials, server, port };
   };
-  const { gateway, catalogue, server, port } = await open(test, apiInstance);
+  const { gateway, catalogue, credentials, server, port } = await open(test, apiInstance);
   const owner = await test.identity.users.ensureOwner();
   const session = await test.identity.sessions.begin({ userId: owner.id, client: 'test', ttlSeconds: 3_600 });
   const token = async (change: Partial<IssueRequest> & { server?: string } = {}) => {
@@ -261,6 +268,7 @@ export async function openTestGateway(
         close: async () => {
           await opened.gateway.close(100);
           await opened.catalogue?.close();
+          await opened.credentials?.close();
           opened.server.closeAllConnections();
           opened.server.close();
           await view.close();
@@ -302,6 +310,7 @@ export async function openTestGateway(
     close: async () => {
       await gateway.close(500);
       await catalogue?.close();
+      await credentials?.close();
       server.closeAllConnections();
       server.close();
       backend.process.stdin?.end();

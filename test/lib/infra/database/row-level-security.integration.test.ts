@@ -94,6 +94,11 @@ const rows: Readonly<Record<string, (tx: Queryable, user: UserId, session: Sessi
        VALUES (gen_random_uuid(), 's', gen_random_uuid(), 'u', $1, $2, 'c', 'streamable-http')`,
       [user, session],
     ),
+  'mcp.user_credentials': (tx, user) =>
+    tx.query(
+      `INSERT INTO mcp.user_credentials (user_id, server, name, sealed) VALUES ($1, gen_random_uuid()::text, 'n', 'jwe')`,
+      [user],
+    ),
 };
 const appendOnly = new Set(['public.identity_events', 'audit.tool_intents', 'public.tool_artifacts']);
 /** Of tables whose rows keep their user: what may change. */
