@@ -43,7 +43,7 @@ export function openAccount(deps: {
       list: (actor, userId) => tokensFor(actor.userId).list(actor, userId),
       revoke: (actor, id) => tokensFor(actor.userId).revoke(actor, id),
     },
-    servers: new UserCredentials(deps),
+    servers: new UserCredentials({ ...deps, servers: deps.servers.filter(({ enabled }) => enabled) }),
     consents: (userId) => server.consentsOf(userId),
     resourceName: (audience) => resources.byAudience(audience)?.displayName,
     clientName: async (id) => (await clients.client(id))?.name,

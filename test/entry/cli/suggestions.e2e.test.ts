@@ -25,7 +25,7 @@ let port: number;
 let executionId: string;
 let approvalId: string;
 
-/** A server with a scope of its own, which can be granted. */
+/** A server with a scope of its own, which can be granted, and one that wants something of its users. */
 const scoped = `mcp_servers:
   scoped:
     module: ${join(packageRoot, 'test/fixtures/extensions/demo.mjs')}
@@ -33,6 +33,12 @@ const scoped = `mcp_servers:
     enabled: false
     description: Has a scope of its own.
     oauth: { scopes: [user, scoped:write] }
+  wanting:
+    type: external
+    endpoint: https://wanting.example/mcp
+    enabled: false
+    description: Wants a key of each user.
+    upstream_auth: { type: key, per: user, secret: wanting.key }
 `;
 
 /** One command of the tool needs an approval. */
@@ -107,7 +113,7 @@ const filled: Readonly<Record<string, () => readonly string[]>> = {
   'infra services start --port {}': () => [`infra services start --port ${port}`],
   'infra services {} --all': () => ['start', 'stop', 'restart'].map((verb) => `infra services ${verb} --all`),
   'plugins mcp approvals approve {}': () => [`plugins mcp approvals approve ${approvalId}`],
-  'plugins mcp connect {}': () => ['plugins mcp connect systemprompt'],
+  'plugins mcp connect {}': () => ['plugins mcp connect wanting --from-env SYSTEMPROMPT_INVOKED_AS'],
   'plugins mcp show {}': () => ['plugins mcp show systemprompt'],
   'plugins mcp tools {}': () => ['plugins mcp tools systemprompt'],
   'plugins mcp tools {} --diff': () => ['plugins mcp tools systemprompt --diff'],

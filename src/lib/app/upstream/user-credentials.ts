@@ -44,7 +44,7 @@ export class UserCredentials {
   /** Every server that users bring something for. */
   async list(userId: UserId): Promise<ConnectableServer[]> {
     const wanting = this.#servers.flatMap((config) => {
-      const needs = config.enabled ? needsOf(config) : undefined;
+      const needs = needsOf(config);
       return needs === undefined || needs.brought.length === 0 ? [] : [{ config, needs }];
     });
     if (wanting.length === 0) return [];
@@ -69,7 +69,7 @@ export class UserCredentials {
    * @throws NotFoundError when there is no such server, PreconditionError when it wants nothing of users
    */
   needs(server: string): UpstreamNeeds {
-    const config = this.#servers.find(({ name, enabled }) => name === server && enabled);
+    const config = this.#servers.find(({ name }) => name === server);
     if (config === undefined) throw unknownServer(server);
     const needs = needsOf(config);
     if (needs === undefined || needs.brought.length === 0) {
