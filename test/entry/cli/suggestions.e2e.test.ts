@@ -38,6 +38,7 @@ const scoped = `mcp_servers:
     endpoint: https://wanting.example/mcp
     enabled: false
     description: Wants a key of each user.
+    oauth: { scopes: [user] }
     upstream_auth: { type: key, per: user, secret: wanting.key }
 `;
 
