@@ -28,7 +28,12 @@ export interface ConnectionOptions {
   /** How long `initialize` may take, in ms. */
   readonly timeoutMs: number;
   readonly listener: Pick<BackendListener, 'onMessage'>;
+  /** Whether it is for the session of one client alone; else its listener tells several, of which one may be meant. */
+  readonly ofSession: boolean;
 }
+
+/** What is said of each connection that is opened. */
+export type Connecting = Pick<ConnectionOptions, 'opened' | 'credentials' | 'listener' | 'ofSession'>;
 
 /** What the bridge says of itself where no client is behind a connection. */
 export function introduction(version: string): Readonly<Record<string, unknown>> {

@@ -14,7 +14,7 @@ import { toModernParams } from '../eras/envelope.ts';
 import { asObject, type Json } from '../eras/json.ts';
 import { bridgeItself } from '../handshake.ts';
 import { JsonRpcMessage } from '../message.ts';
-import { type ConnectionOptions, introduction, type LegacyConnection } from './connection.ts';
+import { type Connecting, introduction, type LegacyConnection } from './connection.ts';
 import { type Endpoint, openEndpoint } from './endpoint.ts';
 import { failureIn } from './failures.ts';
 import { LegacyBackend } from './legacy-backend.ts';
@@ -110,7 +110,7 @@ export class ExternalFactory implements BackendFactory {
     const own = introduction(this.#options.version);
     const opened = opening.initialize ?? own;
     const { credentials } = opening;
-    const first = await open({ opened, credentials, listener });
+    const first = await open({ opened, credentials, listener, ofSession: false });
     if (stateful && first.sessionId === undefined) {
       await first.close();
       throw new UpstreamFailedError('The server keeps no sessions.');
@@ -150,7 +150,7 @@ export class ExternalFactory implements BackendFactory {
   #opener(spoken: 'http' | 'sse') {
     const { maxMessageBytes: limit, startTimeoutMs: timeoutMs } = this.#options;
     const kind = spoken === 'http' ? HttpConnection : SseConnection;
-    return (more: Pick<ConnectionOptions, 'opened' | 'credentials' | 'listener'>): Promise<LegacyConnection> =>
+    return (more: Connecting): Promise<LegacyConnection> =>
       kind.open({ endpoint: this.#endpoint, limit, timeoutMs, ...more });
   }
 

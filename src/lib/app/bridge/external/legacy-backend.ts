@@ -3,7 +3,7 @@ import type { Asker, Backend, Hearer, HttpExchange, PendingRequest } from '../ba
 import { asObject } from '../eras/json.ts';
 import { errorCode } from '../eras/revisions.ts';
 import type { JsonRpcMessage } from '../message.ts';
-import type { ConnectionOptions, LegacyConnection } from './connection.ts';
+import type { Connecting, ConnectionOptions, LegacyConnection } from './connection.ts';
 import type { Endpoint } from './endpoint.ts';
 import { failure, failureIn } from './failures.ts';
 import { isDoubtful, relayExchange } from './relay.ts';
@@ -15,7 +15,7 @@ const mostConnections = 2_000;
 
 export interface LegacyBackendOptions {
   readonly endpoint: Endpoint;
-  readonly open: (more: Pick<ConnectionOptions, 'opened' | 'credentials' | 'listener'>) => Promise<LegacyConnection>;
+  readonly open: (more: Connecting) => Promise<LegacyConnection>;
   readonly listener: ConnectionOptions['listener'];
   readonly relays: boolean;
   readonly introduction: Readonly<Record<string, unknown>>;
@@ -125,6 +125,7 @@ export class LegacyBackend implements Backend {
       opened: asker.opened ?? introduction,
       credentials: asker.credentials,
       listener: { onMessage: (message) => listener.onMessage(message, asker.session) },
+      ofSession: asker.session !== undefined,
     });
   }
 

@@ -37,7 +37,8 @@ export class SseConnection implements LegacyConnection, Dispatcher.DispatchHandl
     this.#multiplexer = new Multiplexer({
       write: (line) => this.#post(line),
       listener: options.listener,
-      oneClient: true,
+      // What is about one user's call must not reach the sessions of others.
+      oneClient: options.ofSession,
       onStray: () => undefined,
     });
     this.#ended = new Promise((resolve) => {

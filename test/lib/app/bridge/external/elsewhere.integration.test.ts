@@ -1,10 +1,12 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { SSEServerTransport } from '@modelcontextprotocol/sdk/server/sse.js';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import type { SessionId, UserId } from '../../../../../src/lib/shared/ids.ts';
 import { bridgeRig, messagesOf, textOf } from '../../../../helpers/bridge-rig.ts';
 import { elsewhere } from '../../../../helpers/governed-server.ts';
 import { until } from '../../../../helpers/until.ts';
@@ -91,6 +93,42 @@ describe('how a server elsewhere is spoken to', () => {
     expect(textOf(await rig.ask(modernCall({ a: 'c' }), modern))).toBe('c');
     server.closeAllConnections();
     server.close();
+  });
+
+  it('by HTTP+SSE: what it says to one user beside answers nobody else hears', async () => {
+    const streams = new Map<string, ServerResponse>();
+    const say = (to: ServerResponse | undefined, value: object) =>
+      to?.write(`event: message\ndata: ${JSON.stringify({ jsonrpc: '2.0', ...value })}\n\n`);
+    let answered = false;
+    await using server = await upstream(async ({ method, url, message }, res) => {
+      const name = new URL(url, 'http://localhost').searchParams.get('s') ?? `s${streams.size}`;
+      if (method === 'GET') {
+        streams.set(name, res.writeHead(200, { 'content-type': 'text/event-stream' }));
+        res.write(`event: endpoint\ndata: /mcp?s=${name}\n\n`);
+        return;
+      }
+      res.writeHead(202).end();
+      if (message.id === undefined) return;
+      const opened = { protocolVersion: '2025-06-18', capabilities: {}, serverInfo: { name: 'x', version: '1' } };
+      say(streams.get(name), { id: message.id, result: message.method === 'initialize' ? opened : text('done') });
+      if (message.method !== 'tools/call') return;
+      await until('the answer is there', () => answered);
+      say(streams.get(name), { method: 'notifications/message', params: { level: 'info', data: 'for one alone' } });
+      say(streams.get(name), { id: 'q', method: 'elicitation/create', params: { message: 'for one alone' } });
+      say(streams.get(name), { method: 'notifications/tools/list_changed' });
+    });
+    await using rig = await bridgeRig({ external: { ...elsewhere(server.endpoint), transport: 'sse' } });
+    const identity = { sub: randomUUID() as UserId, sid: randomUUID() as SessionId };
+    const session = await rig.initialize({ elicitation: {} }, { identity });
+    const listening = await rig.request('GET', { session, identity });
+    const heard = messagesOf(listening);
+    expect(textOf(await rig.ask(modernCall(), modern))).toBe('done');
+    answered = true;
+    await until('the server was told that nobody can be asked', () =>
+      server.got.some(({ message }) => message.id === 'q'),
+    );
+    await rig.request('DELETE', { session, identity });
+    expect((await heard).map(({ method }) => method)).toEqual(['notifications/tools/list_changed']);
   });
 
   it('goes by what arguments a modern tool wants in its headers', async () => {
