@@ -6,6 +6,8 @@ import type { RequestId } from './jsonrpc.ts';
 import type { KeepAlive } from './keep-alive.ts';
 import type { Session, Sessions } from './sessions.ts';
 
+/** Bytes that may wait for a client that posts and does not read; then it is cut off rather than that memory grows. */
+const waitingLimit = 32 * 1024 * 1024;
 /** A stream of the server that ended sooner than this, in ms, is not opened again. */
 const shortMs = 1000;
 
@@ -70,7 +72,9 @@ export class LegacyStream {
     // JSON text that came with line breaks has them between its tokens only.
     const event = `event: message\ndata: ${json.replace(/\r\n|\n|\r/g, '\ndata: ')}\n\n`;
     this.#kept.passed(event);
-    return this.res.write(event);
+    const more = this.res.write(event);
+    if (this.res.writableLength > waitingLimit) this.res.destroy();
+    return more;
   }
 
   /** What was posted, as a request of Streamable HTTP whose answer goes to this stream. */
