@@ -61,6 +61,11 @@ const sessionHeader = 'mcp-session-id';
 const sessionNotFound = -32001;
 const methodNotFound = -32601;
 const invalidRequest = -32600;
+const invalidParams = -32602;
+/** What is kept for as long as a session lasts is bounded: its `initialize`, in bytes, and what it subscribes to. */
+const longestInitialize = 64 * 1024;
+const longestUri = 8 * 1024;
+const mostSubscriptions = 1_000;
 
 /** What a bridge does with the messages of its clients: it finds the instance that each is for, and brings the answers back. */
 export class BridgeService {
@@ -182,6 +187,11 @@ export class BridgeService {
     const { req, res, message } = posted;
     const id = message.id as RequestId;
     const backend = instance.for(asker.era);
+    if (session !== undefined && isTooMuch(session, message)) {
+      const text = `A session subscribes to ${mostSubscriptions} resources at most, of ${longestUri} characters each.`;
+      sendJson(res, JsonRpcMessage.error(id, invalidParams, text).text);
+      return;
+    }
     if (session !== undefined && this.#sharesSubscription(session, message)) {
       sendJson(res, JsonRpcMessage.result(id, {}).text);
       return;
@@ -205,8 +215,12 @@ export class BridgeService {
   }
 
   async #initialize(posted: Posted, asker: Asker): Promise<void> {
-    const { res, message } = posted;
+    const { res, message, body } = posted;
     const id = message.id as RequestId;
+    if (body.length > longestInitialize) {
+      const text = `initialize has ${longestInitialize} bytes at most.`;
+      return sendJson(res, JsonRpcMessage.error(id, invalidParams, text).text);
+    }
     const session = this.sessions.newId();
     const own = this.#options.instances === 'session';
     const scope: InstanceScope = own ? { kind: 'session', session } : this.#scope(asker);
@@ -399,6 +413,11 @@ export class BridgeService {
 
 const deaf: Hearer = { onMessage: () => undefined, onAnswer: () => undefined };
 const nobody = { session: undefined, era: 'legacy', credentials: undefined, headers: {} } as unknown as Asker;
+
+function isTooMuch({ subscriptions }: ClientSession, { method, params: { uri } }: JsonRpcMessage): boolean {
+  if (method !== 'resources/subscribe' || typeof uri !== 'string' || subscriptions.has(uri)) return false;
+  return uri.length > longestUri || subscriptions.size >= mostSubscriptions;
+}
 
 function replyOf(session: ClientSession, stream: number): Reply | undefined {
   return [...session.replies.values()].find((reply) => reply.streamNumber === stream);

@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { UserId } from '../../../../src/lib/shared/ids.ts';
 import { type BridgeRig, bridgeRig, messagesOf, textOf } from '../../../helpers/bridge-rig.ts';
 
 describe('a shared program behind the bridge', () => {
@@ -36,6 +38,23 @@ describe('a shared program behind the bridge', () => {
     const body = method === 'POST' ? '{"jsonrpc":"2.0","id":1,"method":"tools/list"}' : null;
     const response = await fetch(`${rig.origin}/mcp`, { method, headers, body });
     expect([response.status, await response.json()]).toMatchObject([400, { error: { data: { code: 'USAGE' } } }]);
+  });
+
+  it('keeps no more of a session than it needs', async () => {
+    const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'x'.repeat(100_000) } };
+    const answer = await rig.ask({ id: 1, method: 'initialize', params });
+    expect(answer.error).toMatchObject({ code: -32602, message: 'initialize has 65536 bytes at most.' });
+    const user = { sub: randomUUID() as UserId };
+    const session = await rig.initialize({}, { identity: user });
+    const subscribe = (uri: string) =>
+      rig.ask({ id: 2, method: 'resources/subscribe', params: { uri } }, { session, identity: user });
+    expect((await subscribe(`file:///${'x'.repeat(10_000)}`)).error?.code).toBe(-32602);
+    expect((await subscribe('file:///x')).error).toBeUndefined();
+    const kept = rig.service.sessions.find(session, user)?.subscriptions;
+    expect(kept).toEqual(new Set(['file:///x']));
+    for (let count = 1; count < 1_000; count += 1) kept?.add(`file:///${count}`);
+    expect((await subscribe('file:///x')).error).toBeUndefined();
+    expect((await subscribe('file:///y')).error?.code).toBe(-32602);
   });
 
   it('keeps requests of the same number apart', async () => {

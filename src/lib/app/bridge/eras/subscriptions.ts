@@ -20,6 +20,8 @@ const lists = {
 
 /** More addresses than one listener has reason to watch. */
 const mostAddresses = 1_000;
+/** Longer than any of them is, in characters. */
+const longestAddress = 8 * 1024;
 
 /** The filter of a request, cut down to what the server's capabilities promise; nothing when it is none. */
 export function readFilter(params: Json, capabilities: Json): Filter | undefined {
@@ -33,7 +35,7 @@ export function readFilter(params: Json, capabilities: Json): Filter | undefined
   const addresses = asked['resourceSubscriptions'];
   if (addresses === undefined) return filter;
   if (!Array.isArray(addresses) || addresses.length > mostAddresses) return undefined;
-  if (addresses.some((address) => typeof address !== 'string')) return undefined;
+  if (addresses.some((address) => typeof address !== 'string' || address.length > longestAddress)) return undefined;
   if (addresses.length > 0 && asObject(capabilities['resources'])['subscribe'] === true) {
     filter['resourceSubscriptions'] = [...new Set(addresses as string[])];
   }
