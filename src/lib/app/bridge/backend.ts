@@ -35,6 +35,9 @@ export interface Opening {
   readonly signal?: AbortSignal;
 }
 
+/** As which the API itself asks for a list of tools. */
+export const systemUser = '00000000-0000-0000-0000-000000000000';
+
 /** Who sends a message: a client by its request, not by its connection. */
 export interface Asker {
   readonly identity: Identity;

@@ -1,15 +1,16 @@
-import type {
-  Asker,
-  Backend,
-  BackendEnded,
-  BackendListener,
-  Era,
-  Hearer,
-  HttpExchange,
-  InstanceScope,
-  PendingRequest,
-  Translate,
-  Translated,
+import {
+  type Asker,
+  type Backend,
+  type BackendEnded,
+  type BackendListener,
+  type Era,
+  type Hearer,
+  type HttpExchange,
+  type InstanceScope,
+  type PendingRequest,
+  systemUser,
+  type Translate,
+  type Translated,
 } from './backend.ts';
 import type { JsonRpcMessage } from './message.ts';
 
@@ -26,6 +27,7 @@ export class Instance implements Backend {
   #lastActive = performance.now();
   #ended: BackendEnded | undefined;
   #idle: (() => void) | undefined;
+  #served = false;
 
   /** @param listener of legacy clients: modern ones have no stream for what belongs to no request */
   constructor(
@@ -50,6 +52,11 @@ export class Instance implements Backend {
 
   get ended(): BackendEnded | undefined {
     return this.#ended;
+  }
+
+  /** Whether a user has asked something of it. */
+  get served(): boolean {
+    return this.#served || this.#other?.served === true;
   }
 
   /** Requests that wait for their answers. */
@@ -88,6 +95,7 @@ export class Instance implements Backend {
 
   request(request: JsonRpcMessage, asker: Asker, hearer: Hearer): PendingRequest {
     this.#running += 1;
+    this.#served ||= asker.identity.sub !== systemUser;
     let open = true;
     const done = (): boolean => {
       if (!open) return false;

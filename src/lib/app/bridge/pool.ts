@@ -157,7 +157,8 @@ export class InstancePool {
     if (slot?.instance === instance) this.#slots.delete(name);
     if (stopped) this.#failures.delete(failureName(name));
     else if (performance.now() - instance.startedAt < soonMs) {
-      this.#failed(name, startFailed(reason));
+      // Whoever comes next is told why, but not what the program wrote about those before.
+      this.#failed(name, startFailed(instance.served ? { ...reason, stderr: '' } : reason));
     } else this.#failures.delete(failureName(name));
     this.#options.listener.onEnd(instance, reason, stopped);
   }

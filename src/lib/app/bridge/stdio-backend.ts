@@ -2,17 +2,18 @@ import type { KnownSecrets } from '../../infra/logging/known-secrets.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
 import { type ChildProgram, startProgram } from '../../infra/process/child-program.ts';
 import type { ExitStatus } from '../../infra/process/spawn.ts';
-import type {
-  Asker,
-  Backend,
-  BackendEnded,
-  BackendFactory,
-  BackendListener,
-  Era,
-  Hearer,
-  InstanceScope,
-  Opening,
-  PendingRequest,
+import {
+  type Asker,
+  type Backend,
+  type BackendEnded,
+  type BackendFactory,
+  type BackendListener,
+  type Era,
+  type Hearer,
+  type InstanceScope,
+  type Opening,
+  type PendingRequest,
+  systemUser,
 } from './backend.ts';
 import { handshake } from './handshake.ts';
 import { LineSplitter } from './line-splitter.ts';
@@ -87,6 +88,8 @@ class StdioBackend implements Backend {
   #ownClient = false;
   #closing = false;
   #batch = '';
+  /** Whose requests it has had. */
+  readonly #users = new Set<string>();
 
   constructor(program: ChildProgram, options: StdioOptions, scope: InstanceScope, listener: BackendListener) {
     this.#program = program;
@@ -138,6 +141,8 @@ class StdioBackend implements Backend {
   }
 
   request(request: JsonRpcMessage, asker: Asker, hearer: Hearer): PendingRequest {
+    const { sub } = asker.identity;
+    if (this.#users.size < 2 && sub !== systemUser) this.#users.add(sub);
     return this.#multiplexer.request(request, asker, hearer);
   }
 
@@ -174,6 +179,7 @@ class StdioBackend implements Backend {
 
   #reason(status: ExitStatus): BackendEnded {
     this.#stderr.end();
-    return endedReason(status, this.#closing, this.#stderr.text());
+    // What a program has written may be about anybody whom it has served; all of it is in the log.
+    return endedReason(status, this.#closing, this.#users.size < 2 ? this.#stderr.text() : '');
   }
 }

@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { afterEach, expect, it } from 'vitest';
 import { markedProcesses } from '../../../../src/lib/infra/process/marker.ts';
+import type { UserId } from '../../../../src/lib/shared/ids.ts';
 import { type BridgeRig, type BridgeRigOptions, bridgeRig, messagesOf, textOf } from '../../../helpers/bridge-rig.ts';
 
 const rigs: BridgeRig[] = [];
@@ -49,6 +51,19 @@ it('a crash ends the calls that run, and the next call gets a new program', asyn
   expect(textOf(await rig.call('pid'))).not.toBe(before);
   // What the program knew of the session is gone.
   expect((await rig.send({ id: 1, method: 'tools/list' }, { session })).status).toBe(404);
+});
+
+it('a crash shows nobody what the program wrote about others', async () => {
+  const rig = await start({});
+  const identity = { sub: randomUUID() as UserId };
+  await rig.call('echo', { of: 'one' }, { identity });
+  const crash = await rig.call('crash');
+  expect(crash.error?.message).toContain('exit code 7');
+  expect(crash.error?.data?.['stderr']).toBeUndefined();
+  // It ended so soon that the next start has to wait, and who comes is told why.
+  const next = await rig.call('echo', {}, { identity });
+  expect(next.error?.message).toContain('exit code 7');
+  expect(next.error?.data?.['stderr']).toBeUndefined();
 });
 
 it('is stopped when nothing is asked of it, with what it has left behind, and started again', async () => {
