@@ -191,6 +191,7 @@ const internal = [
   'ENVIRONMENT',
   'TOKEN_FD',
   'SERVICE',
+  'BRIDGE',
   'SERVICE_INSTANCE',
   'INSTANCE',
   'IDENTITY_KEY',

@@ -47,6 +47,8 @@ beforeAll(async () => {
     oauth: { scopes: [user] }
     tools:
       echo: { scopes: [demo:write] }
+    hooks:
+      - { type: ask, arguments: { kind: '^list$' } }
 `,
     );
     await writeFile(join(root, 'limits.yaml'), 'rate_limits: { stream_per_second: 50 }\n');
@@ -120,13 +122,19 @@ async function filled(line: string): Promise<string> {
     const { items } = await system.artifact<{ items: { id: string }[] }>('admin', 'tokens', 'list');
     return line.replace('{token}', items[0]?.id ?? '');
   }
-  if (!line.includes('{execution}')) return line;
-  const { items } = await system.artifact<{ items: { execution_id: string; status: string }[] }>(
+  if (line.includes('{approval}')) {
+    const { items } = await system.artifact<{ items: { id: string }[] }>('plugins', 'mcp', 'approvals', 'list');
+    return line.replace('{approval}', items[0]?.id ?? '');
+  }
+  const call = /\{(?:execution|table)\}/.exec(line)?.[0];
+  if (call === undefined) return line;
+  const { items } = await system.artifact<{ items: { execution_id: string; tool: string; status: string }[] }>(
     'admin',
     'audit',
     'list',
   );
-  return line.replace('{execution}', items.find(({ status }) => status !== 'success')?.execution_id ?? '');
+  const wanted = items.find(({ tool, status }) => (call === '{table}' ? tool === 'any' : status !== 'success'));
+  return line.replace(call, wanted?.execution_id ?? '');
 }
 
 /** The same in an order that does not depend on which of two was first. */

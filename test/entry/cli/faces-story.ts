@@ -42,6 +42,31 @@ export const story: readonly Step[] = [
   step('infra logs summary', '--source calls'),
   step('infra logs summary', '--source calls --messages'),
   step('infra logs export', '--source calls --output calls.jsonl'),
+  step('admin audit artifact', '{table}'),
+
+  // Servers one by one, and one that comes and goes.
+  step('plugins mcp show', 'demo'),
+  step('plugins mcp validate', 'demo'),
+  step('plugins mcp add', "'node files.mjs' --name files --dry-run"),
+  step('plugins mcp add', "'node files.mjs' --name files"),
+  step('plugins mcp remove', 'files --yes'),
+  step('plugins mcp approve', 'demo --all'),
+
+  // Calls that a person has to approve.
+  step('plugins mcp call', 'demo any --arg kind=list', { code: 4 }),
+  step('plugins mcp approvals list'),
+  step('plugins mcp approvals show', '{approval}'),
+  step('plugins mcp approvals approve', '{approval}'),
+  step('plugins mcp call', 'demo any --arg kind=list'),
+  step('plugins mcp call', 'demo any --arg kind=list', { code: 4 }),
+  step('plugins mcp approvals deny', '{approval}'),
+  step('plugins mcp approvals list', '--all'),
+
+  // The audit, elsewhere. How much of it is sealed already depends on the moment.
+  step('admin audit keys', '', { shape: true }),
+  step('admin audit export', '--format csv --server demo --output calls.csv'),
+  step('admin audit export', '--output audit.jsonl', { shape: true }),
+  step('admin audit verify', '--file audit.jsonl', { shape: true }),
 
   // Services.
   step('infra services status'),
@@ -85,6 +110,13 @@ export const story: readonly Step[] = [
   step('cloud sync local', 'mcp --direction to-db'),
   step('cloud sync versions'),
   step('cloud sync versions', 'mcp/demo.yaml'),
+
+  // Skills.
+  step('core skills create', "notes --description 'Writes notes' --instructions 'Keep it short.'"),
+  step('core skills edit', 'notes --tags writing'),
+  step('core skills show', 'notes'),
+  step('core skills sync', '--direction to-db --dry-run'),
+  step('core skills sync', '--direction to-db'),
 
   // Another address.
   step('admin identity rename-origin', 'https://prompt.example.com --keep-old'),
@@ -202,6 +234,8 @@ export const story: readonly Step[] = [
   step('build mcp', '', { in: 'workspace' }),
   step('plugins mcp list-packages', '', { in: 'workspace' }),
 
+  step('plugins mcp sessions list', '--all'),
+  step('plugins mcp sessions end', '--server demo'),
   step('infra services stop'),
   step('infra db reset', '--yes'),
 ];
