@@ -36,7 +36,7 @@ interface Finding {
 }
 
 /**
- * Places that may hold a canary, and why. Results are not stored at all, the token of a call only as a digest, and the
+ * Places that may hold a canary, and why. Results are kept without secrets, the token of a call only as a digest, and the
  * secret store (in the search as well) is encrypted; so there is none.
  */
 const allowed: readonly { readonly what: string; readonly where: RegExp; readonly why: string }[] = [];

@@ -146,7 +146,7 @@ export async function openApiContext(
     const serviceEvents = new ServiceEventFeed(database, instance.id);
     closers.push(() => serviceEvents.close());
 
-    const artifacts = new KeptArtifacts({ database, days: configuration.artifactDays, log });
+    const artifacts = new KeptArtifacts({ database, days: configuration.artifactDays, secrets, log });
     closers.push(() => artifacts.close());
     const policy = await openToolPolicy({ configuration, database, log });
     closers.push(() => policy.close());

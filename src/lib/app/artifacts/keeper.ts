@@ -1,17 +1,28 @@
 import { forgetArtifacts, insertArtifacts, type NewArtifact, redactWhole } from '../../domain/governance/index.ts';
+import type { McpServerConfig } from '../../domain/mcp/index.ts';
+import type { SecretStore } from '../../infra/config/secrets.ts';
 import type { Queryable } from '../../infra/database/connection.ts';
+import { KnownSecrets } from '../../infra/logging/known-secrets.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
 import { artifactSchema } from '../../shared/artifact.ts';
 import type { ExecutionId } from '../../shared/ids.ts';
 import type { ToolCall } from '../executor/call.ts';
 import type { ArtifactKeeper } from '../executor/executor.ts';
 import { toolName } from '../executor/rows.ts';
+import { serverVariables } from '../secrets/variables.ts';
 
 export interface KeptArtifactsOptions {
   readonly database: Queryable;
   /** How long they are kept; 0: none are. */
   readonly days: number;
+  /** Holds what servers are given as variables: a tool that returns such a value returns a secret. */
+  readonly secrets: Pick<SecretStore, 'get' | 'fingerprint'>;
   readonly log: Pick<Logger, 'warn'>;
+}
+
+interface Waiting {
+  readonly server: McpServerConfig;
+  readonly artifact: NewArtifact;
 }
 
 /** Largest artifact that is kept whole, in characters of JSON; of a larger one its type, title and size are. */
@@ -29,7 +40,7 @@ const maxTitle = 300;
 export class KeptArtifacts implements ArtifactKeeper {
   readonly #options: KeptArtifactsOptions;
   readonly #sweeper: NodeJS.Timeout;
-  #waiting: NewArtifact[] = [];
+  #waiting: Waiting[] = [];
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
 
@@ -53,7 +64,7 @@ export class KeptArtifacts implements ArtifactKeeper {
     const json = JSON.stringify(data);
     const small = json.length <= maxLength;
     const title = 'title' in data && data.title !== undefined ? String(redactWhole(data.title)) : undefined;
-    this.#waiting.push({
+    const artifact: NewArtifact = {
       executionId,
       userId: call.claims.sub,
       server: call.server.name,
@@ -62,7 +73,8 @@ export class KeptArtifacts implements ArtifactKeeper {
       title: title?.slice(0, maxTitle).toWellFormed(),
       artifact: small ? redactWhole(data, call.server.tools.get(call.tool)?.secret) : undefined,
       bytes: Buffer.byteLength(json),
-    });
+    };
+    this.#waiting.push({ server: call.server, artifact });
     this.#timer ??= setTimeout(() => this.#write(), writeMs);
   }
 
@@ -78,10 +90,40 @@ export class KeptArtifacts implements ArtifactKeeper {
     this.#timer = undefined;
     if (this.#waiting.length === 0) return;
     const { database, days, log } = this.#options;
-    const artifacts = this.#waiting;
+    const waiting = this.#waiting;
     this.#waiting = [];
     this.#writing = this.#writing
-      .then(() => insertArtifacts(database, artifacts, days))
-      .catch((err: unknown) => log.warn({ err, artifacts: artifacts.length }, 'Artifacts could not be kept'));
+      .then(async () => insertArtifacts(database, await this.#withoutValues(waiting), days))
+      .catch((err: unknown) => log.warn({ err, artifacts: waiting.length }, 'Artifacts could not be kept'));
   }
+
+  /** Without the values of secrets that the servers were given: neither a name nor a form tells those. */
+  async #withoutValues(waiting: readonly Waiting[]): Promise<NewArtifact[]> {
+    const known = new Map<McpServerConfig, KnownSecrets>();
+    for (const { server } of waiting) if (!known.has(server)) known.set(server, await this.#secretsOf(server));
+    return waiting.map(({ server, artifact }) => {
+      const blank = (text: string): string => known.get(server)?.blankOwn(text) ?? text;
+      const { title } = artifact;
+      return {
+        ...artifact,
+        title: title === undefined ? undefined : blank(title),
+        artifact: blanked(artifact.artifact, blank),
+      };
+    });
+  }
+
+  async #secretsOf(server: McpServerConfig): Promise<KnownSecrets> {
+    const { env, secret } = await serverVariables(server, this.#options.secrets);
+    const known = new KnownSecrets();
+    for (const name of secret) known.add(env[name] ?? '');
+    return known;
+  }
+}
+
+/** A value from `JSON.parse` with every text in it, names of members too, as `blank` leaves it. */
+function blanked(value: unknown, blank: (text: string) => string): unknown {
+  if (typeof value === 'string') return blank(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map((item) => blanked(item, blank));
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [blank(key), blanked(item, blank)]));
 }

@@ -21,7 +21,7 @@ export async function ruleOf(hook: Of<'secrets' | 'deny' | 'ask' | 'schema'>): P
   if (hook.type === 'schema') return await schemaRule(hook);
   const matches = argumentsMatcher(hook.arguments);
   const verdict = hook.type;
-  const reason = hook.reason ?? (verdict === 'deny' ? 'Not allowed here.' : 'This call needs an approval.');
+  const reason = hook.reason ?? (verdict === 'deny' ? 'Not allowed here.' : 'A rule asks for one.');
   return (input) => (matches(input) ? { verdict, reason } : allow);
 }
 

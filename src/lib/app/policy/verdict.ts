@@ -68,7 +68,7 @@ export function readBefore(text: string): BeforeVerdict {
   const { decision, input, reason: why } = answer.data;
   if (decision !== 'allow' && input !== undefined) throw new SyntaxError('it rewrites what it does not allow');
   if (decision === 'deny') return { verdict: 'deny', reason: why ?? 'Refused.' };
-  if (decision === 'ask') return { verdict: 'ask', reason: why ?? 'This call needs an approval.' };
+  if (decision === 'ask') return { verdict: 'ask', reason: why ?? 'A hook asks for one.' };
   if (input === undefined) return { verdict: 'allow' };
   return { verdict: 'rewrite', input, ...(why === undefined ? {} : { reason: why }) };
 }

@@ -11,6 +11,8 @@ import { until } from '../../../helpers/until.ts';
 import { openTestGateway, type Reply, type TestGateway } from '../router/gateway.ts';
 
 const secret = `ghp_${'a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8'}`;
+/** Looks like nothing that is secret; the server was given it as one. */
+const held = 'correct horse battery';
 const warnings: string[] = [];
 let test: TestGateway;
 let keeper: KeptArtifacts;
@@ -20,12 +22,13 @@ beforeAll(async () => {
   const hooks = toolHooksSchema.parse([{ type: 'secrets', on: ['output'], action: 'redact', tools: 'structured' }]);
   const tools = new Map([['structured', { scopes: [], secret: new Set(['note']) }]]);
   test = await openTestGateway({
-    servers: [serverConfig({ hooks, tools })],
+    servers: [serverConfig({ hooks, tools, env: { TOKEN: '${secret:TOKEN}' } })],
     policy: async ({ database }, servers) => {
       const none = { obtain: () => Promise.reject(new Error('none')), use: async () => {} };
       keeper = new KeptArtifacts({
         database,
         days: 30,
+        secrets: { get: async (name) => (name === 'TOKEN' ? held : undefined), fingerprint: async () => '' },
         log: { warn: (...args: unknown[]) => void warnings.push(JSON.stringify(args)) },
       });
       const [secrets, quotas] = [{ require: async () => '' }, { take: async () => undefined }];
@@ -46,7 +49,7 @@ it('what a tool returns as an artifact is kept with its type, without secrets, a
     type: 'table',
     title: 'Keys',
     columns: [{ name: 'name', column_type: 'string' }],
-    items: [{ name: 'x'.repeat(9000), password: 'hunter2-hunter2', note: 'marked', key: secret }],
+    items: [{ name: 'x'.repeat(9000), password: 'hunter2-hunter2', note: 'marked', key: secret, of: `${held}!` }],
     count: 1,
   };
   const reply = await test.call('structured', table);
@@ -54,7 +57,15 @@ it('what a tool returns as an artifact is kept with its type, without secrets, a
   const artifact = await kept(reply);
   expect(artifact).toMatchObject({ type: 'table', title: 'Keys', count: 1 });
   expect(artifact).toMatchObject({
-    items: [{ name: 'x'.repeat(9000), password: '[redacted]', note: '[redacted]', key: '[redacted]' }],
+    items: [
+      {
+        name: 'x'.repeat(9000),
+        password: '[redacted]',
+        note: '[redacted]',
+        key: '[redacted]',
+        of: '[redacted]!',
+      },
+    ],
   });
   expect(await test.dump()).not.toContain(secret);
 });
