@@ -19,8 +19,9 @@ let file: string;
 
 beforeAll(async () => {
   system = await startSystem(async ({ root, projectDir }) => {
-    await mkdir(join(root, 'services'));
-    await cp(join(packageRoot(), 'services/mcp'), join(root, 'services/mcp'), { recursive: true });
+    const own = 'services/mcp/systemprompt.yaml';
+    await mkdir(join(root, 'services/mcp'), { recursive: true });
+    await cp(join(packageRoot(), own), join(root, own));
     const profile = join(projectDir, 'profiles/local/profile.yaml');
     await writeFile(profile, `${await readFile(profile, 'utf8')}\nruntime: { apply_changes: manual }\n`);
   });

@@ -62,7 +62,7 @@ describe('the database of a system that runs', () => {
   });
 
   test('shows its tables; refuses what would change it, and what is secret', async () => {
-    expect((await json('tables', '--filter', 'TOOL_')).artifact?.items.map(({ table }) => table)).toEqual([
+    expect((await json('tables', '--filter', 'AUDIT.TOOL_')).artifact?.items.map(({ table }) => table)).toEqual([
       'audit.tool_intents',
       'audit.tool_outcomes',
     ]);

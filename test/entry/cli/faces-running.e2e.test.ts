@@ -79,7 +79,8 @@ beforeAll(async () => {
     const texts = faces.map((face) => `── ${line}  (${face.name})\n${drawn(artifact, line, face)}`);
     records.set(command, [...(records.get(command) ?? []), ...texts]);
   }
-});
+  // The whole story is in here, which is long for one hook.
+}, 300_000);
 afterAll(async () => {
   await loop?.[Symbol.asyncDispose]();
   await system?.[Symbol.asyncDispose]();

@@ -47,7 +47,6 @@ export const story: readonly Step[] = [
   // Servers one by one, and one that comes and goes.
   step('plugins mcp show', 'demo'),
   step('plugins mcp validate', 'demo'),
-  step('plugins mcp add', "'node files.mjs' --name files --dry-run"),
   step('plugins mcp add', "'node files.mjs' --name files"),
   step('plugins mcp remove', 'files --yes'),
   step('plugins mcp approve', 'demo --all'),
@@ -116,7 +115,6 @@ export const story: readonly Step[] = [
   step('core skills edit', 'notes --tags writing'),
   step('core skills show', 'notes'),
   step('core skills sync', '--direction to-db --dry-run'),
-  step('core skills sync', '--direction to-db'),
 
   // Another address.
   step('admin identity rename-origin', 'https://prompt.example.com --keep-old'),
