@@ -157,7 +157,8 @@ const afterFailure = ['plugins mcp status', 'admin audit list --limit 5'];
 /** How a call is approved that waits for it: the one thing in there that only the router can know. */
 function approvalIn(facts: object): string[] {
   const suggested: unknown = 'next' in facts && Array.isArray(facts.next) ? facts.next[0] : undefined;
-  const id = typeof suggested === 'string' ? /^plugins mcp approvals approve ([0-9a-f-]{36})$/.exec(suggested)?.[1] : '';
+  const id =
+    typeof suggested === 'string' ? /^plugins mcp approvals approve ([0-9a-f-]{36})$/.exec(suggested)?.[1] : '';
   return id ? [`plugins mcp approvals approve ${id}`] : [];
 }
 
