@@ -201,7 +201,8 @@ export async function openApiContext(
       rateLimiter: rateLimiter.limiter,
       serviceEvents,
       registry: async (details) => {
-        const source = { servers, externalUrl: profile.server.external_url, directory };
+        const { circuitOf } = gateway;
+        const source = { servers, externalUrl: profile.server.external_url, directory, circuitOf };
         if (!details) return registryView(source, false);
         const known = await Promise.all([fleetFacts(database, instance.id), fleetLatencies(servers, directory)]).catch(
           (error: unknown) => {

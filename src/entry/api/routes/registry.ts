@@ -47,6 +47,7 @@ const registryEntrySchema = z.object({
   started_at: z.string().optional(),
   uptime_s: z.int().optional(),
   health: healthSchema.optional(),
+  circuit: z.enum(['closed', 'half_open', 'open']).optional(),
   dev_only: z.boolean().optional(),
   tool_policy: z.enum(['auto', 'review']).optional(),
   targets: z.array(z.string()).optional(),

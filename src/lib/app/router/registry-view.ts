@@ -3,6 +3,7 @@ import type { FleetFacts } from '../fleet/facts.ts';
 import { type ServerVariable, variablesOf } from '../fleet/variables.ts';
 import { mcpAudience, resourceMetadataUrl } from '../identity.ts';
 import type { ServiceEndpoint } from '../supervisor/directory.ts';
+import type { CircuitState } from './breaker.ts';
 
 /** One MCP server in the answer of `GET /api/v1/mcp/registry`; from `status` on for the signed-in alone. */
 export interface RegistryServer {
@@ -29,6 +30,8 @@ export interface RegistryServer {
     readonly reason?: string;
     readonly last_error?: string;
   };
+  /** Whether requests are sent to it, as the API process that answers sees it; absent where there is no circuit breaker. */
+  readonly circuit?: CircuitState;
   readonly dev_only?: boolean;
   readonly tool_policy?: 'auto' | 'review';
   /** What is known of its tools; absent while it was never asked. */
@@ -61,6 +64,8 @@ export interface RegistrySource {
   readonly facts?: FleetFacts | undefined;
   /** How long each that answers took to do so, in ms, by name. */
   readonly latencies?: ReadonlyMap<string, number> | undefined;
+  /** What the circuit breaker of this process says of a server. */
+  readonly circuitOf?: ((server: string) => CircuitState) | undefined;
 }
 
 /**
@@ -95,13 +100,17 @@ function publicEntry(server: McpServerConfig, externalUrl: string): RegistryServ
   };
 }
 
-function statusOf(server: McpServerConfig, { directory, facts, latencies }: RegistrySource): Partial<RegistryServer> {
+function statusOf(
+  server: McpServerConfig,
+  { directory, facts, latencies, circuitOf }: RegistrySource,
+): Partial<RegistryServer> {
   // A virtual server is answered by the API itself, which is answering now.
   if (!hasProcess(server)) return { status: 'ready' };
   const running = directory.endpoint(`mcp:${server.name}`);
   const known = facts?.processes.get(server.name);
   const port = running === undefined ? {} : { port: running.port, instance_id: running.instanceId };
-  const status = { status: running?.state ?? known?.state ?? 'stopped', ...port };
+  const circuit = circuitOf === undefined || server.breaker === undefined ? {} : { circuit: circuitOf(server.name) };
+  const status = { status: running?.state ?? known?.state ?? 'stopped', ...port, ...circuit };
   if (known === undefined) return status;
   const up = known.startedAt !== undefined && running !== undefined ? known.startedAt : undefined;
   const latency = latencies?.get(server.name);

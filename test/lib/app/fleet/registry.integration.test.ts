@@ -72,7 +72,7 @@ describe('the registry', () => {
     };
     const source = { servers, externalUrl: 'https://mcp.example.com', directory, facts };
 
-    const open = registryView(source, false);
+    const open = registryView({ ...source, circuitOf: () => 'open' }, false);
     expect(open.map(({ name, kind }) => `${name} ${kind}`)).toEqual(['alpha internal', 'team virtual']);
     expect(Object.keys(open[0] ?? {})).toEqual([
       'name',
@@ -84,7 +84,7 @@ describe('the registry', () => {
       'server_json',
     ]);
 
-    const all = registryView({ ...source, latencies: new Map([['alpha', 1.5]]) }, true);
+    const all = registryView({ ...source, latencies: new Map([['alpha', 1.5]]), circuitOf: () => 'open' }, true);
     expect(all.map(({ name }) => name)).toEqual(['alpha', 'beta', 'team']);
     expect(all[0]).toMatchObject({
       status: 'ready',
@@ -97,6 +97,7 @@ describe('the registry', () => {
         { name: 'read', title: 'READ', description: 'To read', state: 'approved', scopes: [] },
         { name: 'write', state: 'held', scopes: ['alpha:write'] },
       ],
+      circuit: 'open',
       tool_count: 2,
       held_tools: ['write'],
       schemas: { mode: 'warn', tables: ['note'] },
@@ -106,6 +107,8 @@ describe('the registry', () => {
       ],
     });
     expect(all[1]).toMatchObject({ status: 'stopped', dev_only: true });
+    // A virtual server gets no requests of its own to fail.
+    expect(all[2]).not.toHaveProperty('circuit');
     expect(all[2]).toMatchObject({ status: 'ready', targets: ['alpha'] });
     expect(JSON.stringify(all)).not.toContain('hidden-value');
   });
