@@ -18,6 +18,12 @@ const servers = [
   serverConfig({ name: 'files', tools: new Map([['wipe', { scopes: ['admin'], secret: new Set<string>() }]]) }),
   serverConfig({ name: 'notes', toolPolicy: 'review' }),
   serverConfig({ name: 'dead', port: 5_003 }),
+  serverConfig({
+    name: 'mine',
+    kind: 'stdio',
+    process: { instances: 'user', idleStopMs: 0, startTimeoutMs: 1_000, userVariables: [] },
+  }),
+  virtual('ours', [{ server: 'mine', prefix: 'm_' }]),
   virtual('alpha', [
     { server: 'files', prefix: 'fs_' },
     { server: 'notes' },
@@ -37,11 +43,17 @@ const servers = [
 let test: TestGateway;
 let files: ToolServer;
 let notes: ToolServer;
+let mine: ToolServer;
 
 beforeAll(async () => {
   files = await startToolServer([tool('read', { _meta: { 'ui/resourceUri': 'ui://x' } }), tool('write'), tool('wipe')]);
   notes = await startToolServer([tool('note')]);
-  test = await openTestGateway({ servers, catalogued: true, ports: { files: files.port, notes: notes.port, dead: 1 } });
+  mine = await startToolServer([tool('own')]);
+  test = await openTestGateway({
+    servers,
+    catalogued: true,
+    ports: { files: files.port, notes: notes.port, mine: mine.port, dead: 1 },
+  });
   test.endpoints.delete('mcp:dead');
   await until(
     'the tools are known',
@@ -52,6 +64,7 @@ afterAll(async () => {
   await test?.close();
   files?.close();
   notes?.close();
+  mine?.close();
 });
 
 const rpc = async (
@@ -135,7 +148,8 @@ describe('a virtual server', () => {
     expect(reply.json.result?.content?.[0]?.text).toBe('ran read');
     expect(files.requests.at(-1)?.body).toBe(body.replace('"n\\u0061me":"open"', '"n\\u0061me":"read"'));
     expect(files.requests.at(-1)?.headers['mcp-name']).toBe('read');
-    expect(await test.rowOf(reply)).toMatchObject({ tool: 'read', server: 'files', status: 'success' });
+    const row = { tool: 'read', server: 'files', via: 'alpha', status: 'success' };
+    expect(await test.rowOf(reply)).toMatchObject(row);
   });
 
   it('asks for its own scopes and for those of the target', async () => {
@@ -171,6 +185,16 @@ describe('a virtual server', () => {
       status: 403,
       json: { error: { data: { next: ['plugins mcp tools notes --diff'] } } },
     });
+  });
+
+  it('lets calls through to a target that only users can ask, and lists its tools once one has', async () => {
+    const call = await rpc('tools/call', { name: 'm_own' }, { server: 'ours' });
+    expect(call.json.result?.content?.[0]?.text).toBe('ran own');
+    expect(await test.rowOf(call)).toMatchObject({ server: 'mine', tool: 'own', via: 'ours' });
+    expect((await rpc('tools/list', {}, { server: 'ours' })).json.error?.message).toContain('no target has listed any');
+    expect((await rpc('tools/list', {}, { server: 'mine' })).status).toBe(200);
+    await until('it is known', () => test.catalogue?.find('mine', 'own') !== undefined);
+    expect(toolsOf(await rpc('tools/list', {}, { server: 'ours' })).map(({ name }) => name)).toEqual(['m_own']);
   });
 
   it('lists in pages', async () => {
