@@ -68,6 +68,7 @@ export function auditCard(
       { heading: 'Input (redacted)', content: indented(JSON.stringify(entry.input, undefined, 2) ?? 'null') },
       ...policySections('Rules and hooks', entry.policy),
       ...policySections('Rules and hooks on the answer', entry.answerPolicy),
+      ...askedSection(entry.answerPolicy),
       ...(entry.traceId === undefined ? [] : [{ heading: 'Trace', content: entry.traceId }]),
       ...(entry.error === undefined ? [] : [{ heading: 'Error', content: entry.error }]),
       ...(entry.outputBytes === undefined
@@ -95,9 +96,18 @@ interface Policy {
   readonly approval?: { readonly id: string; readonly state: string; readonly by?: string };
 }
 
+/** An answer that is a question: the call goes on with another one, which brings what was asked for. */
+function askedSection(kept: unknown): { heading: string; content: string }[] {
+  const { asked } = (kept ?? {}) as { readonly asked?: readonly string[] };
+  if (asked === undefined) return [];
+  const what = asked.length === 0 ? 'nothing, the caller only comes back' : asked.join(', ');
+  return [{ heading: 'Asked before a result', content: `${what} (input_required)` }];
+}
+
 function policySections(heading: string, kept: unknown): { heading: string; content: string }[] {
   if (typeof kept !== 'object' || kept === null) return [];
   const { version, said = [], rewritten, given, approval } = kept as Policy;
+  if (version === undefined) return [];
   const lines = said.map(({ by, verdict, reason, ms }) => {
     const took = ms === undefined ? '' : ` (${formatDuration(ms)})`;
     return `${by}: ${verdict}${took}${reason === undefined ? '' : `, ${reason}`}`;

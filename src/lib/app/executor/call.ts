@@ -48,6 +48,8 @@ export interface Verdict {
   readonly status: 'success' | 'tool_error' | 'failed';
   /** What went wrong, as the server says it. */
   readonly error?: string;
+  /** The answer is a question: what the caller is asked before the call goes on, by the methods of MCP (`input_required`). */
+  readonly asks?: readonly string[] | undefined;
   /** What the tool returned as data beside its text, when it did. */
   readonly structured?: Readonly<Record<string, unknown>> | undefined;
   /** The answer's message, as bytes. */

@@ -46,6 +46,12 @@ export interface After {
   readonly record: PolicyRecord;
 }
 
+/** What the audit keeps of an answer that is a question (MCP 2026-07-28, SEP-2322): column `policy` of the outcome. */
+export interface AskedRecord {
+  /** Methods of MCP. */
+  readonly asked: readonly string[];
+}
+
 /** What the audit keeps of it: column `policy` of intent and outcome. */
 export interface PolicyRecord {
   /** Digest of the rules that held: the same rules, the same version. */

@@ -9,14 +9,18 @@ import {
 import type { AppError } from '../../shared/errors.ts';
 import type { ExecutionId } from '../../shared/ids.ts';
 import type { ToolCall, Verdict } from './call.ts';
-import type { PolicyRecord } from './policy.ts';
+import type { AskedRecord, PolicyRecord } from './policy.ts';
 
 /** Longest tool name that is recorded, in characters. */
 const maxToolName = 256;
 
 /** A tool's name as it may be stored and shown. */
 export function toolName(call: Pick<ToolCall, 'tool'>): string {
-  return redactText(call.tool, undefined, maxToolName);
+  // What can't be seen is written out: it would let a name look like another one, or like a row of its own.
+  return redactText(call.tool, undefined, maxToolName).replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (unseen) => `\\u{${unseen.codePointAt(0)?.toString(16)}}`,
+  );
 }
 
 /** The row of a call that is about to be made, or refused. */
@@ -66,13 +70,20 @@ export function outcomeOf(
     latencyUs,
     upstreamUs,
     ...(error === undefined ? {} : { error: redactText(error, secrets) }),
-    ...(policy === undefined || policy.said.length === 0 ? {} : { policyJson: policyJson(policy) }),
+    ...policyOf(policy, failure === undefined ? answer?.asks : undefined),
     ...(answer === undefined ? {} : { outputDigest: digestOf(answer.payload), outputBytes: answer.payload.length }),
   };
 }
 
+/** What rules and hooks said, and that the answer is a question. */
+function policyOf(policy: PolicyRecord | undefined, asked: readonly string[] | undefined) {
+  const said = policy === undefined || policy.said.length === 0 ? undefined : policy;
+  if (said === undefined && asked === undefined) return {};
+  return { policyJson: policyJson({ ...said, ...(asked && { asked }) }) };
+}
+
 /** What `jsonb` refuses can only be in texts, which were cleaned. */
-function policyJson(policy: PolicyRecord): string {
+function policyJson(policy: PolicyRecord | Partial<PolicyRecord & AskedRecord>): string {
   return JSON.stringify(policy);
 }
 

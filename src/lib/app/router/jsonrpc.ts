@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { toolNameFault } from '../../shared/tool-name.ts';
 
 /**
  * Reading one JSON-RPC message of MCP (schema revisions 2024-11-05 to 2026-07-28). By hand and without a schema
@@ -96,6 +97,9 @@ function classifyCall(id: RequestId | undefined, params: unknown): Message {
   if (id === undefined) return { ...malformed(invalidRequest, 'tools/call needs an id: a string or a number.'), tool };
   if (!isRecord(params)) return { ...malformed(invalidParams, 'params must be an object.', id), tool };
   if (tool === '') return { ...malformed(invalidParams, 'params.name must name a tool.', id), tool };
+  const fault = toolNameFault(tool);
+  // No server has a tool of that name, and whoever reads the audit is not to be misled by it.
+  if (fault !== undefined) return { ...malformed(invalidParams, `params.name ${fault}.`, id), tool };
   if (params['task'] !== undefined) {
     // The result of a task comes by another request, past the outcome of this one.
     return { ...malformed(invalidParams, 'Calls as tasks are not offered here: call without params.task.', id), tool };

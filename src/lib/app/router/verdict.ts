@@ -2,7 +2,7 @@ import { UpstreamFailedError } from '../../shared/errors.ts';
 import type { Verdict } from '../executor/call.ts';
 import { isRecord, type RequestId } from './jsonrpc.ts';
 
-type Judgement = Pick<Verdict, 'status' | 'error' | 'structured'>;
+type Judgement = Pick<Verdict, 'status' | 'error' | 'structured' | 'asks'>;
 
 /** What one message of a server means to the call that waits: its answer, or something on the way to it. */
 export type Judged = { readonly kind: 'answer'; readonly verdict: Judgement } | { readonly kind: 'other' };
@@ -55,11 +55,25 @@ function judgeAnswer(result: unknown, error: unknown): Judgement {
     return { status: 'failed', error: error['message'] };
   }
   if (!isRecord(result)) throw garbage('an answer without a result');
+  // MCP 2026-07-28, SEP-2322: no result yet. The call goes well so far, and goes on with a call that brings the answers.
+  if (result['resultType'] === 'input_required') return { status: 'success', asks: asksOf(result['inputRequests']) };
   if (result['isError'] !== true) {
     const structured = result['structuredContent'];
     return isRecord(structured) ? { status: 'success', structured } : { status: 'success' };
   }
   return { status: 'tool_error', error: firstText(result['content']) };
+}
+
+/** Most questions that are recorded, and most characters of a method. */
+const asksKept = { count: 20, characters: 64 } as const;
+
+/** The methods of the questions: what was asked, not how. */
+function asksOf(requests: unknown): string[] {
+  const all = isRecord(requests) ? Object.values(requests) : [];
+  return all.slice(0, asksKept.count).map((request) => {
+    const method = isRecord(request) ? request['method'] : undefined;
+    return typeof method === 'string' && /^[a-z/_]+$/i.test(method) ? method.slice(0, asksKept.characters) : 'unknown';
+  });
 }
 
 /** The text of a tool's own error, which MCP puts into the result's content. */

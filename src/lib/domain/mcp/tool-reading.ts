@@ -1,7 +1,8 @@
+import { maxToolName, toolNameFault } from '../../shared/tool-name.ts';
 import type { RawTool } from './tools.ts';
 
 /** Most characters of a tool's definition, most values in it, and how deep they may lie. No honest tool comes near. */
-const toolLimits = { characters: 256 * 1024, values: 20_000, depth: 64, name: 256 } as const;
+const toolLimits = { characters: 256 * 1024, values: 20_000, depth: 64, name: maxToolName } as const;
 
 /** One entry of a list of tools, looked at. */
 export interface ReadTool {
@@ -47,10 +48,8 @@ export function readTool(entry: RawTool): ReadTool {
 
 /** What makes an entry no tool of MCP that a client could take. */
 function fault(entry: RawTool, name: string): string | undefined {
-  if (name.length > toolLimits.name) return `Its name is longer than ${toolLimits.name} characters`;
-  // Names are shown, written into rows and headers, and typed: what can't be seen has no place in them.
-  if (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}]/u.test(name)) return 'Its name has characters that can not be seen';
-  if (/^\.{1,2}$|(?:^|[/\\])\.\.(?:[/\\]|$)/.test(name)) return 'Its name is a path';
+  const flaw = toolNameFault(name);
+  if (flaw !== undefined) return `Its name ${flaw}`;
   const { title, description, inputSchema, outputSchema, annotations } = entry;
   if (title !== undefined && typeof title !== 'string') return 'Its title is no text';
   if (description !== undefined && typeof description !== 'string') return 'Its description is no text';
