@@ -67,10 +67,12 @@ export interface RunningCall<A extends Verdict> {
 /**
  * Sends the call; only ever called after its intent is durable.
  * @param rewritten what is sent instead of the caller's input, when a rule or hook has changed that
+ * @param approved whether the input is one that somebody approved, so that it is sent as it was read
  */
 export type Dispatch<A extends Verdict> = (
   executionId: ExecutionId,
   rewritten?: { readonly input: unknown },
+  approved?: boolean,
 ) => RunningCall<A>;
 
 /** The same answer with another message, when a rule or hook has changed that. */

@@ -147,7 +147,7 @@ export class Executor {
     let failure: AppError | undefined;
     try {
       if (call.cancellation.cancelled) throw cancelled();
-      answer = await this.#await(call, dispatch(executionId, guard?.before.rewritten));
+      answer = await this.#await(call, dispatch(executionId, guard?.before.rewritten, guard?.before.approved));
     } catch (error) {
       failure = toAppError(error);
     }

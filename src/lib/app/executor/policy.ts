@@ -28,6 +28,8 @@ export interface Before {
   readonly refusal?: AppError | undefined;
   /** What is sent instead of the caller's input, when that was rewritten. */
   readonly rewritten?: { readonly input: unknown } | undefined;
+  /** Whether somebody approved the input: then what was judged is sent, whatever else the caller's bytes could be read as. */
+  readonly approved?: boolean;
   readonly record: PolicyRecord;
 }
 

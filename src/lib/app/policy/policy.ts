@@ -138,6 +138,7 @@ class ToolWatch implements Watch {
     return {
       refusal,
       rewritten: walk.rewritten ? { input: walk.input } : undefined,
+      approved: approval?.state === 'approved',
       record: { version: this.#version, said: walk.said, rewritten, approval },
     };
   }

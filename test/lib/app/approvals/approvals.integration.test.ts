@@ -100,6 +100,15 @@ it('an approval that two calls want is used by one of them', async () => {
   expect(replies.filter(({ json }) => json.result !== undefined)).toHaveLength(1);
 });
 
+it('what was approved is what is sent, also where the caller wrote what no double holds', async () => {
+  const body = (amount: string) =>
+    `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"amount":${amount}}}}`;
+  await approve(needed(await test.send(body('9007199254740992'))));
+  await test.seen();
+  expect((await test.send(body('9007199254740993'))).json.result).toBeDefined();
+  expect((await test.seen()).requests.at(-1)?.body).toContain('"amount":9007199254740992');
+});
+
 it('what a rule refuses nobody can approve, and what was denied or has expired is not made', async () => {
   expect((await test.call('echo', { b: 1 })).json.error?.message).toMatch(/^Refused by no-b/);
   const denied = needed(await test.call('echo', { c: 1 }));
