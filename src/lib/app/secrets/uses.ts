@@ -51,7 +51,9 @@ function usesOfServer(server: McpServerConfig): SecretUse[] {
     const name = secretNameOf(variable);
     return name === undefined ? [] : [{ ...use(variable.name, name), optional: !variable.required }];
   });
-  return [...written, ...declared];
+  const auth = server.external?.auth;
+  const sent = auth?.type === 'key' && auth.per === 'shared' ? [use('upstream_auth', auth.secret)] : [];
+  return [...written, ...declared, ...sent];
 }
 
 /** Who uses the secret that is kept under a name, given which names there are: a server's own goes before the shared one. */

@@ -131,12 +131,7 @@ async function upstreamSecretIssues(
   { name, external, moduleAt }: McpServerConfig,
 ): Promise<ConfigIssue[]> {
   const auth = external?.auth;
-  const wanted =
-    auth?.type === 'key' && auth.per === 'shared'
-      ? auth.secret
-      : auth?.type === 'oauth'
-        ? auth.clientSecret
-        : undefined;
+  const wanted = auth?.type === 'key' && auth.per === 'shared' ? auth.secret : undefined;
   if (wanted === undefined) return [];
   const kept = (await secrets.get(serverSecretName(name, wanted))) ?? (await secrets.get(wanted));
   if (kept !== undefined) return [];

@@ -1,5 +1,11 @@
 import { recordIdentityEvent } from '../../domain/auth/index.ts';
-import { deleteCredentials, keptCredentials, type McpServerConfig, writeCredential } from '../../domain/mcp/index.ts';
+import {
+  deleteCredentials,
+  endMcpSessions,
+  keptCredentials,
+  type McpServerConfig,
+  writeCredential,
+} from '../../domain/mcp/index.ts';
 import { type Database, withActor } from '../../infra/database/connection.ts';
 import { NotFoundError, PreconditionError, UsageError } from '../../shared/errors.ts';
 import type { SessionId, UserId } from '../../shared/ids.ts';
@@ -81,7 +87,8 @@ export class UserCredentials {
   }
 
   /**
-   * Keeps what a user brings, in the place of what was there; what is not named stays.
+   * Keeps what a user brings, in the place of what was there; what is not named stays. Sessions that were begun with what
+   * was there end: a server may remember it for as long as they last.
    * @throws NotFoundError, PreconditionError, UsageError; values are not quoted
    */
   async bring(by: Bringer, server: string, values: ReadonlyMap<string, string>): Promise<void> {
@@ -104,6 +111,7 @@ export class UserCredentials {
     );
     await withActor(this.#database, userId, async (tx) => {
       for (const row of sealed) await writeCredential(tx, row);
+      await endMcpSessions(tx, { userId, server });
       const data = { names: [...values.keys()] };
       await recordIdentityEvent(tx, { type: 'server_connected', userId, sessionId, address, resource: server, data });
     });
@@ -117,6 +125,7 @@ export class UserCredentials {
     return await withActor(this.#database, userId, async (tx) => {
       const names = await deleteCredentials(tx, userId, server);
       if (names.length === 0) throw new NotFoundError(`You have brought nothing for ${server.slice(0, 80)}`);
+      await endMcpSessions(tx, { userId, server });
       const data = { names };
       await recordIdentityEvent(tx, {
         type: 'server_disconnected',

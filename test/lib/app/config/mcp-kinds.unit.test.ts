@@ -70,11 +70,6 @@ describe('the kinds of server', () => {
     private_network: true
     upstream_auth: { type: key, header: X-API-Key, secret: remote.key, per: user }
     …
-  signed:
-    type: external
-    endpoint: https://mcp.example.com/mcp
-    upstream_auth: { type: oauth, scopes: [a], client_id: us, client_secret: '\${secret:remote.client}' }
-    …
   team:
     type: virtual
     targets:
@@ -113,13 +108,6 @@ describe('the kinds of server', () => {
       transport: 'sse',
       privateNetwork: true,
       auth: { type: 'key', per: 'user', header: 'X-API-Key', secret: 'remote.key' },
-    });
-    expect(servers.get('signed')?.external?.auth).toEqual({
-      type: 'oauth',
-      per: 'shared',
-      scopes: ['a'],
-      clientId: 'us',
-      clientSecret: 'remote.client',
     });
     expect(servers.get('team')?.virtual?.targets).toEqual([
       {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { readCredentials } from '../../../../src/lib/app/bridge/credentials.ts';
 import { resealCredentials } from '../../../../src/lib/app/upstream/sealing.ts';
@@ -39,7 +40,7 @@ let users: UserCredentials;
 let bert: { readonly id: UserId; readonly bearer: (server: string) => Promise<Record<string, string>> };
 
 beforeAll(async () => {
-  test = await openTestGateway({ servers, credentialed: true });
+  test = await openTestGateway({ servers, credentialed: true, limits: { session_idle_s: 4 } });
   users = new UserCredentials({ database: test.database, sealer: test.secrets, servers });
   await test.secrets.set('crm.key', 'of-all');
   await test.secrets.set('mcp.ours.crm.key', 'shared-key-1');
@@ -143,6 +144,25 @@ describe('what a user brings', () => {
     await users.takeBack({ userId: test.user.id }, 'mine');
     await until('none is used', async () => (await said()) === 'credentials_missing');
     await other.close();
+  });
+
+  it('ends the sessions that were begun with what it replaces, and those of no other server', async () => {
+    await users.bring({ userId: test.user.id }, 'mine', new Map([['crm.key', 'annas-key-4713']]));
+    const begin = async (server: string) => {
+      const params = { session: randomUUID(), protocolVersion: '2025-06-18', clientInfo: { name: 't', version: '1' } };
+      const reply = await ask(server, await own(server), { method: 'initialize', params });
+      const id = String(reply.headers['mcp-session-id']);
+      return async () =>
+        (await ask(server, { ...(await own(server)), 'mcp-session-id': id }, { method: 'ping' })).status;
+    };
+    const [mine, alpha] = [await begin('mine'), await begin('alpha')];
+    expect([await mine(), await alpha()]).toEqual([200, 200]);
+    const open = 'SELECT id FROM mcp.sessions WHERE ended_at IS NULL';
+    await until('they are on record', async () => (await test.owner.query(open)).length === 2, 9_000);
+    await users.bring({ userId: test.user.id }, 'mine', new Map([['crm.key', 'annas-key-4714']]));
+    await until('the session is over', async () => (await mine()) === 404);
+    expect(await alpha()).toBe(200);
+    await users.takeBack({ userId: test.user.id }, 'mine');
   });
 
   it('are the variables of a process of their own, all of them or none', async () => {
