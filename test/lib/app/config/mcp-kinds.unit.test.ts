@@ -121,7 +121,7 @@ describe('the kinds of server', () => {
       { server: 'remote', prefix: '', tools: '*' },
     ]);
     const bridged = [...servers.values()].filter(isBridged).map(({ name }) => name);
-    expect(bridged).toEqual(['files', 'own', 'py', 'remote', 'secured', 'signed']);
+    expect(bridged).toEqual(['files', 'own', 'py', 'remote', 'secured']);
     expect([...servers.values()].filter((server) => !hasProcess(server)).map(({ name }) => name)).toEqual(['team']);
   });
 
