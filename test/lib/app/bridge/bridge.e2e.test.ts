@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { markedProcesses } from '../../../../src/lib/infra/process/marker.ts';
 import { noFootprint } from '../../../helpers/leaks.ts';
 import { type RunningSystem, startSystem } from '../../../helpers/running-system.ts';
+import { until } from '../../../helpers/until.ts';
 
 const responder = join(import.meta.dirname, '../../../fixtures/bridge/responder.mjs');
 
@@ -20,6 +21,14 @@ const configuration = `mcp_servers:
     args: [${responder}, --crash-at-start]
     description: Ends at its start
     oauth: { scopes: [user] }
+  own:
+    type: stdio
+    command: ${process.execPath}
+    args: [${responder}]
+    description: Has what its user brings
+    instances: user
+    user_variables: [TICKETS_TOKEN]
+    oauth: { scopes: [user] }
 `;
 
 describe('programs on standard input and output in a running system', () => {
@@ -31,7 +40,7 @@ describe('programs on standard input and output in a running system', () => {
       mkdirSync(folder, { recursive: true });
       writeFileSync(join(folder, 'words.yaml'), configuration);
     });
-    for (const server of ['words', 'broken']) tokens[server] = await system.token('--server', server);
+    for (const server of ['words', 'broken', 'own']) tokens[server] = await system.token('--server', server);
   });
   afterAll(() => system[Symbol.asyncDispose]());
 
@@ -54,6 +63,19 @@ describe('programs on standard input and output in a running system', () => {
 
   const programs = async () =>
     (await markedProcesses(system.instance.id)).filter(({ service }) => service === 'mcp:words').length;
+
+  it('get what their user brought, by the command, from the call on that asks for it', async () => {
+    const read = () => call('own', 'env', { name: 'TICKETS_TOKEN' });
+    expect(await read()).toContain('plugins mcp connect own');
+    const file = join(system.instance.root, 'token.txt');
+    for (const value of ['first-token-4711', 'second-token-4712']) {
+      writeFileSync(file, `${value}\n`);
+      expect(await system.run('plugins', 'mcp', 'connect', 'own', '--from-file', file)).toMatchObject({ code: 0 });
+      await until('the new value is used', async () => (await read()).includes(value), 15_000);
+    }
+    expect(await system.run('plugins', 'mcp', 'disconnect', 'own', '--yes')).toMatchObject({ code: 0 });
+    await until('nothing is used', async () => (await read()).includes('credentials_missing'), 15_000);
+  });
 
   it('are called through the router, beside their bridge', async () => {
     expect(await call('words', 'echo', { a: 1 })).toContain('{\\"a\\":1}');
