@@ -48,6 +48,10 @@ export const story: readonly Step[] = [
   step('plugins mcp show', 'demo'),
   step('plugins mcp validate', 'demo'),
   step('plugins mcp add', "'node files.mjs' --name files"),
+  step('admin config set', 'mcp_servers.files.instances user'),
+  step('admin config set', 'mcp_servers.files.user_variables [TOKEN]'),
+  step('plugins mcp connect', 'files --from-env STORY_SECRET'),
+  step('plugins mcp disconnect', 'files --yes'),
   step('plugins mcp remove', 'files --yes'),
   step('plugins mcp approve', 'demo --all'),
 
