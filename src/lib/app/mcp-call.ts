@@ -4,6 +4,7 @@ import { NotFoundError, UpstreamFailedError, UsageError } from '../shared/errors
 import { nearest } from '../shared/nearest.ts';
 import type { CommandContext } from './command-context.ts';
 import { requireGenuineApi } from './genuine-api.ts';
+import { advised } from './mcp-advice.ts';
 import { type McpSession, type McpTool, type McpToolResult, withMcpServer } from './mcp-client.ts';
 import { notServed } from './not-served.ts';
 import { signIn } from './sign-in.ts';
@@ -82,7 +83,10 @@ async function connected<T>(
     await trustOwnCertificate(certificate);
   }
   const { token, audience } = await signIn(context, { server, ttlSeconds: tokenSeconds });
-  return await withMcpServer({ url: audience, token, version: packageVersion(), ...options }, use);
+  const connection = { url: audience, token, version: packageVersion(), ...options };
+  return await withMcpServer(connection, use).catch((error: unknown) => {
+    throw advised(error, server);
+  });
 }
 
 /** Arguments given as text, by the types of the tool's schema: a string stays as it is, everything else is JSON. */
