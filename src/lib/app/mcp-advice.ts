@@ -3,6 +3,7 @@ import { AppError } from '../shared/errors.ts';
 import { errorClass } from '../shared/wire.ts';
 
 const approve = /^plugins mcp approvals approve ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
+const held = /^plugins mcp tools [a-z0-9-]{1,100} --diff$/;
 /** Of what a program wrote before it ended. */
 const maxLines = 10;
 
@@ -32,7 +33,8 @@ export function advised(error: unknown, server: string): unknown {
     const hint = 'Once it is approved, make the same call again';
     return new Class(error.message, { ...details, hint, next: [`plugins mcp approvals show ${approval}`] });
   }
-  if (first !== `plugins mcp tools ${server} --diff`) return error;
+  // Of a virtual server it is the one behind it.
+  if (!held.test(first)) return error;
   return new Class(error.message, { ...details, hint: 'An admin can look at it and approve it', next: [first] });
 }
 

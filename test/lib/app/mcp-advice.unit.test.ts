@@ -26,13 +26,15 @@ it('an approval that is needed is shown first, and a tool that is held with its 
     hint: expect.stringContaining('the same call again'),
     next: [`plugins mcp approvals show ${approval}`],
   });
-  expect(after(refused('plugins mcp tools files --diff')).next).toEqual(['plugins mcp tools files --diff']);
+  // Behind a virtual server it is another's tool.
+  for (const next of ['plugins mcp tools files --diff', 'plugins mcp tools notes --diff'])
+    expect(after(refused(next)).next).toEqual([next]);
 });
 
 it.each([
   'plugins mcp remove files',
   `plugins mcp approvals approve ${approval}; rm -rf /`,
-  'plugins mcp tools other --diff',
+  'plugins mcp tools files --diff; id',
 ])('what a server suggests is not passed on: %s', (next) => {
   expect(after(refused(next)).next).toEqual(['plugins mcp status']);
 });
