@@ -155,6 +155,9 @@ async function checkPruned(tx: Queryable, findings: Findings, through: number): 
   }
 }
 
+/** What PostgreSQL reads as a key of that type. */
+const keyForms = { uuid: /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, bigint: /^\d{1,18}$/ } as const;
+
 async function unsealedTail(tx: Queryable): Promise<UnsealedTail> {
   const { sources } = await chainHead(tx);
   let rows = 0;
@@ -163,6 +166,8 @@ async function unsealedTail(tx: Queryable): Promise<UnsealedTail> {
     const { since, part } = sources[source];
     const { table, time, key, type } = places[source];
     if (![since.end, ...since.open].every((n) => Number.isSafeInteger(n))) continue;
+    // Nobody's key: its segment was found to be changed already.
+    if (part?.upto !== undefined && !keyForms[type].test(part.upto.key)) continue;
     const [row] = await tx.query<{ rows: number; oldest: string | null }>(
       `SELECT count(*) AS rows, to_char(min(${time}), 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS oldest FROM ${table}
        WHERE (position >= $1 OR position = ANY ($2::bigint[]))
