@@ -12,6 +12,8 @@ export interface Question {
   readonly flag: string;
   /** Id of the command, for its help: `cloud:tenant:create`. */
   readonly command: string;
+  /** Takes the question back; it then ends as after Ctrl-C. */
+  readonly signal?: AbortSignal;
 }
 
 export interface TextQuestion extends Question {
@@ -48,6 +50,7 @@ export async function askText(question: TextQuestion, session: CliSession): Prom
   const answer = await text({
     message: question.message,
     output: session.stderr,
+    ...withdrawn(question),
     ...(initial === undefined ? {} : { initialValue: initial }),
     ...(placeholder === undefined ? {} : { placeholder }),
     ...(validate === undefined ? {} : { validate: (value: string | undefined) => validate(value ?? '') }),
@@ -67,10 +70,28 @@ export async function askSelect(question: SelectQuestion, session: CliSession): 
   const answer = await select({
     message: question.message,
     output: session.stderr,
+    ...withdrawn(question),
     options,
     ...(initial === undefined ? {} : { initialValue: initial }),
   });
   return answered(answer);
+}
+
+/** Asks which of several, none of them included; the space bar marks. @throws as {@link askText} */
+export async function askSeveral(
+  question: Question & { readonly choices: readonly Choice[]; readonly required?: boolean },
+  session: CliSession,
+): Promise<string[]> {
+  const { multiselect } = await prompts(question, session);
+  const answer = await multiselect({
+    message: question.message,
+    output: session.stderr,
+    ...withdrawn(question),
+    options: question.choices.map(({ value, label }) => ({ value, label: label ?? value })),
+    required: question.required ?? false,
+  });
+  if (typeof answer === 'symbol') throw interrupted();
+  return answer.map((value) => answered(value));
 }
 
 /** Asks yes or no. @throws as {@link askText} */
@@ -82,6 +103,7 @@ export async function askConfirm(
   const answer = await confirm({
     message: question.message,
     output: session.stderr,
+    ...withdrawn(question),
     initialValue: question.initial ?? false,
   });
   if (typeof answer === 'symbol') throw interrupted();
@@ -96,6 +118,7 @@ export async function askPassword(question: TextQuestion, session: CliSession): 
   const answer = await password({
     message: question.message,
     output: session.stderr,
+    ...withdrawn(question),
     ...(validate === undefined ? {} : { validate: (value: string | undefined) => validate(value ?? '') }),
   });
   return answered(answer, '');
@@ -112,6 +135,10 @@ async function prompts({ flag, command }: Question, session: CliSession) {
     data: { flag },
     next: [`${name} --help`],
   });
+}
+
+function withdrawn({ signal }: Question): { signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal };
 }
 
 /** A terminal that was never given a size says 0; by that every character of a question would get a line of its own. */

@@ -19,6 +19,11 @@ import {
   UpstreamFailedError,
 } from '../shared/errors.ts';
 import { errorClass } from '../shared/wire.ts';
+import { CallClock } from './call-clock.ts';
+import { type AnswerQuestion, answerQuestions, askingCapabilities } from './mcp-questions.ts';
+
+/** More than any request of ours may take, in ms: the clock that stands still for questions is ours. */
+const sdkTimeoutMs = 2 ** 31 - 1;
 
 export interface McpConnection {
   /** The server behind the API's router: `<url>/api/v1/mcp/<name>/mcp`. */
@@ -26,9 +31,18 @@ export interface McpConnection {
   readonly token: string;
   /** Of this program, told to the server. */
   readonly version: string;
-  /** How long each request may take, in ms. */
+  /** How long all of it may take, in ms, without the time that a person is asked. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** Absent where nobody can be asked, which the server is told. */
+  readonly answer?: AnswerQuestion | undefined;
+}
+
+/** How far a call is, in the server's own measure (MCP, utilities: progress). */
+export interface CallProgress {
+  readonly progress: number;
+  readonly total?: number | undefined;
+  readonly message?: string | undefined;
 }
 
 /**
@@ -38,21 +52,30 @@ export interface McpConnection {
  * @throws errors of ours only, whatever the protocol, HTTP or the network reported
  */
 export async function withMcpServer<T>(connection: McpConnection, use: (client: McpSession) => Promise<T>): Promise<T> {
+  const { answer } = connection;
   const client = new Client(
     { name: 'systemprompt-cli', version: connection.version },
-    { versionNegotiation: { mode: 'auto' } },
+    { versionNegotiation: { mode: 'auto' }, capabilities: answer === undefined ? {} : askingCapabilities },
   );
+  using clock = new CallClock(connection.timeoutMs);
+  answerQuestions(client, answer && ((question, signal) => clock.without(() => answer(question, signal))));
   const transport = new StreamableHTTPClientTransport(new URL(connection.url), {
     requestInit: { headers: { authorization: `Bearer ${connection.token}` } },
   });
-  const options = { timeout: connection.timeoutMs, signal: connection.signal };
+  const options = { timeout: sdkTimeoutMs, signal: AbortSignal.any([connection.signal, clock.over]) };
   try {
     await client.connect(transport, options);
     return await use({
+      describe: async () => await described(client, options),
       listTools: async () => (await client.listTools({}, options)).tools as readonly McpTool[],
-      callTool: async (name, args) => (await client.callTool({ name, arguments: args }, options)) as McpToolResult,
+      callTool: async (name, args, onProgress) =>
+        (await client.callTool(
+          { name, arguments: args },
+          onProgress === undefined ? options : { ...options, onprogress: onProgress },
+        )) as McpToolResult,
     });
   } catch (error) {
+    if (clock.over.aborted && !connection.signal.aborted) throw tooLate(connection, error);
     throw translated(error, connection);
   } finally {
     await client.close().catch(() => {}); // the answer is here or an error is on its way; the connection ends either way
@@ -61,8 +84,14 @@ export async function withMcpServer<T>(connection: McpConnection, use: (client: 
 
 /** What the CLI asks of a server. */
 export interface McpSession {
+  /** What the server says of itself; lists that it does not declare are left out. */
+  describe(): Promise<McpDescription>;
   listTools(): Promise<readonly McpTool[]>;
-  callTool(name: string, args: Record<string, unknown>): Promise<McpToolResult>;
+  callTool(
+    name: string,
+    args: Record<string, unknown>,
+    onProgress?: (progress: CallProgress) => void,
+  ): Promise<McpToolResult>;
 }
 
 export interface McpTool {
@@ -76,8 +105,68 @@ export interface McpTool {
   readonly annotations?: Readonly<Record<string, unknown>>;
 }
 
+/** A server in its own words. */
+export interface McpDescription {
+  readonly info: { readonly name: string; readonly version: string; readonly title?: string | undefined } | undefined;
+  readonly instructions: string | undefined;
+  readonly protocol: { readonly negotiated: string | undefined; readonly supported: readonly string[] };
+  readonly capabilities: Readonly<Record<string, unknown>>;
+  readonly tools?: readonly McpTool[];
+  readonly prompts?: readonly { readonly name: string; readonly description?: string | undefined }[];
+  readonly resources?: readonly {
+    readonly uri: string;
+    readonly name: string;
+    readonly description?: string | undefined;
+  }[];
+  readonly templates?: readonly {
+    readonly uriTemplate: string;
+    readonly name: string;
+    readonly description?: string | undefined;
+  }[];
+}
+
+async function described(client: Client, options: { timeout: number; signal: AbortSignal }): Promise<McpDescription> {
+  const capabilities = client.getServerCapabilities() ?? {};
+  const negotiated = client.getNegotiatedProtocolVersion();
+  const supported = client.getDiscoverResult()?.supportedVersions ?? (negotiated === undefined ? [] : [negotiated]);
+  const tools = capabilities.tools && ((await client.listTools({}, options)).tools as readonly McpTool[]);
+  const prompts = capabilities.prompts && (await client.listPrompts({}, options)).prompts;
+  const resources = capabilities.resources && (await client.listResources({}, options)).resources;
+  const templates = capabilities.resources && (await templatesOf(client, options));
+  return {
+    info: client.getServerVersion(),
+    instructions: client.getInstructions(),
+    protocol: { negotiated, supported },
+    capabilities: { ...capabilities },
+    ...(tools && { tools }),
+    ...(prompts && { prompts }),
+    ...(resources && { resources }),
+    ...(templates && { templates }),
+  };
+}
+
+/** Many a server has resources and does not know the question for templates. */
+async function templatesOf(client: Client, options: { timeout: number; signal: AbortSignal }) {
+  try {
+    return (await client.listResourceTemplates({}, options)).resourceTemplates;
+  } catch (error) {
+    if (error instanceof ProtocolError && error.code === -32_601) return undefined;
+    throw error;
+  }
+}
+
+/** One part of what a tool returned (MCP 2025-11-25, tools: tool result). */
+export interface McpContent {
+  readonly type: string;
+  readonly text?: string;
+  readonly data?: string;
+  readonly mimeType?: string;
+  readonly uri?: string;
+  readonly resource?: { readonly uri: string; readonly text?: string; readonly mimeType?: string };
+}
+
 export interface McpToolResult {
-  readonly content?: readonly { readonly type: string; readonly text?: string }[];
+  readonly content?: readonly McpContent[];
   readonly structuredContent?: unknown;
   readonly isError?: boolean;
   readonly _meta?: Readonly<Record<string, unknown>>;
@@ -93,11 +182,7 @@ function translated(error: unknown, connection: McpConnection): AppError {
   if (error instanceof SdkHttpError) return fromHttp(error, details);
   if (error instanceof ProtocolError) return fromProtocol(error);
   if (error instanceof SdkError && /timeout|timed out/i.test(`${error.code} ${error.message}`)) {
-    return new TimeoutError(`The server did not answer within ${connection.timeoutMs} ms`, {
-      ...details,
-      hint: 'The call may still be running; the audit tells how it ended',
-      next: ['admin audit list --limit 5'],
-    });
+    return tooLate(connection, error);
   }
   if (isNetworkError(error)) {
     const { origin } = new URL(connection.url);
@@ -107,6 +192,14 @@ function translated(error: unknown, connection: McpConnection): AppError {
     });
   }
   return new UpstreamFailedError(error instanceof Error ? error.message : String(error), details);
+}
+
+function tooLate({ timeoutMs }: McpConnection, cause: unknown): TimeoutError {
+  return new TimeoutError(`The server did not answer within ${timeoutMs} ms`, {
+    cause,
+    hint: 'The call may still be running; the audit tells how it ended',
+    next: ['admin audit list --limit 5'],
+  });
 }
 
 function fromHttp(error: SdkHttpError, details: ErrorDetails): AppError {

@@ -54,6 +54,8 @@ const lines: Readonly<Record<string, readonly string[]>> = {
   'infra services status': ['infra services status'],
   'infra services stop': ['infra services stop'],
   'plugins mcp call': ['plugins mcp call systemprompt systemprompt'],
+  'plugins mcp inspect': ['plugins mcp inspect systemprompt'],
+  'plugins mcp logs': ['plugins mcp logs systemprompt', 'plugins mcp logs apj'],
   'plugins mcp list': ['plugins mcp list'],
   'plugins mcp status': ['plugins mcp status'],
   'plugins mcp tools': ['plugins mcp tools'],

@@ -116,6 +116,7 @@ const filled: Readonly<Record<string, () => readonly string[]>> = {
   'plugins mcp approvals approve {}': () => [`plugins mcp approvals approve ${approvalId}`],
   'plugins mcp connect {}': () => ['plugins mcp connect wanting --from-env SYSTEMPROMPT_INVOKED_AS'],
   'plugins mcp show {}': () => ['plugins mcp show systemprompt'],
+  'plugins mcp logs {} --lines 50': () => ['plugins mcp logs systemprompt --lines 50'],
   'plugins mcp tools {}': () => ['plugins mcp tools systemprompt'],
   'plugins mcp tools {} --diff': () => ['plugins mcp tools systemprompt --diff'],
 };

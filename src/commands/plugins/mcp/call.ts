@@ -1,21 +1,26 @@
-import { readFile } from 'node:fs/promises';
 import { string } from '@oclif/core/args';
 import { string as option } from '@oclif/core/flags';
 import { BaseCommand } from '../../../entry/cli/base-command.ts';
 import { duration, longestWait } from '../../../entry/cli/flags.ts';
 import { Interrupts } from '../../../entry/cli/interrupt.ts';
+import { ProgressLine } from '../../../entry/cli/live/progress-line.ts';
+import { readTextFile } from '../../../entry/cli/read-input.ts';
+import type { CallProgress } from '../../../lib/app/mcp-client.ts';
 import type { Artifact } from '../../../lib/shared/artifact.ts';
 import type { CommandDeclaration } from '../../../lib/shared/command.ts';
-import { CancelledError, NotFoundError, UsageError } from '../../../lib/shared/errors.ts';
+import { CancelledError, UsageError } from '../../../lib/shared/errors.ts';
+import { harmless } from '../../../lib/shared/text/width.ts';
 
 export default class McpCall extends BaseCommand<typeof McpCall> {
   static override summary = 'Call a tool of an MCP server';
   static override description =
-    'Goes the way of every client: by HTTP through the API, with a token for that server, permitted and audited.';
+    'Goes the way of every client: by HTTP through the API, with a token for that server, permitted and audited. How far ' +
+    'it is shows at a terminal, and as lines of JSON with --json; what the server asks is asked at a terminal.';
   static override examples = [
     `<%= config.bin %> plugins mcp call systemprompt systemprompt --args '{"args":["infra","services","status"]}'`,
     '<%= config.bin %> plugins mcp call systemprompt systemprompt --args @call.json',
     `<%= config.bin %> plugins mcp call systemprompt systemprompt --arg 'args=["doctor"]'`,
+    '<%= config.bin %> plugins mcp call systemprompt systemprompt --arg args=infra --arg args=services --arg args=status',
   ];
   static override declaration: CommandDeclaration = {
     effect: 'write',
@@ -33,7 +38,7 @@ export default class McpCall extends BaseCommand<typeof McpCall> {
       multiple: true,
       multipleNonGreedy: true,
       helpValue: '<name=value>',
-      summary: 'One argument, by the type that the tool asks for; may be repeated',
+      summary: 'One argument, by the type that the tool asks for, =@file that holds it, =@@ for an @; may be repeated',
     }),
     timeout: duration({
       default: 60,
@@ -45,29 +50,57 @@ export default class McpCall extends BaseCommand<typeof McpCall> {
 
   protected async execute(): Promise<Artifact> {
     const { server, tool } = this.args;
-    const args = await readArguments(this.flags.args);
-    const single = new Map((this.flags.arg ?? []).map(pair));
-    const { callTool } = await import('../../../lib/app/mcp-call.ts');
+    const { session } = this.output;
+    const args = await readArguments(this.flags.args, session.cwd);
+    const single = await Promise.all((this.flags.arg ?? []).map((text) => pair(text, session.cwd)));
+    const [{ callTool }, { canAsk }] = await Promise.all([
+      import('../../../lib/app/mcp-call.ts'),
+      import('../../../entry/cli/ask.ts'),
+    ]);
+    const given = new AbortController();
     using interrupts = new Interrupts();
+    using line = new ProgressLine(session, `Calling ${tool}`);
+    const person = canAsk(session) ? (await import('../../../entry/cli/elicitation.ts')).askPerson : undefined;
+    const ask = person?.(server, session, () => given.abort());
     try {
-      const { signal } = interrupts;
-      return await callTool(this.context, { server, tool, args, single, timeoutMs: this.flags.timeout * 1000, signal });
+      return await callTool(this.context, {
+        server,
+        tool,
+        args,
+        single,
+        timeoutMs: this.flags.timeout * 1000,
+        signal: AbortSignal.any([interrupts.signal, given.signal]),
+        answer:
+          ask &&
+          (async (question, signal) => {
+            line.clear();
+            return await ask(question, signal);
+          }),
+        onProgress: (progress) => this.#tell(progress, line),
+      });
     } catch (error) {
-      if (!(error instanceof CancelledError) || interrupts.first === undefined) throw error;
+      if (!(error instanceof CancelledError) || (interrupts.first === undefined && !given.signal.aborted)) throw error;
       throw new CancelledError('Interrupted', {
         hint: 'The server was asked to give up; the audit tells how the call ended',
         next: ['admin audit list --limit 5'],
-        data: { signal: interrupts.first },
+        data: { signal: interrupts.first ?? 'SIGINT' },
         cause: error,
       });
     }
   }
+
+  #tell(progress: CallProgress, line: ProgressLine): void {
+    const { progress: done, total, message } = progress;
+    if (this.output.session.json) this.output.line('', { progress: { progress: done, total, message } });
+    const far = total === undefined ? `${done}` : `${done} of ${total}`;
+    line.say(message === undefined ? far : `${far}, ${harmless(message).replaceAll('\n', ' ')}`);
+  }
 }
 
-async function readArguments(given: string | undefined): Promise<Record<string, unknown>> {
+async function readArguments(given: string | undefined, cwd: string): Promise<Record<string, unknown>> {
   if (given === undefined) return {};
   const source = given.startsWith('@') ? given.slice(1) : undefined;
-  const text = source === undefined ? given : await readArgumentFile(source);
+  const text = source === undefined ? given : await readTextFile(source, cwd);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -84,18 +117,13 @@ async function readArguments(given: string | undefined): Promise<Record<string, 
   return { ...value };
 }
 
-async function readArgumentFile(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    throw new NotFoundError(`The file ${file} of --args can't be read`, { cause });
-  }
-}
-
-function pair(text: string): [string, string] {
-  const at = text.indexOf('=');
+/** `name=text`, `name=@file`, and `name=@@text` for a text that begins with an @. */
+async function pair(given: string, cwd: string): Promise<readonly [string, string]> {
+  const at = given.indexOf('=');
   if (at < 1) {
-    throw new UsageError(`--arg ${text.slice(0, 80)} is not name=value`, { next: ['plugins mcp call --help'] });
+    throw new UsageError(`--arg ${given.slice(0, 80)} is not name=value`, { next: ['plugins mcp call --help'] });
   }
-  return [text.slice(0, at), text.slice(at + 1)];
+  const [name, text] = [given.slice(0, at), given.slice(at + 1)];
+  if (!text.startsWith('@')) return [name, text];
+  return [name, text.startsWith('@@') ? text.slice(1) : await readTextFile(text.slice(1), cwd)];
 }

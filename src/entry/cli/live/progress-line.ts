@@ -27,12 +27,18 @@ export class ProgressLine implements Disposable {
   readonly say = (far: string): void => {
     const { stderr, json } = this.#session;
     const now = performance.now();
-    if (json || stderr.isTTY !== true || now - this.#shownAt < everyMs) return;
+    if (json || stderr.isTTY !== true || (this.#shownAt > 0 && now - this.#shownAt < everyMs)) return;
     this.#shownAt = now;
     stderr.write(`${clearLine}${truncate(`${this.#doing}: ${far}`, columnsOf(stderr) - 1)}`);
   };
 
-  [Symbol.dispose](): void {
+  /** Makes way for something else; the next word is shown at once. */
+  clear(): void {
     if (this.#shownAt > 0) this.#session.stderr.write(clearLine);
+    this.#shownAt = 0;
+  }
+
+  [Symbol.dispose](): void {
+    this.clear();
   }
 }
