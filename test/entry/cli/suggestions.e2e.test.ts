@@ -113,6 +113,7 @@ const filled: Readonly<Record<string, () => readonly string[]>> = {
   'infra services start --port <number>': () => [`infra services start --port ${port}`],
   'infra services start --port {}': () => [`infra services start --port ${port}`],
   'infra services {} --all': () => ['start', 'stop', 'restart'].map((verb) => `infra services ${verb} --all`),
+  'infra logs trace show {}': () => [`infra logs trace show ${executionId}`],
   'plugins mcp approvals approve {}': () => [`plugins mcp approvals approve ${approvalId}`],
   'plugins mcp connect {}': () => ['plugins mcp connect wanting --from-env SYSTEMPROMPT_INVOKED_AS'],
   'plugins mcp show {}': () => ['plugins mcp show systemprompt'],

@@ -8,6 +8,7 @@ import {
 } from '../../domain/governance/index.ts';
 import type { AppError } from '../../shared/errors.ts';
 import type { ExecutionId } from '../../shared/ids.ts';
+import { traceIdOfCall } from '../../shared/trace-context.ts';
 import type { ToolCall, Verdict } from './call.ts';
 import type { AskedRecord, PolicyRecord } from './policy.ts';
 
@@ -49,7 +50,7 @@ export function intentOf(
     startedAt: Date.now(),
     via: call.via,
     policyJson: policy === undefined ? undefined : policyJson(policy),
-    traceId: call.traceId,
+    traceId: call.traceId ?? traceIdOfCall(executionId),
   };
 }
 

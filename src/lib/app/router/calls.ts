@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { traceIdOf } from '../../infra/logging/call-facts.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
 import { type AppError, toAppError, UsageError } from '../../shared/errors.ts';
 import type { ExecutionId } from '../../shared/ids.ts';
@@ -332,13 +333,7 @@ function toolCall(
   cancellation: Cancellation,
 ): ToolCall {
   const trace = req.headers['traceparent'];
-  const traceId = typeof trace === 'string' ? traceIdIn(trace) : undefined;
+  const traceId = typeof trace === 'string' ? traceIdOf(trace) : undefined;
   const call = { server: route.config, tool, input, claims, traceId, arrivedAt, cancellation };
   return via === undefined ? call : { ...call, via: via.server };
-}
-
-/** The trace id of a `traceparent` (W3C trace context, section 3.2). */
-function traceIdIn(header: string): string | undefined {
-  const [, id] = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/.exec(header) ?? [];
-  return id === '0'.repeat(32) ? undefined : id;
 }

@@ -1,7 +1,9 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Claims } from '../../domain/auth/index.ts';
+import { traceIdOf } from '../../infra/logging/call-facts.ts';
 import { identityHeaderName, signIdentity } from '../../infra/security/identity-header.ts';
 import type { ExecutionId } from '../../shared/ids.ts';
+import { traceparentOfCall } from '../../shared/trace-context.ts';
 import { credentialsHeaderName } from '../bridge/credentials.ts';
 import { tokenHeaderName } from './delegation.ts';
 import type { Session } from './sessions.ts';
@@ -55,15 +57,24 @@ export function upstreamHeaders(req: IncomingMessage, upstream: Upstream, on: On
   if (on.token !== undefined) headers.push(tokenHeaderName, on.token);
   if (on.credentials !== undefined) headers.push(credentialsHeaderName, on.credentials);
   if (session !== undefined) headers.push(sessionHeader, session.upstreamId);
+  headers.push(...traceHeaders(req, exec));
   for (const name in req.headers) {
-    // Mcp-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Param-*; W3C trace context.
-    const goes = name.startsWith('mcp-') ? name !== sessionHeader : name === 'traceparent' || name === 'tracestate';
-    if (!goes) continue;
+    // Mcp-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Param-*.
+    if (!name.startsWith('mcp-') || name === sessionHeader) continue;
     const value = req.headers[name];
     if (typeof value !== 'string') continue;
     headers.push(name, name === 'mcp-name' && on.tool !== undefined ? mirrored(on.tool) : value);
   }
   return headers;
+}
+
+/** The client's trace as it came; a call without one is given one, so that what is logged of it is found by that. */
+function traceHeaders(req: IncomingMessage, exec: ExecutionId | undefined): string[] {
+  const { traceparent, tracestate } = req.headers;
+  if (typeof traceparent !== 'string' || traceIdOf(traceparent) === undefined) {
+    return exec === undefined ? [] : ['traceparent', traceparentOfCall(exec)];
+  }
+  return ['traceparent', traceparent, ...(typeof tracestate === 'string' ? ['tracestate', tracestate] : [])];
 }
 
 /** As a header may hold it (MCP 2026-07-28, SEP-2243). */

@@ -131,6 +131,21 @@ export class AuditReader {
     return found.filter(({ executionId }) => executionId <= bound('f'));
   }
 
+  /**
+   * The calls of a trace, the oldest first.
+   * @param prefix of the trace id: hexadecimal digits in lower case
+   * @param since calls that began before are not looked through: there is no index, since every call would pay for it
+   */
+  async ofTrace(actor: Actor, prefix: string, since: Date, limit: number): Promise<AuditEntry[]> {
+    return await findEntries(this.#database, {
+      userId: implies(actor.permission, 'admin') ? undefined : actor.userId,
+      tracePrefix: prefix,
+      from: executionIdFloor(since.getTime()),
+      oldestFirst: true,
+      limit,
+    });
+  }
+
   /** @throws NotFoundError when there is no such call, or it is somebody else's and the actor is no admin */
   async show(actor: Actor, executionId: string): Promise<AuditEntry> {
     const known = z.uuid().safeParse(executionId).success

@@ -49,6 +49,8 @@ export interface EntryQuery {
   readonly from?: string | undefined;
   readonly before?: string | undefined;
   readonly executionId?: string | undefined;
+  /** How the trace id begins: hexadecimal digits in lower case. */
+  readonly tracePrefix?: string | undefined;
   /** Strictly above; and from the oldest to the newest instead. */
   readonly after?: string | undefined;
   readonly oldestFirst?: boolean;
@@ -75,6 +77,7 @@ export async function findEntries(database: Queryable, query: EntryQuery): Promi
   where('i.execution_id > ?', query.after);
   where('i.user_id = ?', query.userId);
   where('i.user_name = ?', query.userName);
+  where('starts_with(i.trace_id, ?)', query.tracePrefix);
   where('i.server = ?', query.server);
   where('i.tool = ?', query.tool);
   where('i.decision = ?', query.decision);
