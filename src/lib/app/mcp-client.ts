@@ -241,19 +241,11 @@ function fromRpc({ code, message, data }: RpcError, details: ErrorDetails): AppE
   const facts = typeof data === 'object' && data !== null ? data : {};
   const word = 'code' in facts && typeof facts.code === 'string' ? facts.code : '';
   const known = errorClass(word) ?? UpstreamFailedError;
-  const next = known === NotFoundError ? ['plugins mcp list'] : [...approvalIn(facts), ...afterFailure];
+  const next = known === NotFoundError ? ['plugins mcp list'] : afterFailure;
   return new known(message, { ...details, next, data: { json_rpc_code: code, ...facts } });
 }
 
 const afterFailure = ['plugins mcp status', 'admin audit list --limit 5'];
-
-/** How a call is approved that waits for it: the one thing in there that only the router can know. */
-function approvalIn(facts: object): string[] {
-  const suggested: unknown = 'next' in facts && Array.isArray(facts.next) ? facts.next[0] : undefined;
-  const id =
-    typeof suggested === 'string' ? /^plugins mcp approvals approve ([0-9a-f-]{36})$/.exec(suggested)?.[1] : '';
-  return id ? [`plugins mcp approvals approve ${id}`] : [];
-}
 
 /** A JSON-RPC error that an HTTP error carries as text. */
 function rpcErrorIn(error: SdkHttpError): RpcError | undefined {
