@@ -37,7 +37,7 @@ describe('the scanner of secrets', () => {
     '-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----',
     '9fceb02d0ae598e95dc970b74767f19372d61af8',
     'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAUAAAAFCAYAAACNbyblAAAAHElEQVQI12P4',
-    'npm_config_registry=https://registry.npmjs.org',
+    'npm_config_registry=https://packages.example.com',
   ])('does not find one in %s', (text) => {
     expect(scanForSecrets(text)).toEqual([]);
     expect(blankSecrets(text)).toBe(text);
