@@ -9,8 +9,6 @@ interface Level {
   readonly name: string;
   /** Bounds of one test and of one hook, in ms. A test that waits has a tighter deadline of its own. */
   readonly timeout: number;
-  /** Levels of the same turn run side by side, with as many workers together as each has alone. */
-  readonly turn: number;
   /** Files that run at the same time. */
   readonly workers: number;
   /** Prepares what all of its files share, once a run. */
@@ -22,13 +20,13 @@ const postgres = './test/helpers/postgres-global.ts';
 const supervisor = './test/helpers/supervisor-global.ts';
 
 const levels: readonly Level[] = [
-  { name: 'unit', turn: 0, timeout: 10_000, workers: 2, setup: [] },
-  { name: 'integration', turn: 1, timeout: 30_000, workers: 3, setup: [postgres, supervisor] },
-  { name: 'e2e', turn: 1, timeout: 120_000, workers: 3, setup: [built, postgres] },
-  { name: 'browser', turn: 2, timeout: 120_000, workers: 1, setup: [built, postgres] },
-  { name: 'conformance', turn: 3, timeout: 120_000, workers: 1, setup: [built, postgres] },
+  { name: 'unit', timeout: 10_000, workers: 2, setup: [] },
+  { name: 'integration', timeout: 30_000, workers: 3, setup: [postgres, supervisor] },
+  { name: 'e2e', timeout: 120_000, workers: 3, setup: [built, postgres] },
+  { name: 'browser', timeout: 120_000, workers: 1, setup: [built, postgres] },
+  { name: 'conformance', timeout: 120_000, workers: 1, setup: [built, postgres] },
   // They wait more than they work.
-  { name: 'fault', turn: 1, timeout: 180_000, workers: 3, setup: [built, postgres, supervisor] },
+  { name: 'fault', timeout: 180_000, workers: 3, setup: [built, postgres, supervisor] },
 ];
 
 export default defineConfig({
@@ -40,7 +38,7 @@ export default defineConfig({
     ],
   },
   test: {
-    projects: levels.map(({ name, turn, timeout, workers, setup }) => ({
+    projects: levels.map(({ name, timeout, workers, setup }, order) => ({
       extends: true as const,
       test: {
         name,
@@ -48,7 +46,7 @@ export default defineConfig({
         environment: 'node',
         pool: 'forks',
         maxWorkers: workers,
-        sequence: { groupOrder: turn },
+        sequence: { groupOrder: order },
         testTimeout: timeout,
         hookTimeout: timeout,
         globalSetup: setup.filter((file) => existsSync(here(file))).map(here),
