@@ -1,4 +1,4 @@
-import type { FastifyPluginAsync } from 'fastify';
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { unknownServer } from '../../../lib/app/identity.ts';
 import { instanceResource, ordinaryScopes, type ResourceServer } from '../../../lib/app/resources.ts';
@@ -90,26 +90,22 @@ export function discoveryRoutes(deps: ApiDependencies): FastifyPluginAsync {
     }
 
     const answers = { 200: metadataSchema, 404: problemSchema };
+    const metadataOf = async (request: FastifyRequest, reply: FastifyReply) => {
+      const { server } = serverParams.parse(request.params);
+      const document = published(server, 'mcp');
+      reply.header('cache-control', cacheControl);
+      return document;
+    };
     app.get(
       '/.well-known/oauth-protected-resource/api/v1/mcp/:server/mcp',
       { schema: { summary: 'How to sign in to an MCP server (RFC 9728)', params: serverParams, response: answers } },
-      async (request, reply) => {
-        const { server } = serverParams.parse(request.params);
-        const document = published(server, 'mcp');
-        reply.header('cache-control', cacheControl);
-        return document;
-      },
+      metadataOf,
     );
     // Where clients of older revisions of MCP looked: below the address of the server.
     app.get(
       '/api/v1/mcp/:server/mcp/.well-known/oauth-protected-resource',
       { schema: { summary: 'The same, below the address of the server', params: serverParams, response: answers } },
-      async (request, reply) => {
-        const { server } = serverParams.parse(request.params);
-        const document = published(server, 'mcp');
-        reply.header('cache-control', cacheControl);
-        return document;
-      },
+      metadataOf,
     );
     app.get(
       '/api/v1/mcp/:server/mcp/.well-known/oauth-authorization-server',

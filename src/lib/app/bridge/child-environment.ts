@@ -1,7 +1,7 @@
 import { markerNames } from '../../infra/process/marker.ts';
 
 /** What every program needs to find others, its folders, the time and the way out. */
-const common = [
+export const commonVariables = [
   'PATH',
   'HOME',
   'USER',
@@ -23,7 +23,7 @@ const common = [
  * @param own names of the server's variables
  */
 export function childEnvironment(env: NodeJS.ProcessEnv, own: readonly string[]): Record<string, string> {
-  const names = [...new Set<string>([...common, ...markerNames, ...own])];
+  const names = [...new Set<string>([...commonVariables, ...markerNames, ...own])];
   return Object.fromEntries(
     names.flatMap((name) => {
       const value = env[name];

@@ -255,8 +255,13 @@ async function judge<A extends Verdict>(
   if (answer === undefined) return { record };
   if (refusal !== undefined) return { refusal, record };
   if (payload === undefined) return { record };
-  if (rebuild === undefined) throw new TypeError('This answer can’t be changed');
-  return { answer: rebuild(answer, payload), record: { ...record, given: digestOf(payload) } };
+  try {
+    if (rebuild === undefined) throw new TypeError('This answer can’t be changed');
+    return { answer: rebuild(answer, payload), record: { ...record, given: digestOf(payload) } };
+  } catch (error) {
+    // What was to be changed is not given as it was, and the call still gets its outcome.
+    return { refusal: toAppError(error), record };
+  }
 }
 
 /** The first refusal of the admission checks. One that fails refuses too: nobody knows what it would have said. */

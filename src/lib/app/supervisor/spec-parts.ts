@@ -6,6 +6,7 @@ import type { Instance } from '../../infra/config/instance.ts';
 import type { Profile } from '../../infra/config/profile.ts';
 import type { SecretStore } from '../../infra/config/secrets.ts';
 import { PreconditionError } from '../../shared/errors.ts';
+import { commonVariables } from '../bridge/child-environment.ts';
 import { serverSchemas } from '../extensions/server-migrations.ts';
 import type { SchemaReport } from '../extensions/server-schemas.ts';
 import type { ServerVariables } from '../secrets/variables.ts';
@@ -35,23 +36,7 @@ export interface OwnOfServer extends Omit<ServerVariables, 'issues'> {
 }
 
 /** What every child gets of the environment: how to find programs, folders, time zone, proxies and authorities. */
-export const handedOn = [
-  'PATH',
-  'HOME',
-  'USER',
-  'LOGNAME',
-  'LANG',
-  'LC_ALL',
-  'TZ',
-  'TMPDIR',
-  'XDG_CACHE_HOME',
-  'XDG_RUNTIME_DIR',
-  'NODE_EXTRA_CA_CERTS',
-  'NODE_OPTIONS',
-  'HTTP_PROXY',
-  'HTTPS_PROXY',
-  'NO_PROXY',
-] as const;
+export const handedOn = [...commonVariables, 'XDG_RUNTIME_DIR', 'NODE_OPTIONS'] as const;
 
 export const drainMs = 10_000;
 export const startMs = 30_000;
