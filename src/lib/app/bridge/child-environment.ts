@@ -1,6 +1,6 @@
 import { markerNames } from '../../infra/process/marker.ts';
 
-/** What every program needs to find others, its folders, the time and the way out. */
+/** What every program needs to find others, its folders, the time, the way out, and whom to trust there. */
 export const commonVariables = [
   'PATH',
   'HOME',
@@ -12,9 +12,17 @@ export const commonVariables = [
   'TMPDIR',
   'XDG_CACHE_HOME',
   'NODE_EXTRA_CA_CERTS',
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
   'HTTP_PROXY',
   'HTTPS_PROXY',
+  'ALL_PROXY',
   'NO_PROXY',
+  // Some programs know these by their small letters alone (curl, wget).
+  'http_proxy',
+  'https_proxy',
+  'all_proxy',
+  'no_proxy',
 ] as const;
 
 /**

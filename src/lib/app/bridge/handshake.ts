@@ -13,7 +13,14 @@ export interface HandshakeOptions {
   /** When the connection has ended. */
   readonly ended: Promise<BackendEnded>;
   readonly signal?: AbortSignal | undefined;
+  /** What the server has written to its standard error so far. */
+  readonly stderr?: () => string;
 }
+
+/** What keeps a program from its first answer without a word: most often that it is still being fetched. */
+const slowStart =
+  'A first start may have to download the program (npx, uvx, docker): give it longer by start_timeout_ms, or run its command ' +
+  'by hand once. What it needs to reach the network beside proxies and authorities, name in env_vars.';
 
 export interface Introduced {
   readonly era: Era;
@@ -75,11 +82,12 @@ async function ask(
   connection: Pick<Multiplexer, 'request'>,
   method: string,
   params: Readonly<Record<string, unknown>>,
-  { timeoutMs, ended, signal }: HandshakeOptions,
+  { timeoutMs, ended, signal, stderr }: HandshakeOptions,
 ): Promise<JsonRpcMessage> {
   return await new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
-      reject(startFailed({ message: `The server did not answer ${method} within ${timeoutMs} ms.` }));
+      const message = `The server did not answer ${method} within ${timeoutMs} ms.`;
+      reject(stderr === undefined ? startFailed({ message }) : startFailed({ message, stderr: stderr() }, slowStart));
     }, timeoutMs);
     const settle = (act: () => void): void => {
       clearTimeout(timer);

@@ -130,6 +130,7 @@ class StdioBackend implements Backend {
         timeoutMs: this.#options.startTimeoutMs,
         ended: this.#ended,
         signal: opening.signal,
+        stderr: () => this.#stderr.text(),
       });
       this.era = era;
       this.initialized = initialized;

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, expect, it } from 'vitest';
+import { childEnvironment } from '../../../../src/lib/app/bridge/child-environment.ts';
 import { markedProcesses } from '../../../../src/lib/infra/process/marker.ts';
 import type { UserId } from '../../../../src/lib/shared/ids.ts';
 import { type BridgeRig, type BridgeRigOptions, bridgeRig, messagesOf, textOf } from '../../../helpers/bridge-rig.ts';
@@ -34,7 +35,16 @@ it('a program that does not exist, and one that never answers, are said to be so
   const absent = await start({ program: '/nowhere/at-all' });
   expect((await absent.call('echo')).error?.message).toContain('/nowhere/at-all');
   const mute = await start({ args: ['--no-answer-to-initialize', '--ignore-sigterm'], startTimeoutMs: 500 });
-  expect((await mute.call('echo')).error?.message).toContain('did not answer initialize within 500 ms');
+  const { error } = await mute.call('echo');
+  expect(error?.message).toContain('did not answer initialize within 500 ms');
+  // npx that can't reach its registry is silent for minutes: what it said, and what to do about a slow start.
+  expect(error?.data?.['stderr']).toMatch(/^started \d+$/);
+  expect(error?.data?.['hint']).toContain('start_timeout_ms');
+});
+
+it('a program that fetches itself finds proxies and authorities, and nothing else of ours', () => {
+  const world = { https_proxy: 'http://p', NO_PROXY: 'a', NODE_EXTRA_CA_CERTS: '/ca', SSL_CERT_FILE: '/ca', OWN: '1' };
+  expect(childEnvironment({ ...world, DATABASE_URL: 'x', NPM_TOKEN: 'x' }, ['OWN'])).toEqual(world);
 });
 
 it('a crash ends the calls that run, and the next call gets a new program', async () => {
