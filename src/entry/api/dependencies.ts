@@ -12,6 +12,7 @@ import type { RegistryServer } from '../../lib/app/router/registry-view.ts';
 import type { ServiceEventFeed } from '../../lib/app/supervisor/event-feed.ts';
 import type { TokenVerifier } from '../../lib/domain/auth/index.ts';
 import type { SecurityHeaderSettings } from '../../lib/infra/config/profile-server.ts';
+import type { UserId } from '../../lib/shared/ids.ts';
 import type { Telemetry } from './telemetry.ts';
 
 /** How the API behaves towards browsers, from `server` and `security` of the profile. */
@@ -57,8 +58,8 @@ export interface ApiDependencies {
   readonly verifier: Pick<TokenVerifier, 'verify' | 'jwks'>;
   /** What accepts tokens: the instance and the MCP servers that are configured and enabled. */
   readonly resources: ResourceServers;
-  /** The MCP servers; with `details` how they are doing too. */
-  readonly registry: (details: boolean) => RegistryServer[] | Promise<RegistryServer[]>;
+  /** The MCP servers; for a reader who is known how they are doing too. */
+  readonly registry: (reader: UserId | undefined) => RegistryServer[] | Promise<RegistryServer[]>;
   readonly mcp: McpHandler;
   /** Absent where nobody signs in. */
   readonly oauth: OAuthHandler | undefined;

@@ -64,7 +64,7 @@ async function main(log: Logger): Promise<void> {
     logger: log,
     verifier: context.identity.verifier,
     resources: context.resources,
-    registry: (details) => context.registry(details),
+    registry: (reader) => context.registry(reader),
     mcp: context.router,
     oauth: oauthHandler(context.authorization, oauthPages),
     people: context.people,

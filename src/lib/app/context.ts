@@ -1,4 +1,4 @@
-import type { McpServerConfig, ToolHook } from '../domain/mcp/index.ts';
+import { listsByUser, type McpServerConfig, type ToolHook } from '../domain/mcp/index.ts';
 import { activeProfile } from '../infra/config/active-profile.ts';
 import { requireInstance } from '../infra/config/instance.ts';
 import { loadProfile, type Profile } from '../infra/config/profile.ts';
@@ -9,6 +9,7 @@ import { createGuardedFetch } from '../infra/http/guarded-fetch.ts';
 import type { Logger } from '../infra/logging/logger.ts';
 import type { ApiMetrics } from '../infra/telemetry/api-metrics.ts';
 import { DatabaseUnavailableError, PreconditionError } from '../shared/errors.ts';
+import type { UserId } from '../shared/ids.ts';
 import { DatabaseEntitlements } from './access/entitlements.ts';
 import { ForeignSubjects } from './access/foreign-subjects.ts';
 import { KeptArtifacts } from './artifacts/keeper.ts';
@@ -49,7 +50,7 @@ export interface ApiContext {
   /** Absent when the profile has requests not counted. */
   readonly rateLimiter: RateLimiter | undefined;
   readonly serviceEvents: ServiceEventFeed;
-  registry(details: boolean): Promise<RegistryServer[]>;
+  registry(reader: UserId | undefined): Promise<RegistryServer[]>;
   /** What must hold before requests are taken; each throws when it does not. */
   readonly readiness: Readonly<Record<string, () => void | Promise<void>>>;
   /** Ends what the router still runs, then everything else, in reverse order. */
@@ -200,17 +201,19 @@ export async function openApiContext(
       router: gateway.router,
       rateLimiter: rateLimiter.limiter,
       serviceEvents,
-      registry: async (details) => {
+      registry: async (reader) => {
         const { circuitOf } = gateway;
         const source = { servers, externalUrl: profile.server.external_url, directory, circuitOf };
-        if (!details) return registryView(source, false);
-        const known = await Promise.all([fleetFacts(database, instance.id), fleetLatencies(servers, directory)]).catch(
-          (error: unknown) => {
-            // Where they are is known without the database, which the readiness tells of.
-            if (error instanceof DatabaseUnavailableError) return undefined;
-            throw error;
-          },
-        );
+        if (reader === undefined) return registryView(source, false);
+        const own = { servers: servers.filter(listsByUser).map(({ name }) => name), userId: reader };
+        const known = await Promise.all([
+          fleetFacts(database, instance.id, own),
+          fleetLatencies(servers, directory),
+        ]).catch((error: unknown) => {
+          // Where they are is known without the database, which the readiness tells of.
+          if (error instanceof DatabaseUnavailableError) return undefined;
+          throw error;
+        });
         return registryView(known === undefined ? source : { ...source, facts: known[0], latencies: known[1] }, true);
       },
       readiness: {

@@ -4,6 +4,7 @@ import { serverJson } from '../../../lib/app/fleet/server-json.ts';
 import { instanceAudience, resourceMetadataUrl, unknownServer } from '../../../lib/app/identity.ts';
 import { authenticate, challengeFor } from '../../../lib/domain/auth/index.ts';
 import { toAppError } from '../../../lib/shared/errors.ts';
+import type { UserId } from '../../../lib/shared/ids.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { problemSchema } from '../openapi.ts';
 
@@ -92,15 +93,16 @@ export function registryRoutes(deps: ApiDependencies): FastifyPluginAsync {
       },
       async (request, reply) => {
         const signedIn = request.headers.authorization !== undefined;
+        let reader: UserId | undefined;
         reply.header('cache-control', 'no-store');
         try {
-          if (signedIn) await authenticate(deps.verifier, request.raw, audience);
+          if (signedIn) reader = (await authenticate(deps.verifier, request.raw, audience)).sub;
         } catch (thrown) {
           const challenge = challengeFor(toAppError(thrown), resource);
           if (challenge !== undefined) reply.header('www-authenticate', challenge.header);
           throw thrown;
         }
-        return { servers: await deps.registry(signedIn) };
+        return { servers: await deps.registry(reader) };
       },
     );
     app.get(
@@ -115,7 +117,7 @@ export function registryRoutes(deps: ApiDependencies): FastifyPluginAsync {
       },
       async (request, reply) => {
         const { server } = serverParams.parse(request.params);
-        const found = (await deps.registry(false)).find(({ name }) => name === server);
+        const found = (await deps.registry(undefined)).find(({ name }) => name === server);
         if (found === undefined) throw unknownServer(server);
         reply.header('cache-control', 'public, max-age=300');
         const { name, display_name: displayName, description } = found;

@@ -4,7 +4,9 @@ import {
   type CatalogueTool,
   type Judged,
   type ListSource,
+  listsByUser,
   lockServerTools,
+  type McpServerConfig,
   markGone,
   type Observed,
   type RawTool,
@@ -14,18 +16,22 @@ import {
   readToolRecords,
   type ToolList,
   type ToolPolicy,
+  type ToolRecord,
   writeToolList,
   writeTools,
+  writeUserTools,
 } from '../../domain/mcp/index.ts';
 import type { Database, Queryable } from '../../infra/database/connection.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
 import type { AppError } from '../../shared/errors.ts';
+import type { UserId } from '../../shared/ids.ts';
 import { toolDigest } from './digest.ts';
 import { heldError } from './held.ts';
-import { look, planOf } from './plan.ts';
+import { look, planOf, planOfForms } from './plan.ts';
+import { UserLists } from './user-lists.ts';
 
 /** A server as far as its tools are concerned. */
-export interface CatalogueServer {
+export interface CatalogueServer extends Pick<McpServerConfig, 'process' | 'external'> {
   readonly name: string;
   readonly toolPolicy?: ToolPolicy;
 }
@@ -37,6 +43,8 @@ export interface CatalogueOptions {
 }
 
 const retryMs = 500;
+/** Most names in a user's list that is put together from what passed. */
+const namesMax = 5_000;
 const noTools: readonly CatalogueTool[] = [];
 
 /** The catalogue over the database: the same in every API process, which tell each other of changes by NOTIFY. */
@@ -44,6 +52,9 @@ export class ToolCatalogue implements Catalogue {
   readonly #database: CatalogueOptions['database'];
   readonly #policies: ReadonlyMap<string, ToolPolicy>;
   readonly #log: CatalogueOptions['log'];
+  /** Servers that give each user a list of their own. */
+  readonly #ofUsers: ReadonlySet<string>;
+  /** By server, then by name; where users have lists of their own, by name and digest. */
   readonly #tools = new Map<string, ReadonlyMap<string, CatalogueTool>>();
   readonly #lists = new Map<string, ToolList>();
   readonly #listeners = new Set<(server: string) => void>();
@@ -52,11 +63,13 @@ export class ToolCatalogue implements Catalogue {
   #reading: Promise<void> | undefined;
   #retry: NodeJS.Timeout | undefined;
   #unlisten: (() => Promise<void>) | undefined;
+  #userLists: UserLists | undefined;
   #closed = false;
 
   private constructor(options: CatalogueOptions) {
     this.#database = options.database;
     this.#policies = new Map(options.servers.map(({ name, toolPolicy }) => [name, toolPolicy ?? 'auto']));
+    this.#ofUsers = new Set(options.servers.filter(listsByUser).map(({ name }) => name));
     this.#log = options.log;
   }
 
@@ -68,6 +81,7 @@ export class ToolCatalogue implements Catalogue {
       catalogue.#reread(reconnected ? undefined : payload),
     );
     try {
+      if (catalogue.#ofUsers.size > 0) catalogue.#userLists = await UserLists.open(options.database);
       await catalogue.#read(undefined);
     } catch (error) {
       await catalogue.close();
@@ -76,26 +90,49 @@ export class ToolCatalogue implements Catalogue {
     return catalogue;
   }
 
-  tools(server: string): readonly CatalogueTool[] {
-    const tools = this.#tools.get(server);
-    return tools === undefined ? noTools : [...tools.values()];
+  listsByUser(server: string): boolean {
+    return this.#ofUsers.has(server);
   }
 
-  find(server: string, tool: string): CatalogueTool | undefined {
-    return this.#tools.get(server)?.get(tool);
+  ready(server: string, user: string): Promise<void> | undefined {
+    return this.#ofUsers.has(server) ? this.#userLists?.ready(server, user) : undefined;
+  }
+
+  tools(server: string, user?: string): readonly CatalogueTool[] {
+    const tools = this.#tools.get(server);
+    if (tools === undefined) return noTools;
+    if (!this.#ofUsers.has(server)) return [...tools.values()];
+    const listed = this.#listOf(server, user);
+    return listed === undefined
+      ? noTools
+      : [...listed].flatMap(([name, digest]) => tools.get(formKey(name, digest)) ?? []);
+  }
+
+  find(server: string, tool: string, user?: string): CatalogueTool | undefined {
+    if (!this.#ofUsers.has(server)) return this.#tools.get(server)?.get(tool);
+    const digest = this.#listOf(server, user)?.get(tool);
+    return digest === undefined ? undefined : this.#tools.get(server)?.get(formKey(tool, digest));
+  }
+
+  #listOf(server: string, user: string | undefined): ReadonlyMap<string, string> | undefined {
+    return user === undefined ? undefined : this.#userLists?.of(server, user)?.tools;
   }
 
   policy(server: string): ToolPolicy {
     return this.#policies.get(server) ?? 'auto';
   }
 
-  judge(server: string, listed: readonly RawTool[]): Judged[] {
+  judge(server: string, listed: readonly RawTool[], user?: string): Judged[] {
     const names = listed.map((entry) => entry['name']);
     return listed.map((entry) => {
       if (typeof entry['name'] !== 'string' || entry['name'] === '') return { known: true, admitted: false };
       const twice = names.indexOf(entry['name']) !== names.lastIndexOf(entry['name']);
-      if (twice) return { known: this.find(server, entry['name'])?.reason === 'invalid', admitted: false };
-      return this.#judgeOne(server, readTool(entry));
+      if (twice) {
+        const on = this.find(server, entry['name'], user);
+        return { known: this.#ofUsers.has(server) ? on === undefined : on?.reason === 'invalid', admitted: false };
+      }
+      const tool = readTool(entry);
+      return this.#ofUsers.has(server) ? this.#judgeForm(server, tool, user) : this.#judgeOne(server, tool);
     });
   }
 
@@ -108,8 +145,17 @@ export class ToolCatalogue implements Catalogue {
     return { known, admitted: record?.approvedDigest === digest && record.state !== 'held' };
   }
 
-  refusalOf(server: string, tool: string): AppError | undefined {
-    const known = this.find(server, tool);
+  /** A form is judged by itself, whoever else lists it, or lists another under its name. */
+  #judgeForm(server: string, tool: ReadTool, user: string | undefined): Judged {
+    const digest = toolDigest(tool);
+    const form = this.#tools.get(server)?.get(formKey(tool.name, digest));
+    const known = form !== undefined && this.#listOf(server, user)?.get(tool.name) === digest;
+    if (tool.invalid !== undefined || form?.reason === 'invalid') return { known, admitted: false };
+    return { known, admitted: this.policy(server) === 'auto' || form?.state === 'approved' };
+  }
+
+  refusalOf(server: string, tool: string, user?: string): AppError | undefined {
+    const known = this.find(server, tool, user);
     if (known?.state === 'approved') return undefined;
     if (known?.reason === 'invalid') return heldError(server, tool, known);
     if (this.policy(server) === 'auto') return undefined;
@@ -130,7 +176,9 @@ export class ToolCatalogue implements Catalogue {
   }
 
   async observe(server: string, listed: readonly RawTool[], source: ListSource = {}): Promise<Observed> {
-    const seen = await look(listed, this.#tools.get(server));
+    if (this.#ofUsers.has(server)) return this.#observeOfUser(server, listed, source);
+    const known = this.#tools.get(server);
+    const seen = await look(listed, (name) => known?.get(name));
     const observed = await this.#database.transaction(async (tx) => {
       await lockServerTools(tx, server);
       const records = await readToolRecords(tx, server);
@@ -146,6 +194,34 @@ export class ToolCatalogue implements Catalogue {
     return observed;
   }
 
+  /** A user's list: its forms are put on record for all, and which of them it has for the user alone. */
+  async #observeOfUser(server: string, listed: readonly RawTool[], source: ListSource): Promise<Observed> {
+    const { user, instanceId, partial = false } = source;
+    if (user === undefined) return { added: [], changed: [], returned: [], gone: [], held: [] };
+    await this.ready(server, user);
+    const known = this.#tools.get(server);
+    // A name that is listed twice is this user's trouble alone: either form may be another's.
+    const times = Map.groupBy(listed, (entry) => entry['name']);
+    const once = listed.filter((entry) => times.get(entry['name'])?.length === 1);
+    const seen = await look(once, (name, digest) => known?.get(formKey(name, digest)));
+    const fresh = seen.map(({ name, digest }) => [name, digest] as const);
+    const before = this.#listOf(server, user) ?? new Map<string, string>();
+    const merged = new Map(partial && before.size + fresh.length <= namesMax ? [...before, ...fresh] : fresh);
+    const list = { tools: merged, instanceId: instanceId ?? this.#userLists?.of(server, user)?.instanceId };
+    const observed = await this.#database.transaction(async (tx) => {
+      await lockServerTools(tx, server);
+      const records = await readToolRecords(tx, server);
+      const { writes, observed: result } = planOfForms(seen, records, this.policy(server));
+      await writeTools(tx, server, writes, true);
+      await writeUserTools(tx, server, user, list);
+      await this.#record(tx, server, result, false, user);
+      return result;
+    });
+    this.#userLists?.set(server, user, list);
+    await this.#reread(server);
+    return observed;
+  }
+
   /** Notes that a server could not be asked, for people to see. */
   async failed(server: string, instanceId: string | undefined, error: string): Promise<void> {
     await writeToolList(this.#database, { server, instanceId, error });
@@ -156,11 +232,12 @@ export class ToolCatalogue implements Catalogue {
     clearTimeout(this.#retry);
     this.#listeners.clear();
     await this.#unlisten?.();
+    await this.#userLists?.close();
     await this.#reading;
   }
 
   /** What changes after the first sight of a server is an event of identity: it changes what callers may do. */
-  async #record(tx: Queryable, server: string, observed: Observed, first: boolean): Promise<void> {
+  async #record(tx: Queryable, server: string, observed: Observed, first: boolean, user?: string): Promise<void> {
     const { added, changed, returned, gone, held } = observed;
     const moved = added.length + changed.length + returned.length + gone.length + held.length;
     if (moved === 0) return;
@@ -168,6 +245,7 @@ export class ToolCatalogue implements Catalogue {
     if (first && held.length === 0) return;
     await recordIdentityEvent(tx, {
       type: 'tools_changed',
+      userId: user as UserId | undefined,
       resource: server,
       data: { policy: this.policy(server), added: first ? [] : added, changed, returned, gone, held },
     });
@@ -209,11 +287,23 @@ export class ToolCatalogue implements Catalogue {
     const byServer = new Map<string, Map<string, CatalogueTool>>();
     if (server !== undefined) byServer.set(server, new Map());
     for (const record of records) {
+      const key = this.#keyOf(record);
+      if (key === undefined) continue;
       const tools = byServer.get(record.server) ?? new Map<string, CatalogueTool>();
-      byServer.set(record.server, tools.set(record.name, record));
+      byServer.set(record.server, tools.set(key, record));
     }
     for (const [name, tools] of byServer) this.#tools.set(name, tools);
     for (const list of lists) this.#lists.set(list.server, list);
     for (const name of byServer.keys()) for (const listener of this.#listeners) listener(name);
   }
+
+  /** Forms of single tools are of a time when users had lists of their own there, where they have none now. */
+  #keyOf({ server, name, digest, form }: ToolRecord): string | undefined {
+    if (this.#ofUsers.has(server)) return formKey(name, digest);
+    return form === '' ? name : undefined;
+  }
+}
+
+function formKey(name: string, digest: string): string {
+  return `${digest} ${name}`;
 }

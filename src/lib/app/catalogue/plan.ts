@@ -24,16 +24,16 @@ interface SeenTool extends ReadTool {
 
 /**
  * Reads and scans the tools of a list, those that are new or changed.
- * @param known what is known of that server, by name
+ * @param known what is known of a tool of that server
  */
 export async function look(
   listed: readonly RawTool[],
-  known: ReadonlyMap<string, CatalogueTool> | undefined,
+  known: (name: string, digest: string) => CatalogueTool | undefined,
 ): Promise<SeenTool[]> {
   const seen: SeenTool[] = [];
   for (const tool of readTools(listed)) {
     const digest = toolDigest(tool);
-    const old = known?.get(tool.name) as ToolRecord | undefined;
+    const old = known(tool.name, digest) as ToolRecord | undefined;
     const scanned = old?.digest === digest && old.scannedBy === scanVersion;
     seen.push({ ...tool, digest, findings: scanned ? undefined : findingsOf(tool) });
     if (!scanned) await breathe(); // a long list must not keep calls waiting
@@ -60,18 +60,34 @@ export function planOf(
   const writes = seen.flatMap((tool) => writeOf(tool, known.get(tool.name), policy) ?? []);
   const names = new Set(seen.map(({ name }) => name));
   const gone = partial ? [] : records.filter(({ name, state }) => state !== 'gone' && !names.has(name));
+  const goneNames = gone.map(({ name }) => name);
+  return { writes, gone: goneNames, observed: observedOf(writes, goneNames) };
+}
+
+function observedOf(writes: readonly ToolWrite[], gone: readonly string[]): Observed {
   const by = (event: ToolWrite['event']) => writes.filter((write) => write.event === event).map(({ name }) => name);
   return {
-    writes,
-    gone: gone.map(({ name }) => name),
-    observed: {
-      added: by('added'),
-      changed: by('changed'),
-      returned: by('returned'),
-      gone: gone.map(({ name }) => name),
-      held: writes.filter(({ state, event }) => state === 'held' && event !== undefined).map(({ name }) => name),
-    },
+    added: by('added'),
+    changed: by('changed'),
+    returned: by('returned'),
+    gone,
+    held: writes.filter(({ state, event }) => state === 'held' && event !== undefined).map(({ name }) => name),
   };
+}
+
+/**
+ * The same where each form of a tool is on record apart. A form that nobody has listed before is held against the one that was
+ * approved last.
+ */
+export function planOfForms(seen: readonly SeenTool[], records: readonly ToolRecord[], policy: ToolPolicy): Plan {
+  const recordOf = ({ name, digest }: SeenTool) => {
+    const known = records.filter((record) => record.name === name);
+    const approved = known.filter(({ state }) => state === 'approved');
+    const latest = (a: ToolRecord, b: ToolRecord) => Number(b.approvedAt ?? 0) - Number(a.approvedAt ?? 0);
+    return known.find((record) => record.digest === digest) ?? approved.sort(latest)[0];
+  };
+  const writes = seen.flatMap((tool) => writeOf(tool, recordOf(tool), policy) ?? []);
+  return { writes, gone: [], observed: observedOf(writes, []) };
 }
 
 /** What is to be written of one tool; nothing when it is as it was. */

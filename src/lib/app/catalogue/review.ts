@@ -71,7 +71,7 @@ export async function approve(database: Transactional, wish: ApprovalWish, actor
     const held = records.filter(({ state }) => state === 'held');
     const chosen = wish.all
       ? held.filter(({ reason, findings }) => reason !== 'invalid' && findings.length === 0)
-      : wish.tools.map((name) => named(records, server, name));
+      : wish.tools.map((name) => named(records, server, name, wish.digest));
     const [first] = chosen;
     if (wish.digest !== undefined && first?.digest.startsWith(wish.digest.toLowerCase()) === false) {
       throw new ConflictError(
@@ -96,9 +96,19 @@ export async function approve(database: Transactional, wish: ApprovalWish, actor
   });
 }
 
-function named(records: readonly ToolRecord[], server: string, name: string): ToolRecord {
+/** Of a tool that has several forms, because users have lists of their own, the one that is meant. */
+function named(records: readonly ToolRecord[], server: string, name: string, wanted: string | undefined): ToolRecord {
   const next = [`plugins mcp tools ${server} --diff`];
-  const record = records.find((candidate) => candidate.name === name);
+  const forms = records.filter((candidate) => candidate.name === name);
+  const held = forms.filter(({ state }) => state === 'held');
+  const meant = wanted === undefined ? held : forms.filter(({ digest }) => digest.startsWith(wanted.toLowerCase()));
+  if (wanted === undefined && held.length > 1) {
+    throw new ConflictError(`${name} is held in ${held.length} forms, for users have lists of their own`, {
+      hint: 'Say which with --digest.',
+      next,
+    });
+  }
+  const record = meant[0] ?? forms[0];
   if (record === undefined) {
     const known = records.map((candidate) => candidate.name);
     const close = nearest(name, known);

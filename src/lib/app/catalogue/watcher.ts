@@ -1,4 +1,4 @@
-import type { McpServerConfig } from '../../domain/mcp/index.ts';
+import { listsByUser, type McpServerConfig } from '../../domain/mcp/index.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
 import { toAppError } from '../../shared/errors.ts';
 import type { Directory, Upstreams } from '../router/upstreams.ts';
@@ -144,9 +144,7 @@ export class ToolWatcher {
 
 /** A server whose instances belong to users, or that needs a user's credentials, is learnt from what passes to a user. */
 function answersTheSystem(config: McpServerConfig): boolean {
-  const { kind, process, external } = config;
-  const needsUser = external !== undefined && external.auth.type !== 'none' && external.auth.per === 'user';
-  return kind !== 'virtual' && process?.instances !== 'user' && !needsUser;
+  return config.kind !== 'virtual' && !listsByUser(config);
 }
 
 function startsOnDemand(config: McpServerConfig): boolean {

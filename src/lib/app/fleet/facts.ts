@@ -1,4 +1,5 @@
 import type { Database } from '../../infra/database/connection.ts';
+import type { UserId } from '../../shared/ids.ts';
 
 // What the database knows of the MCP servers beside their configuration: how their processes are, and which tools they have.
 
@@ -64,11 +65,13 @@ interface ToolRow {
 /**
  * Reads all of it: two queries, however many servers there are.
  * @param installationId whose processes; every installation's in a database that only one uses when none is given
+ * @param own servers that give each user a list of their own, and whose list is asked for; nobody's unless told
  * @throws DatabaseUnavailableError
  */
 export async function fleetFacts(
   database: Pick<Database, 'query'>,
   installationId: string | undefined,
+  own: { readonly servers: readonly string[]; readonly userId?: UserId | undefined },
 ): Promise<FleetFacts> {
   const [processes, tools] = await Promise.all([
     database.query<ProcessRow>(
@@ -79,7 +82,11 @@ export async function fleetFacts(
     ),
     database.query<ToolRow>(
       `SELECT server, name, definition->>'title' AS title, definition->>'description' AS description, state, reason
-       FROM mcp.tools WHERE state <> 'gone' ORDER BY server, name`,
+       FROM mcp.tools t WHERE state <> 'gone' AND (CASE WHEN server = ANY($1)
+         THEN EXISTS (SELECT FROM mcp.user_tools u WHERE u.server = t.server AND u.user_id = $2 AND u.tools->>t.name = t.form)
+         ELSE form = '' END)
+       ORDER BY server, name`,
+      [own.servers, own.userId ?? null],
     ),
   ]);
   const byServer = new Map<string, FleetTool[]>();

@@ -1,4 +1,4 @@
-import { hasProcess, type McpServerConfig, mcpEndpointPath } from '../../domain/mcp/index.ts';
+import { hasProcess, listsByUser, type McpServerConfig, mcpEndpointPath } from '../../domain/mcp/index.ts';
 import { DatabaseUnavailableError } from '../../shared/errors.ts';
 import type { CommandContext } from '../command-context.ts';
 import type { ServiceStatus } from '../supervisor/status.ts';
@@ -30,7 +30,7 @@ export async function fleet(context: CommandContext): Promise<FleetServer[]> {
   const url = await context.externalUrl();
   const places = new Map(running?.services.map((service) => [service.name, service]));
   const [tools, latencies] = await Promise.all([
-    running === undefined ? undefined : knownTools(context),
+    running === undefined ? undefined : knownTools(context, servers),
     fleetLatencies(servers, { endpoint: (name) => places.get(name) }),
   ]);
   return servers.map((config) => {
@@ -53,9 +53,14 @@ function stateOf(config: McpServerConfig, status: ServiceStatus | undefined, run
   return !hasProcess(config) && running ? 'ready' : 'not running';
 }
 
-async function knownTools(context: CommandContext): Promise<ReadonlyMap<string, readonly FleetTool[]> | undefined> {
+async function knownTools(
+  context: CommandContext,
+  servers: readonly McpServerConfig[],
+): Promise<ReadonlyMap<string, readonly FleetTool[]> | undefined> {
   try {
-    return (await fleetFacts(await context.database(), (await context.instance()).id)).tools;
+    const { userId } = await context.currentActor();
+    const own = { servers: servers.filter(listsByUser).map(({ name }) => name), userId };
+    return (await fleetFacts(await context.database(), (await context.instance()).id, own)).tools;
   } catch (error) {
     // How the servers are, the supervisor says: tools are left out while the database is away.
     if (error instanceof DatabaseUnavailableError) return undefined;

@@ -53,7 +53,9 @@ export class Lists {
     try {
       answer = await this.#ask(exchange, body, id);
       if (res.destroyed) return;
-      const text = this.#filtered(exchange, answer);
+      const { catalogue } = this.#deps;
+      await catalogue?.ready(exchange.route.config.name, exchange.claims.sub);
+      const text = this.#filtered(exchange, answer, !body.includes('"cursor"'));
       const payload = text === undefined ? answer.payload : Buffer.from(text);
       if (answer.event !== undefined) {
         this.#beginStream(exchange, answer.from, answer.headers);
@@ -143,11 +145,12 @@ export class Lists {
    * The answer with what the caller may call; nothing for one that has no list.
    * @throws ForbiddenError where there are tools and all of them are held: an empty list would say that there are none
    */
-  #filtered(exchange: Exchange, answer: HeldAnswer): string | undefined {
+  #filtered(exchange: Exchange, answer: HeldAnswer, first: boolean): string | undefined {
     const read = readToolsAnswer(answer.payload.toString('utf8'));
     if (read === undefined) return undefined;
     const { config } = exchange.route;
-    const admitted = this.#admitted(config.name, read.tools);
+    const whole = first && !read.more;
+    const admitted = this.#admitted(config.name, read.tools, exchange.claims.sub, whole);
     if (admitted.length === 0 && read.tools.length > 0 && !read.more) throw allHeld(config.name, read.tools.length);
     return withTools(
       read,
@@ -156,13 +159,16 @@ export class Lists {
   }
 
   /** Those that are not held. What is not on record as it is here is looked at. */
-  #admitted(server: string, tools: readonly RawTool[]): RawTool[] {
+  #admitted(server: string, tools: readonly RawTool[], user: string, whole: boolean): RawTool[] {
     const { catalogue, log, onDifference } = this.#deps;
     if (catalogue === undefined) return [...tools];
-    const judged = catalogue.judge(server, tools);
-    if (judged.some(({ known }) => !known)) {
-      onDifference?.(server);
-      catalogue.observe(server, tools, { partial: true }).catch((error: unknown) => {
+    const judged = catalogue.judge(server, tools, user);
+    // What the system is shown others may not be; a user's own list is what it is.
+    const own = catalogue.listsByUser(server);
+    const gone = own && whole && catalogue.tools(server, user).length > tools.length;
+    if (gone || judged.some(({ known }) => !known)) {
+      if (!own) onDifference?.(server);
+      catalogue.observe(server, tools, { partial: !(own && whole), user }).catch((error: unknown) => {
         log.warn({ err: error, server }, 'Tools that passed could not be put on record');
       });
     }

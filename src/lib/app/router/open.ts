@@ -98,7 +98,13 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
   const asking = catalogue && new Upstreams(directory, identityRoot);
   const watcher =
     catalogue && asking && new ToolWatcher({ catalogue, directory, upstreams: asking, servers, credentials, log });
-  const held = catalogue && ((call: ToolCall) => catalogue.refusalOf(call.server.name, call.tool));
+  const held =
+    catalogue &&
+    (({ server, tool, claims: { sub } }: ToolCall) => {
+      const waiting = catalogue.ready(server.name, sub);
+      if (waiting === undefined) return catalogue.refusalOf(server.name, tool, sub);
+      return waiting.then(() => catalogue.refusalOf(server.name, tool, sub));
+    });
   const breakers = new Breakers({
     onChange: (server, state) => {
       metrics?.circuit?.(server, state);

@@ -13,30 +13,35 @@ export interface OfferedTool {
 }
 
 /**
- * All that a virtual server offers, in the order of its targets, whoever asks. Of two tools of one name the first counts, so
+ * All that a virtual server offers to a user, in the order of its targets. Of two tools of one name the first counts, so
  * that a target can't take the place of one that was named before it.
  */
-export function offeredTools(config: McpServerConfig, catalogue: Catalogue): Map<string, OfferedTool> {
+export function offeredTools(config: McpServerConfig, catalogue: Catalogue, user: string): Map<string, OfferedTool> {
   const offered = new Map<string, OfferedTool>();
   for (const { server, prefix, tools } of config.virtual?.targets ?? []) {
     const chosen =
-      tools === '*' ? catalogue.tools(server).map(({ name }) => ({ tool: name, as: prefix + name })) : tools;
+      tools === '*' ? catalogue.tools(server, user).map(({ name }) => ({ tool: name, as: prefix + name })) : tools;
     for (const { tool, as, ...more } of chosen) {
       if (offered.has(as)) continue;
       const description = 'description' in more ? more.description : undefined;
-      offered.set(as, { as, target: server, tool, description, known: catalogue.find(server, tool) });
+      offered.set(as, { as, target: server, tool, description, known: catalogue.find(server, tool, user) });
     }
   }
   return offered;
 }
 
 /** The tool that goes by this name here; nothing for none. */
-export function offeredTool(config: McpServerConfig, catalogue: Catalogue, name: string): OfferedTool | undefined {
-  const offered = offeredTools(config, catalogue).get(name);
+export function offeredTool(
+  config: McpServerConfig,
+  catalogue: Catalogue,
+  name: string,
+  user: string,
+): OfferedTool | undefined {
+  const offered = offeredTools(config, catalogue, user).get(name);
   if (offered !== undefined) return offered;
   // Of a target whose list nobody has seen yet everything may be there: it is for the target to say.
   for (const { server, prefix, tools } of config.virtual?.targets ?? []) {
-    if (tools !== '*' || !name.startsWith(prefix) || catalogue.tools(server).length > 0) continue;
+    if (tools !== '*' || !name.startsWith(prefix) || catalogue.tools(server, user).length > 0) continue;
     return { as: name, target: server, tool: name.slice(prefix.length), description: undefined, known: undefined };
   }
   return undefined;

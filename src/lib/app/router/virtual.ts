@@ -49,6 +49,7 @@ export class VirtualServers {
       return refuse(exchange, malformedAnswer(message));
     }
     const against = await this.#against(exchange);
+    await this.#ready(exchange);
     if (message.kind === 'call') return this.#call(exchange, message, body, against);
     const id = message.kind === 'request' ? message.id : null;
     if (against !== undefined) return refuse(exchange, { error: against, id });
@@ -85,7 +86,10 @@ export class VirtualServers {
 
   #list(exchange: Exchange, id: RequestId, { cursor }: Params, always: Params): void {
     const { config } = exchange.route;
-    const offered = this.#deps.catalogue === undefined ? [] : [...offeredTools(config, this.#deps.catalogue).values()];
+    const offered =
+      this.#deps.catalogue === undefined
+        ? []
+        : [...offeredTools(config, this.#deps.catalogue, exchange.claims.sub).values()];
     const tools = offered.filter((tool) => this.#mayBeCalled(exchange, tool));
     if (tools.length === 0) {
       refuse(exchange, { error: this.#nothing(config, offered), id });
@@ -141,7 +145,7 @@ export class VirtualServers {
   async #call(exchange: Exchange, message: Call, body: Buffer, against: AppError | undefined): Promise<void> {
     const { calls, catalogue, routes } = this.#deps;
     const { route } = exchange;
-    const offered = catalogue && offeredTool(route.config, catalogue, message.tool);
+    const offered = catalogue && offeredTool(route.config, catalogue, message.tool, exchange.claims.sub);
     const target = offered && routes.get(offered.target);
     if (offered === undefined || target === undefined) {
       const error = new UsageError(`${route.config.name} has no tool of that name`, {
@@ -158,6 +162,11 @@ export class VirtualServers {
     const call = { ...message, tool: offered.tool };
     if (against !== undefined) return calls.refused(onward, call, against);
     return calls.handle(onward, call, offered.tool === message.tool ? body : renameCall(body, offered.tool));
+  }
+
+  /** What a target offers to single users is looked up, where there is such a target. */
+  async #ready({ route, claims }: Exchange): Promise<void> {
+    for (const { server } of route.config.virtual?.targets ?? []) await this.#deps.catalogue?.ready(server, claims.sub);
   }
 
   /** What speaks against every request: scopes that the virtual server asks for itself, and its limits. */

@@ -14,6 +14,7 @@ export { type McpIssuer, type McpOauth, type ScopeDetails, tiersFor } from './oa
 export {
   hasProcess,
   isBridged,
+  listsByUser,
   type McpCommand,
   type McpExternal,
   type McpProcess,
@@ -52,6 +53,7 @@ export {
   type SealedCredential,
   writeCredential,
 } from './user-credentials.ts';
+export { readUserTools, type UserToolList, writeUserTools } from './user-tools.ts';
 export type { McpVariable } from './variables.ts';
 
 /** Path of a server's endpoint at the API, without the origin. */

@@ -158,6 +158,17 @@ export function toServerConfig(
   };
 }
 
+/**
+ * Whether each user has a list of tools of their own: a server whose instances belong to users, or that needs a user's
+ * credentials. It is learnt from what passes to a user, or asked in the user's name.
+ */
+export function listsByUser({ process, external }: Pick<McpServerConfig, 'process' | 'external'>): boolean {
+  return (
+    process?.instances === 'user' ||
+    (external !== undefined && external.auth.type !== 'none' && external.auth.per === 'user')
+  );
+}
+
 function toTool(yaml: McpServerYaml['tools'][string]): McpToolConfig {
   const { scopes, timeout_ms: timeoutMs, secret, rate_limit: limit } = yaml;
   return {

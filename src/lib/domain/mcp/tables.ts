@@ -25,6 +25,7 @@ export interface ToolsRow {
   readonly first_seen: Date;
   readonly last_seen: Date;
   readonly changed_at: Date;
+  readonly form: string;
 }
 
 /** A row of `mcp.tool_events`. */

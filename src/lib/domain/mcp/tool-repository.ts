@@ -5,6 +5,8 @@ import type { CatalogueTool, Finding, RawTool } from './tools.ts';
 
 /** A tool on record, with what only those who manage it want to know. */
 export interface ToolRecord extends CatalogueTool {
+  /** The digest, where each form is on record apart because users have lists of their own; empty elsewhere. */
+  readonly form: string;
   /** The rules by which it was scanned. */
   readonly scannedBy: number;
   readonly approvedAt: Date | undefined;
@@ -23,7 +25,7 @@ const columns = `t.*, d.findings, d.scanned_by FROM mcp.tools t
 /** All tools on record, or those of one server, by name. @throws DatabaseUnavailableError */
 export async function readToolRecords(connection: Queryable, server?: string): Promise<ToolRecord[]> {
   const rows = await connection.query<Row>(
-    `SELECT ${columns} WHERE $1::text IS NULL OR t.server = $1 ORDER BY t.server, t.name COLLATE "C"`,
+    `SELECT ${columns} WHERE $1::text IS NULL OR t.server = $1 ORDER BY t.server, t.name COLLATE "C", t.first_seen`,
     [server ?? null],
     { name: 'mcp_tools_read' },
   );
@@ -57,8 +59,17 @@ export interface ToolWrite extends Decision {
   readonly scannedBy: number;
 }
 
-/** Puts tools on record, each with its form and with what happened to it. @throws DatabaseUnavailableError */
-export async function writeTools(tx: Queryable, server: string, tools: readonly ToolWrite[]): Promise<void> {
+/**
+ * Puts tools on record, each with its form and with what happened to it.
+ * @param each whether each form of a tool is on record apart
+ * @throws DatabaseUnavailableError
+ */
+export async function writeTools(
+  tx: Queryable,
+  server: string,
+  tools: readonly ToolWrite[],
+  each = false,
+): Promise<void> {
   if (tools.length === 0) return;
   const values = [server, JSON.stringify(tools)];
   const from = `FROM jsonb_to_recordset($2::jsonb) AS w (name text, digest text, before text, definition jsonb,
@@ -71,15 +82,16 @@ export async function writeTools(tx: Queryable, server: string, tools: readonly 
     values,
   );
   await tx.query(
-    `INSERT INTO mcp.tools AS t (server, name, digest, definition, state, reason, approved_digest, approved_at)
-     SELECT $1, name, digest, definition, state, reason, "approvedDigest", CASE WHEN state = 'approved' THEN now() END ${from}
-     ON CONFLICT (server, name) DO UPDATE SET digest = EXCLUDED.digest, definition = EXCLUDED.definition,
+    `INSERT INTO mcp.tools AS t (server, name, form, digest, definition, state, reason, approved_digest, approved_at)
+     SELECT $1, name, CASE WHEN $3 THEN digest ELSE '' END, digest, definition, state, reason, "approvedDigest",
+       CASE WHEN state = 'approved' THEN now() END ${from}
+     ON CONFLICT (server, name, form) DO UPDATE SET digest = EXCLUDED.digest, definition = EXCLUDED.definition,
        state = EXCLUDED.state, reason = EXCLUDED.reason, last_seen = now(),
        changed_at = CASE WHEN t.digest = EXCLUDED.digest THEN t.changed_at ELSE now() END,
        approved_digest = EXCLUDED.approved_digest,
        approved_at = CASE WHEN t.approved_digest IS DISTINCT FROM EXCLUDED.approved_digest THEN now() ELSE t.approved_at END,
        approved_by = CASE WHEN t.approved_digest IS DISTINCT FROM EXCLUDED.approved_digest THEN NULL ELSE t.approved_by END`,
-    values,
+    [...values, each],
   );
   await tx.query(
     `INSERT INTO mcp.tool_events (server, name, type, before, after, state, findings)
@@ -116,7 +128,7 @@ export async function approveTools(
        UPDATE mcp.tools t SET state = 'approved', reason = NULL, approved_digest = t.digest, approved_at = now(), approved_by = $3
        FROM jsonb_to_recordset($2::jsonb) AS w (name text, digest text), mcp.tools was
        WHERE t.server = $1 AND t.name = w.name AND t.digest = w.digest AND t.state = 'held' AND t.reason <> 'invalid'
-         AND was.server = t.server AND was.name = t.name
+         AND was.server = t.server AND was.name = t.name AND was.form = t.form
        RETURNING t.name, t.digest, was.approved_digest AS before)
      INSERT INTO mcp.tool_events (server, name, type, before, after, state, actor_id)
      SELECT $1, name, 'approved', before, digest, 'approved', $3 FROM approved ORDER BY name RETURNING name`,
@@ -182,6 +194,7 @@ function toRecord(row: Row): ToolRecord {
   return {
     server: row.server,
     name: row.name,
+    form: row.form,
     digest: row.digest,
     definition: row.definition as RawTool,
     state: row.state,

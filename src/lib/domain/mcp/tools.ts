@@ -51,6 +51,8 @@ export interface ListSource {
   readonly instanceId?: string | undefined;
   /** Whether it may lack tools that others see: then what it lacks is not gone. */
   readonly partial?: boolean;
+  /** Whose list it is, of a server that gives each user one of their own. */
+  readonly user?: string | undefined;
 }
 
 /** What is thought of one entry of a list. */
@@ -61,18 +63,25 @@ export interface Judged {
   readonly admitted: boolean;
 }
 
-/** The tools of all servers, in memory and current: which of them there are, and which may be called. */
+/**
+ * The tools of all servers, in memory and current: which of them there are, and which may be called. Of a server that gives
+ * each user a list of their own, what is said is about the list of `user`; without one there is nothing to say.
+ */
 export interface Catalogue {
+  /** Whether each user has a list of their own there. */
+  listsByUser(server: string): boolean;
+  /** Brings a user's own list into memory: await it before anything else is asked about it. Nothing where there is none to bring. */
+  ready(server: string, user: string): Promise<void> | undefined;
   /** All that the server is known to have, by name, those that are held or gone among them; none when it was never asked. */
-  tools(server: string): readonly CatalogueTool[];
-  find(server: string, tool: string): CatalogueTool | undefined;
+  tools(server: string, user?: string): readonly CatalogueTool[];
+  find(server: string, tool: string, user?: string): CatalogueTool | undefined;
   /**
    * Takes in a whole list of a server: pins what is new or changed (policy `auto`) or holds it (`review`).
    * @throws DatabaseUnavailableError
    */
   observe(server: string, listed: readonly RawTool[], source?: ListSource): Promise<Observed>;
   /** The entries of a list that the server gives a client, one by one. */
-  judge(server: string, listed: readonly RawTool[]): Judged[];
+  judge(server: string, listed: readonly RawTool[], user?: string): Judged[];
   /** Why the tool may not be called; nothing for one that may, or that the catalogue does not know. */
-  refusalOf(server: string, tool: string): AppError | undefined;
+  refusalOf(server: string, tool: string, user?: string): AppError | undefined;
 }

@@ -3,8 +3,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { toolDiffs } from '../../../../src/entry/cli/views/tools.ts';
 import { ToolCatalogue } from '../../../../src/lib/app/catalogue/catalogue.ts';
 import { approve, toolsOnRecord } from '../../../../src/lib/app/catalogue/review.ts';
+import { fleetFacts } from '../../../../src/lib/app/fleet/facts.ts';
 import { approveTools, readToolEvents } from '../../../../src/lib/domain/mcp/index.ts';
-import type { ServiceInstanceId } from '../../../../src/lib/shared/ids.ts';
+import type { ServiceInstanceId, UserId } from '../../../../src/lib/shared/ids.ts';
 import { until } from '../../../helpers/until.ts';
 import { openTestGateway, serverConfig, type TestGateway } from '../router/gateway.ts';
 import { type Listed, startToolServer, type ToolServer, tool } from './tool-server.ts';
@@ -12,16 +13,26 @@ import { type Listed, startToolServer, type ToolServer, tool } from './tool-serv
 const servers = [
   serverConfig({ tools: new Map([['admin_only', { scopes: ['admin'], secret: new Set<string>() }]]) }),
   serverConfig({ name: 'strict', toolPolicy: 'review' }),
+  serverConfig({
+    name: 'own',
+    kind: 'stdio',
+    toolPolicy: 'review',
+    process: { instances: 'user', idleStopMs: 0, startTimeoutMs: 1_000, userVariables: [] },
+  }),
+  serverConfig({ name: 'desk', kind: 'virtual', virtual: { targets: [{ server: 'own', prefix: '', tools: '*' }] } }),
 ];
 let test: TestGateway;
 let alpha: ToolServer;
 let strict: ToolServer;
+let own: ToolServer;
 let other: ToolCatalogue;
 
 beforeAll(async () => {
   alpha = await startToolServer([tool('read'), tool('write'), tool('admin_only')]);
   strict = await startToolServer([tool('read'), tool('write')]);
-  test = await openTestGateway({ servers, catalogued: true, ports: { alpha: alpha.port, strict: strict.port } });
+  own = await startToolServer([]);
+  const ports = { alpha: alpha.port, strict: strict.port, own: own.port };
+  test = await openTestGateway({ servers, catalogued: true, ports });
   const log = { info: () => {}, warn: () => {} };
   other = await ToolCatalogue.open({ database: test.database, servers, log: log as never });
 });
@@ -30,6 +41,7 @@ afterAll(async () => {
   await test?.close();
   alpha?.close();
   strict?.close();
+  own?.close();
 });
 beforeEach(() => {
   for (const { state } of [alpha, strict])
@@ -296,6 +308,85 @@ describe('a server that says that its list changed', () => {
       'The tool shifty of strict was changed since it was approved',
     );
     if (typeof stop === 'function') stop();
+  });
+});
+
+describe('a server with a list for each user', () => {
+  const person = async (name: string) => {
+    const [made] = await test.database.query<{ id: string }>(
+      `INSERT INTO users (name, display_name, roles) VALUES ($1, $1, '{user}') RETURNING id`,
+      [name],
+    );
+    const user = await test.identity.users.get(made?.id as UserId);
+    const { id: sessionId } = await test.identity.sessions.begin({ userId: user.id, client: 'test', ttlSeconds: 600 });
+    const as = (server: string) => test.token({ server, user, sessionId });
+    return {
+      id: user.id,
+      list: async (server = 'own') => list(server, {}, await as(server)),
+      call: async (tool: string, server = 'own') =>
+        test.send(
+          JSON.stringify({ jsonrpc: '2.0', id: 6, method: 'tools/call', params: { name: tool } }),
+          { authorization: `Bearer ${await as(server)}` },
+          'POST',
+          `/api/v1/mcp/${server}/mcp`,
+        ),
+    };
+  };
+  const formsOf = (user: string) => test.catalogue?.tools('own', user).map(({ name, state }) => `${name} ${state}`);
+
+  it('shows none of it to another, and holds none of another’s tools', async () => {
+    const [anna, bert] = [await person('anna'), await person('bert')];
+    own.state.tools = [tool('read'), tool('of_anna')];
+    expect((await anna.list()).status).toBe(403);
+    await until('hers is on record', () => test.catalogue?.tools('own', anna.id).length === 2);
+    const approveOf = (...tools: string[]) =>
+      approve(test.database, { server: 'own', tools, all: false }, test.user.id);
+    await approveOf('read', 'of_anna');
+    await until('it may be called', () => test.catalogue?.refusalOf('own', 'read', anna.id) === undefined);
+    expect(names(await anna.list('desk'))).toEqual(['read', 'of_anna']);
+
+    own.state.tools = [tool('read', { description: 'Reads otherwise.' })];
+    expect((await bert.list()).status).toBe(403);
+    await until('his is on record', () => test.catalogue?.tools('own', bert.id).length === 1);
+    expect([formsOf(anna.id), formsOf(bert.id)]).toEqual([['read approved', 'of_anna approved'], ['read held']]);
+    expect((await bert.list('desk')).json.error?.message).toBe('The tools of desk are held until they are approved');
+    expect((await bert.call('read')).json.error?.message).toContain('was changed since it was approved');
+    expect((await anna.call('read')).json.result?.content?.[0]?.text).toBe('ran read');
+    expect((await anna.call('of_anna', 'desk')).status).toBe(200);
+    expect(known('own')).toEqual({});
+
+    const facts = async (userId?: UserId) =>
+      (await fleetFacts(test.database, undefined, { servers: ['own'], userId })).tools.get('own');
+    expect([await facts(), await facts(anna.id)]).toMatchObject([undefined, [{ name: 'of_anna' }, { name: 'read' }]]);
+    const [event] = await test.database.query(
+      `SELECT data FROM identity_events WHERE type = 'tools_changed' AND resource = 'own' AND user_id = $1`,
+      [bert.id],
+    );
+    expect(event).toMatchObject({ data: { changed: ['read'], held: ['read'] } });
+  });
+
+  it('has a form approved that one of several users lists, and forgets what a user’s list has no more', async () => {
+    const [carl, dora] = [await person('carl'), await person('dora')];
+    for (const [someone, word] of [
+      [carl, 'one'],
+      [dora, 'two'],
+    ] as const) {
+      own.state.tools = [tool('odd', { description: word })];
+      await someone.list();
+      await until('it is on record', () => test.catalogue?.tools('own', someone.id).length === 1);
+    }
+    const wish = { server: 'own', tools: ['odd'], all: false };
+    await expect(approve(test.database, wish, test.user.id)).rejects.toThrow('odd is held in 2 forms');
+    const digest = test.catalogue?.find('own', 'odd', dora.id)?.digest;
+    await approve(test.database, { ...wish, digest }, test.user.id);
+    await until('it is known', () => formsOf(dora.id)?.[0] === 'odd approved');
+    expect(formsOf(carl.id)).toEqual(['odd held']);
+    own.state.tools = [tool('odd', { description: 'two' }), tool('odd', { description: 'two' })];
+    await dora.list();
+    await until('a name of two tools is none', () => formsOf(dora.id)?.length === 0);
+    own.state.tools = [tool('odd', { description: 'two' })];
+    expect(names(await carl.list())).toEqual(['odd']);
+    await until('he has the other form', () => formsOf(carl.id)?.[0] === 'odd approved');
   });
 });
 

@@ -43,7 +43,7 @@ afterAll(() => database.drop());
 describe('the registry', () => {
   it('tells the whole fleet in one call, and of it to everybody no more than addresses', async () => {
     const pool = openDatabase(database.app, { actor: 'system' });
-    const facts = await fleetFacts(pool, installation).finally(() => pool.close());
+    const facts = await fleetFacts(pool, installation, { servers: [] }).finally(() => pool.close());
     const servers = [
       serverConfig({
         name: 'alpha',

@@ -193,7 +193,7 @@ describe('a virtual server', () => {
     expect(await test.rowOf(call)).toMatchObject({ server: 'mine', tool: 'own', via: 'ours' });
     expect((await rpc('tools/list', {}, { server: 'ours' })).json.error?.message).toContain('no target has listed any');
     expect((await rpc('tools/list', {}, { server: 'mine' })).status).toBe(200);
-    await until('it is known', () => test.catalogue?.find('mine', 'own') !== undefined);
+    await until('it is known', () => test.catalogue?.find('mine', 'own', test.user.id) !== undefined);
     expect(toolsOf(await rpc('tools/list', {}, { server: 'ours' })).map(({ name }) => name)).toEqual(['m_own']);
   });
 

@@ -94,6 +94,8 @@ const rows: Readonly<Record<string, (tx: Queryable, user: UserId, session: Sessi
        VALUES (gen_random_uuid(), 's', gen_random_uuid(), 'u', $1, $2, 'c', 'streamable-http')`,
       [user, session],
     ),
+  'mcp.user_tools': (tx, user) =>
+    tx.query("INSERT INTO mcp.user_tools (user_id, server, tools) VALUES ($1, gen_random_uuid()::text, '{}')", [user]),
   'mcp.user_credentials': (tx, user) =>
     tx.query(
       `INSERT INTO mcp.user_credentials (user_id, server, name, sealed) VALUES ($1, gen_random_uuid()::text, 'n', 'jwe')`,
