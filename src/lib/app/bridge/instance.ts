@@ -13,6 +13,7 @@ import {
   type Translated,
 } from './backend.ts';
 import type { JsonRpcMessage } from './message.ts';
+import { TaskWatch } from './task-watch.ts';
 
 /** One instance of the server behind, with who uses it and since when nobody does. */
 export class Instance implements Backend {
@@ -28,6 +29,7 @@ export class Instance implements Backend {
   #ended: BackendEnded | undefined;
   #idle: (() => void) | undefined;
   #served = false;
+  readonly #tasks = new TaskWatch();
 
   /** @param listener of legacy clients: modern ones have no stream for what belongs to no request */
   constructor(
@@ -66,7 +68,7 @@ export class Instance implements Backend {
 
   /** For how long nothing has been asked of it, in ms; 0 while something is. */
   get idleMs(): number {
-    const own = this.#running > 0 ? 0 : performance.now() - this.#lastActive;
+    const own = this.#running > 0 || this.#tasks.busy ? 0 : performance.now() - this.#lastActive;
     return Math.min(own, this.#other?.idleMs ?? own);
   }
 
@@ -108,6 +110,7 @@ export class Instance implements Backend {
         if (open) hearer.onMessage(message);
       },
       onAnswer: (answer) => {
+        this.#tasks.note(answer);
         if (done()) hearer.onAnswer(answer);
       },
     });

@@ -232,7 +232,7 @@ export class BridgeService {
     this.sessions.begin(session, posted.identity, message.params, instance);
     const { initialized } = instance.for('legacy');
     const version = own ? initialized['protocolVersion'] : negotiated(message.params, initialized);
-    const answer = JsonRpcMessage.result(id, { ...initialized, protocolVersion: version });
+    const answer = JsonRpcMessage.result(id, { ...offered(initialized), protocolVersion: version });
     sendJson(res, answer.text, { [sessionHeader]: session });
   }
 
@@ -409,6 +409,15 @@ export class BridgeService {
     }
     sendJson(res, answer.text);
   }
+}
+
+/** What a server offers its clients here: it does not know whose its tasks are, so it lists them to nobody. */
+function offered(initialized: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const { capabilities } = initialized;
+  const tasks = isRecord(capabilities) ? capabilities['tasks'] : undefined;
+  if (!isRecord(capabilities) || !isRecord(tasks)) return initialized;
+  const { list: _, ...rest } = tasks;
+  return { ...initialized, capabilities: { ...capabilities, tasks: rest } };
 }
 
 const deaf: Hearer = { onMessage: () => undefined, onAnswer: () => undefined };

@@ -50,6 +50,8 @@ export interface Verdict {
   readonly error?: string;
   /** The answer is a question: what the caller is asked before the call goes on, by the methods of MCP (`input_required`). */
   readonly asks?: readonly string[] | undefined;
+  /** The answer is a task: the tool is at work, and its result is fetched by other requests. */
+  readonly task?: { readonly id: string; readonly status: string } | undefined;
   /** What the tool returned as data beside its text, when it did. */
   readonly structured?: Readonly<Record<string, unknown>> | undefined;
   /** The answer's message, as bytes. */
@@ -68,12 +70,28 @@ export interface RunningCall<A extends Verdict> {
  * Sends the call; only ever called after its intent is durable.
  * @param rewritten what is sent instead of the caller's input, when a rule or hook has changed that
  * @param approved whether the input is one that somebody approved, so that it is sent as it was read
+ * @param look what of a message passes that comes before the answer; all of it unless told
  */
 export type Dispatch<A extends Verdict> = (
   executionId: ExecutionId,
   rewritten?: { readonly input: unknown },
   approved?: boolean,
+  look?: LookOver,
 ) => RunningCall<A>;
+
+/** What of a JSON text passes. @throws AppError when none of it does, and nothing after it */
+export type LookOver = (message: string) => string;
+
+/** What a tool came to that ran as a task, as it was fetched. */
+export interface Collected {
+  /** The call that began it. */
+  readonly of: ExecutionId;
+  readonly status: Verdict['status'];
+  readonly error?: string;
+  readonly structured?: Readonly<Record<string, unknown>> | undefined;
+  /** As the answer of a call would have been. */
+  readonly payload: Buffer;
+}
 
 /** The same answer with another message, when a rule or hook has changed that. */
 export type Rebuild<A extends Verdict> = (answer: A, payload: Buffer) => A;

@@ -11,8 +11,8 @@ import type { CallOutcome } from '../../infra/telemetry/api-metrics.ts';
 import { type AppError, CancelledError, ForbiddenError, TimeoutError, toAppError } from '../../shared/errors.ts';
 import type { ExecutionId } from '../../shared/ids.ts';
 import { missingScopes } from '../../shared/permission.ts';
-import type { AdmissionCheck, Dispatch, Rebuild, RunningCall, ToolCall, Verdict } from './call.ts';
-import type { Before, PolicyRecord, ToolPolicy, Watch } from './policy.ts';
+import type { AdmissionCheck, Collected, Dispatch, LookOver, Rebuild, RunningCall, ToolCall, Verdict } from './call.ts';
+import type { Before, PolicyRecord, Said, ToolPolicy, Watch } from './policy.ts';
 import { digestOf, intentOf, micros, outcomeOf, toolName } from './rows.ts';
 
 export interface ExecutorOptions {
@@ -92,7 +92,7 @@ export class Executor {
     }
     const row = intentOf(call, executionId, required, input, 'allowed', before?.record);
     await this.#notMadeUnless(call, executionId, this.#audit.intent(row));
-    return this.#run(call, executionId, input, dispatch, before && { before, watch, rebuild });
+    return this.#run(call, executionId, input, dispatch, before && { before, watch, rebuild, said: [] });
   }
 
   /**
@@ -111,6 +111,35 @@ export class Executor {
       refusal ?? error,
       refusal === undefined ? status : 'refused',
     );
+  }
+
+  /** What of a message about a task passes before its result is there; absent where nobody looks at it. */
+  looksOver({ server, tool, via }: ToolCall): LookOver | undefined {
+    const during = this.#policy?.watch(server, tool, via)?.during;
+    return during && ((message) => during(message, []));
+  }
+
+  /**
+   * Lets what a tool came to that ran as a task be given: rules and hooks look at it as at the answer of a call, and that it
+   * was given is on record, in rows of its own that name the call.
+   * @returns the answer, or what a rule or hook made of it
+   * @throws ExecutionError when it is held back, or could not be recorded
+   */
+  async collect(call: ToolCall, { of, payload, structured, ...ended }: Collected): Promise<Executed<Verdict>> {
+    const executionId = newExecutionId();
+    const required = requiredScopes(call.server, call.tool);
+    const input = auditInput({ task_of: of }, undefined);
+    const watch = this.#policy?.watch(call.server, call.tool, call.via);
+    const looked = await watch?.after?.(call, of, {}, { ...ended, payload });
+    const given = looked?.payload ?? payload;
+    const answer: Verdict = { ...ended, payload: given, ...(looked?.payload === undefined ? { structured } : {}) };
+    const latencyUs = micros(call.arrivedAt);
+    const row = intentOf(call, executionId, required, input, 'allowed');
+    const outcome = outcomeOf(executionId, answer, looked?.refusal, [], latencyUs, latencyUs, looked?.record);
+    await recorded(executionId, this.#audit.attempt(row, outcome));
+    if (looked?.refusal !== undefined) throw new ExecutionError(looked.refusal, executionId);
+    if (answer.structured !== undefined) this.#artifacts?.keep(call, executionId, answer.structured);
+    return { executionId, answer };
   }
 
   async #attempt(
@@ -147,7 +176,8 @@ export class Executor {
     let failure: AppError | undefined;
     try {
       if (call.cancellation.cancelled) throw cancelled();
-      answer = await this.#await(call, dispatch(executionId, guard?.before.rewritten, guard?.before.approved));
+      const { rewritten, approved } = guard?.before ?? {};
+      answer = await this.#await(call, dispatch(executionId, rewritten, approved, lookOver(guard)));
     } catch (error) {
       failure = toAppError(error);
     }
@@ -233,11 +263,18 @@ interface Guard<A extends Verdict> {
   readonly before: Before;
   readonly watch: Watch | undefined;
   readonly rebuild: Rebuild<A> | undefined;
+  /** What was found on the way to the answer. */
+  readonly said: Said[];
+}
+
+function lookOver<A extends Verdict>(guard: Guard<A> | undefined): LookOver | undefined {
+  const during = guard?.watch?.during;
+  return during && ((message) => during(message, guard.said));
 }
 
 /** What rules and hooks make of how a call ended: the answer may be another one, or be held back. */
 async function judge<A extends Verdict>(
-  { before, watch, rebuild }: Guard<A>,
+  { before, watch, rebuild, said }: Guard<A>,
   call: ToolCall,
   executionId: ExecutionId,
   answer: A | undefined,
@@ -246,11 +283,13 @@ async function judge<A extends Verdict>(
   if (watch?.after === undefined) return undefined;
   const ended = {
     status: answer?.status ?? 'failed',
+    atWork: answer?.task !== undefined,
     payload: answer?.payload,
     error: failure?.message ?? answer?.error,
   } as const;
   const { input } = before.rewritten ?? call;
-  const { refusal, payload, record } = await watch.after(call, executionId, input, ended);
+  const { refusal, payload, record: after } = await watch.after(call, executionId, input, ended);
+  const record = said.length === 0 ? after : { ...after, said: [...said, ...after.said] };
   // There is nothing to hold back of a call that has no answer: its own error says what became of it.
   if (answer === undefined) return { record };
   if (refusal !== undefined) return { refusal, record };

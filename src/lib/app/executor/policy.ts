@@ -22,6 +22,14 @@ export interface Watch {
   readonly after?:
     | ((call: ToolCall, executionId: ExecutionId, input: unknown, ended: Ended) => Promise<After>)
     | undefined;
+  /**
+   * What of a message may pass that the server sends before its answer (progress, log messages, questions); absent when
+   * nobody looks at them.
+   * @param said where it is noted what was found
+   * @returns the JSON text as it came, or without what must not get out
+   * @throws AppError when the call is to be held back
+   */
+  readonly during?: ((message: string, said: Said[]) => string) | undefined;
 }
 
 export interface Before {
@@ -36,6 +44,8 @@ export interface Before {
 /** How a call ended: with an answer, or without one. */
 export interface Ended {
   readonly status: 'success' | 'tool_error' | 'failed';
+  /** The tool is still at work, as a task: hooks are asked about its result. */
+  readonly atWork?: boolean | undefined;
   readonly payload?: Buffer | undefined;
   readonly error?: string | undefined;
 }
@@ -52,6 +62,12 @@ export interface After {
 export interface AskedRecord {
   /** Methods of MCP. */
   readonly asked: readonly string[];
+}
+
+/** What the audit keeps of an answer that is a task. */
+export interface TaskRecord {
+  /** As the server calls it. */
+  readonly task: { readonly id: string; readonly status: string };
 }
 
 /** What the audit keeps of it: column `policy` of intent and outcome. */

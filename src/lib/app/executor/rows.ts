@@ -10,7 +10,7 @@ import type { AppError } from '../../shared/errors.ts';
 import type { ExecutionId } from '../../shared/ids.ts';
 import { traceIdOfCall } from '../../shared/trace-context.ts';
 import type { ToolCall, Verdict } from './call.ts';
-import type { AskedRecord, PolicyRecord } from './policy.ts';
+import type { AskedRecord, PolicyRecord, TaskRecord } from './policy.ts';
 
 /** Longest tool name that is recorded, in characters. */
 const maxToolName = 256;
@@ -71,20 +71,26 @@ export function outcomeOf(
     latencyUs,
     upstreamUs,
     ...(error === undefined ? {} : { error: redactText(error, secrets) }),
-    ...policyOf(policy, failure === undefined ? answer?.asks : undefined),
+    ...policyOf(policy, failure === undefined ? answer : undefined),
     ...(answer === undefined ? {} : { outputDigest: digestOf(answer.payload), outputBytes: answer.payload.length }),
   };
 }
 
-/** What rules and hooks said, and that the answer is a question. */
-function policyOf(policy: PolicyRecord | undefined, asked: readonly string[] | undefined) {
+/** What rules and hooks said, and that the answer is a question, or a task. */
+function policyOf(policy: PolicyRecord | undefined, answer: Verdict | undefined) {
   const said = policy === undefined || policy.said.length === 0 ? undefined : policy;
-  if (said === undefined && asked === undefined) return {};
-  return { policyJson: policyJson({ ...said, ...(asked && { asked }) }) };
+  const { asks: asked, task } = answer ?? {};
+  if (said === undefined && asked === undefined && task === undefined) return {};
+  return { policyJson: policyJson({ ...said, ...(asked && { asked }), ...(task && { task: shownTask(task) }) }) };
+}
+
+/** What `jsonb` refuses, and what is no id that anybody could look for, is left out. */
+function shownTask({ id, status }: TaskRecord['task']): TaskRecord['task'] {
+  return { id: redactText(id, undefined, 200), status: redactText(status, undefined, 40) };
 }
 
 /** What `jsonb` refuses can only be in texts, which were cleaned. */
-function policyJson(policy: PolicyRecord | Partial<PolicyRecord & AskedRecord>): string {
+function policyJson(policy: PolicyRecord | Partial<PolicyRecord & AskedRecord & TaskRecord>): string {
   return JSON.stringify(policy);
 }
 

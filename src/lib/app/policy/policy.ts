@@ -108,6 +108,7 @@ interface Walk {
 
 class ToolWatch implements Watch {
   readonly after: Watch['after'];
+  readonly during: Watch['during'];
   readonly #hooks: readonly ReadyHook[];
   readonly #options: PolicyOptions;
   readonly #version: string;
@@ -117,6 +118,13 @@ class ToolWatch implements Watch {
     this.#options = options;
     this.#version = hash('sha256', canonicalJson(hooks.map(({ hook }) => hook)), 'hex').slice(0, 16);
     if (hooks.some(looksAtAnswers)) this.after = (...args) => this.#after(...args);
+    const scanners = hooks.flatMap(({ hook, name }) =>
+      hook.type === 'secrets' && hook.on.includes('output') ? [{ hook, name }] : [],
+    );
+    if (scanners.length > 0) {
+      this.during = (message, said) =>
+        scanners.reduce((text, { hook, name }) => withoutMessageSecrets(hook, name, text, said), message);
+    }
   }
 
   async before(call: ToolCall, executionId: ExecutionId): Promise<Before> {
@@ -229,6 +237,7 @@ class ToolWatch implements Watch {
     const { payload } = ended;
     if (hook.type === 'secrets')
       return payload === undefined ? undefined : withoutOutputSecrets(hook, name, payload, said);
+    if (ended.atWork === true) return undefined;
     const event = ended.status === 'success' ? 'PostToolUse' : 'PostToolUseFailure';
     if (runner === undefined || !('events' in hook) || !hook.events.includes(event)) return undefined;
     const since = performance.now();
@@ -266,6 +275,32 @@ function withoutOutputSecrets(
   said.push(saying(name, action, reason));
   if (action === 'deny') throw heldBack(`The answer was held back by ${name}: ${reason}`, name);
   return withResult(payload, withoutSecrets as (result: object) => object);
+}
+
+/** What only programs read: it names something, and is no text of the tool's. */
+const names: ReadonlySet<string> = new Set(['progressToken', 'taskId', 'requestState']);
+
+/** A message that comes before an answer, without its secrets. @throws AppError when they are not to be let out at all */
+function withoutMessageSecrets(
+  { action }: Extract<ToolHook, { type: 'secrets' }>,
+  name: string,
+  text: string,
+  said: Said[],
+): string {
+  const message = JSON.parse(text) as Record<string, unknown>;
+  const parts = ['params', 'result', 'error'].filter((part) => typeof message[part] === 'object' && message[part]);
+  const texts = (part: string) =>
+    Object.fromEntries(Object.entries(message[part] as object).filter(([member]) => !names.has(member)));
+  const kinds = [...new Set(parts.flatMap((part) => secretKinds(texts(part))))];
+  if (kinds.length === 0) return text;
+  const reason = `What the server said on the way holds a secret: ${kinds.join(', ')}.`;
+  if (!said.some((one) => one.by === name && one.reason === reason)) said.push(saying(name, action, reason));
+  if (action === 'deny') throw heldBack(`The answer was held back by ${name}: ${reason}`, name);
+  const blanked = parts.map((part) => [
+    part,
+    { ...(message[part] as object), ...(withoutSecrets(texts(part)) as object) },
+  ]);
+  return JSON.stringify({ ...message, ...Object.fromEntries(blanked) });
 }
 
 function looksAtAnswers({ hook }: ReadyHook): boolean {

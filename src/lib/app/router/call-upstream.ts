@@ -1,11 +1,12 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { TooLargeError, UpstreamFailedError } from '../../shared/errors.ts';
-import type { RunningCall, Verdict } from '../executor/call.ts';
+import type { LookOver, RunningCall, Verdict } from '../executor/call.ts';
 import { mediaType } from './headers.ts';
 import type { RequestId } from './jsonrpc.ts';
 import type { KeepAlive, KeptStream } from './keep-alive.ts';
 import { ListChangedScan } from './list-changed.ts';
+import { withData } from './list-filter.ts';
 import { eventData, SseSplitter } from './sse.ts';
 import { toUpstreamError } from './upstream-errors.ts';
 import type { Upstream } from './upstreams.ts';
@@ -45,6 +46,7 @@ export class CallUpstream implements Dispatcher.DispatchHandler, RunningCall<Hel
   readonly #id: RequestId;
   readonly #limit: number;
   readonly #idOf: ((number: number) => string) | undefined;
+  readonly #look: LookOver | undefined;
   /** Of the server, for the events that passed. */
   readonly #eventIds: string[] = [];
   #client: CallClient;
@@ -64,9 +66,13 @@ export class CallUpstream implements Dispatcher.DispatchHandler, RunningCall<Hel
   #bytes = 0;
   #kept: KeptStream | undefined;
 
-  /** @param idOf what clients see instead of the server's ids of events; without it they see those, and nothing is resumed */
-  constructor(id: RequestId, client: CallClient, limit: number, idOf?: (number: number) => string) {
+  /**
+   * @param idOf what clients see instead of the server's ids of events; without it they see those, and nothing is resumed
+   * @param look what passes of the messages before the answer; without it their bytes pass
+   */
+  constructor(id: RequestId, client: CallClient, limit: number, idOf?: (number: number) => string, look?: LookOver) {
     this.#idOf = idOf;
+    this.#look = look;
     this.#id = id;
     this.#client = client;
     this.#limit = limit;
@@ -188,7 +194,8 @@ export class CallUpstream implements Dispatcher.DispatchHandler, RunningCall<Hel
     const text = payload.toString('utf8');
     if (this.#status === 200) {
       const judged = judge(text, this.#id);
-      if (judged.kind === 'other') throw new UpstreamFailedError('The server sent a request where its answer was due.');
+      if (judged.kind !== 'answer')
+        throw new UpstreamFailedError('The server sent a request where its answer was due.');
       this.#settle({ ...judged.verdict, payload, httpStatus: 200, headers: this.#headers, from: this.from });
       return;
     }
@@ -225,12 +232,15 @@ export class CallUpstream implements Dispatcher.DispatchHandler, RunningCall<Hel
       if (!this.#ended) setTimeout(() => this.#letGo(), lingerMs).unref();
       return;
     }
+    if (judged?.kind === 'hidden') return;
+    const looked = this.#look === undefined || data === '' ? data : this.#look(data);
+    const passing = looked === data ? event : withData(event, looked);
     const { res } = this.#client;
     if (res.destroyed) return;
     this.#client.beginStream(this.#headers, this.from);
     this.#kept ??= this.#client.keepAlive.open(res);
-    this.#kept.passed(event);
-    if (!res.write(event)) {
+    this.#kept.passed(passing);
+    if (!res.write(passing)) {
       controller.pause();
       res.once('drain', () => controller.resume());
     }

@@ -19,6 +19,7 @@ import type { Passage } from './passage.ts';
 import { refuse, shuttingDown } from './refusals.ts';
 import type { EventHandle, Resumptions } from './resumptions.ts';
 import { messageEvent } from './sse.ts';
+import { type TaskHandles, withTaskId } from './task-handle.ts';
 import type { RequestFor, Upstream, Upstreams } from './upstreams.ts';
 
 type CallMessage = Message & { readonly kind: 'call' };
@@ -31,6 +32,7 @@ export interface CallsDeps {
   readonly keepAlive: KeepAlive;
   readonly breakers: Breakers;
   readonly resumptions: Resumptions;
+  readonly taskHandles: TaskHandles;
   readonly log: Logger;
   /** Hears of a server that says that its list of tools changed. */
   readonly onListChanged?: ((server: string) => void) | undefined;
@@ -61,7 +63,7 @@ export class Calls {
     try {
       const call = toolCall(exchange, message.tool, message.input, cancellation);
       const { answer, executionId } = await this.#execute(live, call, message.id, body);
-      live.answered(answer, executionId);
+      live.answered(answer.task === undefined ? answer : this.#named(call, answer, executionId), executionId);
     } catch (thrown) {
       live.over();
       this.#giveError(live.exchange, message.id, thrown);
@@ -148,13 +150,13 @@ export class Calls {
     }
     const asked = executor.asks ? this.#askedWay(exchange, on, body) : undefined;
     const original = asked?.body ?? body;
-    const dispatch: Dispatch<HeldAnswer> = (executionId, rewritten, approved = false) => {
+    const dispatch: Dispatch<HeldAnswer> = (executionId, rewritten, approved = false, look?) => {
       if (rewritten !== undefined && mirrorsArguments(exchange.req)) throw mirrored();
       // A number beyond what a double holds is one text for the server, and another for those who looked at the call.
       const input = rewritten ?? (approved ? call : undefined);
       const sent = input === undefined ? original : withArguments(original, input.input);
       const events = this.#resumable(live, on);
-      const running = new CallUpstream(id, this.#clientOf(exchange), answerBytes, events?.idOf);
+      const running = new CallUpstream(id, this.#clientOf(exchange), answerBytes, events?.idOf, look);
       const request: RequestFor = (upstream) => {
         running.from = upstream;
         const headers = upstreamHeaders(exchange.req, upstream, on, executionId);
@@ -227,6 +229,13 @@ export class Calls {
       },
       (error: unknown) => breakers.record(server, error),
     );
+  }
+
+  /** A task under the id that its client knows it by. */
+  #named({ server, tool, claims, via }: ToolCall, answer: HeldAnswer, of: ExecutionId): HeldAnswer {
+    const id = answer.task?.id ?? '';
+    const handle = this.#deps.taskHandles.seal({ id, of, server: server.name, tool, via }, claims);
+    return withPayload(answer, withTaskId(answer.payload, id, handle));
   }
 
   #beginStream(exchange: Exchange, answered: Upstream | undefined, received: IncomingHttpHeaders): void {
@@ -326,7 +335,7 @@ export function malformedAnswer(message: Malformed) {
   return { error: new UsageError(message.message), id: message.id, code: message.code, status: 400 };
 }
 
-function toolCall(
+export function toolCall(
   { req, route, claims, arrivedAt, via }: Exchange,
   tool: string,
   input: unknown,

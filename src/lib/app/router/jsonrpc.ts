@@ -100,9 +100,9 @@ function classifyCall(id: RequestId | undefined, params: unknown): Message {
   const fault = toolNameFault(tool);
   // No server has a tool of that name, and whoever reads the audit is not to be misled by it.
   if (fault !== undefined) return { ...malformed(invalidParams, `params.name ${fault}.`, id), tool };
-  if (params['task'] !== undefined) {
-    // The result of a task comes by another request, past the outcome of this one.
-    return { ...malformed(invalidParams, 'Calls as tasks are not offered here: call without params.task.', id), tool };
+  const task = params['task'];
+  if (task !== undefined && !isRecord(task)) {
+    return { ...malformed(invalidParams, 'params.task must be an object.', id), tool };
   }
   const input = params['arguments'];
   if (input !== undefined && !isRecord(input)) {

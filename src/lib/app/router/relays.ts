@@ -11,7 +11,7 @@ import { refuse, shuttingDown } from './refusals.ts';
 import { Relay, type RelayOptions } from './relay.ts';
 import type { ServerLimits } from './server-limits.ts';
 import type { Session, Sessions } from './sessions.ts';
-import { isNoAnswer } from './sse.ts';
+import { isForListeners } from './sse.ts';
 import type { Upstream, Upstreams } from './upstreams.ts';
 
 export interface RelaysDeps {
@@ -70,7 +70,7 @@ export class Relays {
       onListChanged: onListChanged && (() => onListChanged(config.name)),
       onOutcome: (error) => breakers.record(config, error),
       ...(session === undefined ? {} : sessionHooks(passage.sessions, session, req.method)),
-      ...(req.method === 'GET' ? { stillAllowed: exchange.stillAllowed, passes: isNoAnswer } : {}),
+      ...(req.method === 'GET' ? { stillAllowed: exchange.stillAllowed, passes: isForListeners } : {}),
       onError,
     });
     this.#open.add(relay);

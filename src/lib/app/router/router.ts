@@ -34,6 +34,8 @@ import type { ServerLimits } from './server-limits.ts';
 import { SessionBinding } from './session-binding.ts';
 import { SessionKeeper } from './session-keeper.ts';
 import { Sessions } from './sessions.ts';
+import { TaskHandles } from './task-handle.ts';
+import { isAboutTasks, Tasks, withoutTaskWishes } from './tasks.ts';
 import { type Directory, Upstreams } from './upstreams.ts';
 import { VirtualServers } from './virtual.ts';
 
@@ -123,6 +125,7 @@ class Router implements McpRouter {
   readonly #calls: Calls;
   readonly #relays: Relays;
   readonly #lists: Lists;
+  readonly #tasks: Tasks;
   readonly #virtual: VirtualServers;
   readonly #rateLimiter: RateLimiter | undefined;
   readonly #sessions: Sessions;
@@ -151,8 +154,10 @@ class Router implements McpRouter {
     const peerOptions = { apiInstance: deps.apiInstance, folder: deps.peerSockets, externalUrl: deps.externalUrl };
     const peers = new Peers(peerOptions);
     this.#peers = peers;
+    const taskHandles = new TaskHandles(deps.identityRoot);
     this.#calls = new Calls({
       ...way,
+      taskHandles,
       resumptions: new Resumptions(peers.own),
       executor,
       retryAsking: new RetryAsking(deps.identityRoot),
@@ -177,8 +182,20 @@ class Router implements McpRouter {
     });
     const { catalogue, denied, onDifference } = deps;
     const listLimits = { timeoutMs: limits.callTimeoutMs, answerBytes: limits.bodyBytes };
+    this.#tasks = new Tasks({
+      ...way,
+      executor,
+      handles: taskHandles,
+      routes: this.#routes,
+      serverLimits,
+      catalogue,
+      denied,
+      log,
+      ...listLimits,
+    });
     this.#virtual = new VirtualServers({
       calls: this.#calls,
+      tasks: this.#tasks,
       routes: this.#routes,
       serverLimits,
       catalogue,
@@ -254,6 +271,7 @@ class Router implements McpRouter {
     this.#legacy.close();
     this.#relays.close();
     this.#lists.close();
+    this.#tasks.close();
     await this.#calls.close(graceMs);
     await this.#keeper?.close();
     await this.#sessions.close();
@@ -327,6 +345,7 @@ class Router implements McpRouter {
         return refuse(exchange, malformedAnswer(message));
       case 'notification':
         if (message.cancels !== undefined) this.#calls.cancel(exchange, message.cancels);
+        if (isAboutTasks(message.method)) return accept(exchange);
         return this.#relays.handle(exchange, body, null);
       case 'response':
         return this.#response(exchange, message, body);
@@ -337,9 +356,16 @@ class Router implements McpRouter {
 
   #request(exchange: Exchange, { method, id }: Message & { readonly kind: 'request' }, body: Buffer): Promise<void> {
     if (method === 'tools/list') return this.#lists.handle(exchange, body, id);
+    if (isAboutTasks(method)) return this.#tasks.handle(exchange, method, id, body);
+    if (method === 'subscriptions/listen') return this.#relays.handle(exchange, withoutTaskWishes(body), id);
     if (method !== 'initialize') return this.#relays.handle(exchange, body, id);
     return this.#relays.handle({ ...exchange, hello: helloOf(body) }, body, id);
   }
+}
+
+/** What has no answer is taken, and goes no further. */
+function accept({ res, headers }: Exchange): void {
+  res.writeHead(202, headers).end();
 }
 
 function messageOf(req: IncomingMessage, body: Buffer): Message {

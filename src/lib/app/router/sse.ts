@@ -1,3 +1,5 @@
+import { tellsOfTasks } from './verdict.ts';
+
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
 
@@ -89,8 +91,8 @@ export function messageEvent(json: string): string {
   return `event: message\ndata: ${json}\n\n`;
 }
 
-/** Whether an event is anything but a JSON-RPC response: cheap for all that says its method, which responses don't have. */
-export function isNoAnswer(event: Buffer): boolean {
+/** Whether an event of a server's own stream passes: anything but a JSON-RPC response, and word of tasks, which is asked for. */
+export function isForListeners(event: Buffer): boolean {
   const data = eventData(event);
   if (data === '') return true;
   let message: unknown;
@@ -99,5 +101,6 @@ export function isNoAnswer(event: Buffer): boolean {
   } catch {
     return false;
   }
-  return typeof message === 'object' && message !== null && 'method' in message && !('result' in message);
+  if (typeof message !== 'object' || message === null || !('method' in message) || 'result' in message) return false;
+  return !tellsOfTasks(String(message.method));
 }

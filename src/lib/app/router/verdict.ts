@@ -2,12 +2,16 @@ import { UpstreamFailedError } from '../../shared/errors.ts';
 import type { Verdict } from '../executor/call.ts';
 import { isRecord, type RequestId } from './jsonrpc.ts';
 
-type Judgement = Pick<Verdict, 'status' | 'error' | 'structured' | 'asks'>;
+type Judgement = Pick<Verdict, 'status' | 'error' | 'structured' | 'asks' | 'task'>;
 
 /** What one message of a server means to the call that waits: its answer, or something on the way to it. */
-export type Judged = { readonly kind: 'answer'; readonly verdict: Judgement } | { readonly kind: 'other' };
+export type Judged =
+  | { readonly kind: 'answer'; readonly verdict: Judgement }
+  /** Progress, a log message, a question; `hidden` is what clients are told another way. */
+  | { readonly kind: 'other' | 'hidden' };
 
 const other: Judged = { kind: 'other' };
+const hidden: Judged = { kind: 'hidden' };
 
 /**
  * Reads a message that a server sent while a call was running.
@@ -19,7 +23,7 @@ export function judge(text: string, id: RequestId): Judged {
   const { result, error } = message;
   if (typeof message['method'] === 'string') {
     if (result !== undefined || error !== undefined) throw garbage('a message that is a request and a response');
-    return other;
+    return tellsOfTasks(message['method']) ? hidden : other;
   }
   if (message['id'] !== id) throw garbage('an answer to another request');
   return { kind: 'answer', verdict: judgeAnswer(result, error) };
@@ -48,7 +52,7 @@ function parse(text: string): Readonly<Record<string, unknown>> {
   return message;
 }
 
-function judgeAnswer(result: unknown, error: unknown): Judgement {
+export function judgeAnswer(result: unknown, error: unknown): Judgement {
   if (error !== undefined) {
     if (result !== undefined || !isRecord(error) || typeof error['message'] !== 'string')
       throw garbage('a malformed error');
@@ -59,9 +63,31 @@ function judgeAnswer(result: unknown, error: unknown): Judgement {
   if (result['resultType'] === 'input_required') return { status: 'success', asks: asksOf(result['inputRequests']) };
   if (result['isError'] !== true) {
     const structured = result['structuredContent'];
-    return isRecord(structured) ? { status: 'success', structured } : { status: 'success' };
+    if (isRecord(structured)) return { status: 'success', structured };
+    const task = taskIn(result);
+    return task === undefined ? { status: 'success' } : { status: 'success', task: task.task };
   }
   return { status: 'tool_error', error: firstText(result['content']) };
+}
+
+/**
+ * Whether a message tells how a task is doing, under an id that clients don't know, or what it came to, past the audit: they
+ * ask for that.
+ */
+export function tellsOfTasks(method: string): boolean {
+  return method === 'notifications/tasks' || method.startsWith('notifications/tasks/');
+}
+
+/** A task in the place of a result, and where it stands there: 2025-11-25 (experimental) or its extension of 2026-07-28. */
+export function taskIn(
+  result: Readonly<Record<string, unknown>>,
+): { readonly task: NonNullable<Verdict['task']>; readonly inside: boolean } | undefined {
+  const inside = isRecord(result['task']) && result['content'] === undefined;
+  const described = inside ? (result['task'] as Readonly<Record<string, unknown>>) : result;
+  if (!inside && result['resultType'] !== 'task') return undefined;
+  const { taskId, status } = described;
+  if (typeof taskId !== 'string') throw garbage('a task without an id');
+  return { task: { id: taskId, status: String(status) }, inside };
 }
 
 /** Most questions that are recorded, and most characters of a method. */

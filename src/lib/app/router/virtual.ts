@@ -11,10 +11,12 @@ import { mayCall, type ToolDenied } from './lists.ts';
 import { refuse } from './refusals.ts';
 import { renameCall } from './rename-call.ts';
 import type { ServerLimits } from './server-limits.ts';
+import { isAboutTasks, type Tasks } from './tasks.ts';
 import { asListed, type OfferedTool, offeredTool, offeredTools } from './virtual-tools.ts';
 
 export interface VirtualDeps {
   readonly calls: Calls;
+  readonly tasks: Pick<Tasks, 'handle'>;
   /** All servers, by name. */
   readonly routes: ReadonlyMap<string, Route>;
   readonly serverLimits: Pick<ServerLimits, 'refusal'>;
@@ -59,6 +61,7 @@ export class VirtualServers {
       exchange.res.writeHead(202, { ...exchange.headers }).end();
       return;
     }
+    if (isAboutTasks(message.method)) return this.#deps.tasks.handle(exchange, message.method, message.id, body);
     const params = paramsOf(body);
     const era = eraOf(exchange, params);
     if (typeof era !== 'string') return refuse(exchange, { ...era, id });

@@ -238,7 +238,7 @@ describe('a tool call', () => {
       [`{"jsonrpc":"2.0","id":1,"METHOD":"tools/call"}`, -32600],
       [`{"jsonrpc":"1.0","id":1,${call}}`, -32600],
       [`{"jsonrpc":"2.0","id":1,${call}`, -32700],
-      [`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","task":{}}}`, -32602],
+      [`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","task":1}}`, -32602],
     ] as const) {
       const reply = await test.send(body);
       expect(reply.status, body).toBe(400);

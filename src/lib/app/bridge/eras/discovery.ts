@@ -1,6 +1,6 @@
 import { isRecord } from '../../router/jsonrpc.ts';
 import { asObject, type Json, without } from './json.ts';
-import { legacyRevisions, metaKey, modernRevision, negotiate } from './revisions.ts';
+import { legacyRevisions, metaKey, modernRevision, negotiate, tasksExtension } from './revisions.ts';
 
 /** What a legacy server said at `initialize`, as the answer to `server/discover`. */
 export function toDiscovered(initialized: Json): Json {
@@ -22,10 +22,15 @@ export function toInitialized(discovered: Json, requested: unknown): Json {
   const { instructions } = discovered;
   return {
     protocolVersion: negotiate(requested),
-    capabilities: asObject(discovered['capabilities']),
+    capabilities: withoutTasks(asObject(discovered['capabilities'])),
     serverInfo: serverInfoOf(discovered),
     ...(typeof instructions === 'string' ? { instructions } : {}),
   };
+}
+
+function withoutTasks(capabilities: Json): Json {
+  const { extensions } = capabilities;
+  return isRecord(extensions) ? { ...capabilities, extensions: without(extensions, tasksExtension) } : capabilities;
 }
 
 /** Who the server says it is; both eras want a name and a version. */

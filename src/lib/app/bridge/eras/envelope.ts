@@ -1,6 +1,6 @@
 import { isRecord } from '../../router/jsonrpc.ts';
 import { asObject, type Json, without } from './json.ts';
-import { metaKey, modernRevision } from './revisions.ts';
+import { metaKey, modernRevision, tasksExtension } from './revisions.ts';
 
 /** Who sends a request and what it can do: said once per session up to 2025-11-25, with each request since. */
 export interface Sender {
@@ -45,16 +45,23 @@ export function toModernParams(params: Json, sender: Sender): Json {
     _meta: {
       ...asObject(params['_meta']),
       [metaKey.protocolVersion]: modernRevision,
-      [metaKey.clientCapabilities]: without(capabilities, 'tasks'),
+      [metaKey.clientCapabilities]: withoutTasks(capabilities),
       ...(clientInfo === undefined ? {} : { [metaKey.clientInfo]: clientInfo }),
       ...(logLevel === undefined ? {} : { [metaKey.logLevel]: logLevel }),
     },
   };
 }
 
+/** Tasks are begun by each era in a way of its own; what a client can do with those of its own is of no use in the other. */
+function withoutTasks(capabilities: Json): Json {
+  const rest = without(capabilities, 'tasks');
+  const { extensions } = rest;
+  return isRecord(extensions) ? { ...rest, extensions: without(extensions, tasksExtension) } : rest;
+}
+
 /** The parameters of a modern request as a legacy server takes them: what only the envelope needs is taken out. */
 export function toLegacyParams(params: Json): Json {
-  const rest = without(params, 'inputResponses', 'requestState', '_meta');
+  const rest = without(params, 'inputResponses', 'requestState', 'task', '_meta');
   const meta = without(
     asObject(params['_meta']),
     metaKey.protocolVersion,

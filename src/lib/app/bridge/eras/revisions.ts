@@ -20,6 +20,9 @@ export const metaKey = {
   subscriptionId: 'io.modelcontextprotocol/subscriptionId',
 } as const;
 
+/** The extension that tasks are since 2026-07-28 (SEP-2663). */
+export const tasksExtension = 'io.modelcontextprotocol/tasks';
+
 /** JSON-RPC codes that MCP gives a meaning of its own. */
 export const errorCode = {
   parse: -32_700,
@@ -43,12 +46,11 @@ const legacyOnly: ReadonlySet<string> = new Set([
   'logging/setLevel',
   'resources/subscribe',
   'resources/unsubscribe',
-  'tasks/list',
-  'tasks/result',
 ]);
 
-/** Whether a method is part of the other era alone. */
+/** Whether a method is part of the other era alone, for clients that meet a server of that one; tasks don't cross. */
 export function isForeign(method: string, era: Era): boolean {
+  if (method.startsWith('tasks/')) return true;
   return (era === 'modern' ? legacyOnly : modernOnly).has(method);
 }
 
