@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import type { Claims } from '../../domain/auth/index.ts';
 import type { RawTool } from '../../domain/mcp/index.ts';
 import { identityHeaderName, signIdentity } from '../../infra/security/identity-header.ts';
 import { TooLargeError, UpstreamFailedError } from '../../shared/errors.ts';
@@ -18,16 +19,19 @@ const protocolVersion = '2025-11-25';
 /** Nobody's id: it is the system that asks. */
 const nobody = '00000000-0000-0000-0000-000000000000';
 
+/** In whose name a server is asked. */
+export type AskedFor = Pick<Claims, 'sub' | 'name' | 'sid' | 'scopes'>;
+
 /**
- * The whole list of a server's tools, page by page, asked on behalf of the system.
- * @param scopes what the server asks of its callers
+ * The whole list of a server's tools, page by page.
+ * @param asking on behalf of whom: a user, or the system with what the server asks of its callers
  * @param credentials for the header `x-systemprompt-upstream`
  * @throws UpstreamUnavailableError, UpstreamFailedError for an answer that is none, TooLargeError beyond the limits
  */
 export async function askForTools(
   upstreams: Pick<Upstreams, 'to'>,
   server: string,
-  scopes: readonly string[],
+  asking: Pick<AskedFor, 'scopes'> & Partial<AskedFor>,
   credentials?: string,
 ): Promise<{ readonly tools: RawTool[]; readonly instanceId: string }> {
   const upstream = upstreams.to(server);
@@ -36,7 +40,7 @@ export async function askForTools(
   let bytes = 0;
   let cursor: string | undefined;
   for (let page = 1; ; page += 1) {
-    const { text, result } = await askPage(upstream, { scopes, credentials }, page, cursor, limits.bytes - bytes);
+    const { text, result } = await askPage(upstream, { asking, credentials }, page, cursor, limits.bytes - bytes);
     bytes += text.length;
     const listed = result['tools'];
     if (!Array.isArray(listed)) throw new UpstreamFailedError('The server answered without a list of tools.');
@@ -52,9 +56,14 @@ export async function askForTools(
   }
 }
 
+interface Asking {
+  readonly asking: Pick<AskedFor, 'scopes'> & Partial<AskedFor>;
+  readonly credentials: string | undefined;
+}
+
 async function askPage(
   upstream: Upstream,
-  { scopes, credentials }: { readonly scopes: readonly string[]; readonly credentials: string | undefined },
+  { asking, credentials }: Asking,
   id: number,
   cursor: string | undefined,
   limit: number,
@@ -62,10 +71,10 @@ async function askPage(
   const now = Math.floor(Date.now() / 1000);
   const identity = {
     aud: upstream.instanceId,
-    sub: nobody as UserId,
-    name: 'system',
-    sid: nobody as SessionId,
-    scopes: [...scopes],
+    sub: asking.sub ?? (nobody as UserId),
+    name: asking.name ?? 'system',
+    sid: asking.sid ?? (nobody as SessionId),
+    scopes: [...asking.scopes],
     iat: now,
     exp: now + 60,
   };

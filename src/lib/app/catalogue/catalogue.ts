@@ -17,6 +17,7 @@ import {
   type ToolList,
   type ToolPolicy,
   type ToolRecord,
+  type UserToolList,
   writeToolList,
   writeTools,
   writeUserTools,
@@ -112,6 +113,11 @@ export class ToolCatalogue implements Catalogue {
     if (!this.#ofUsers.has(server)) return this.#tools.get(server)?.get(tool);
     const digest = this.#listOf(server, user)?.get(tool);
     return digest === undefined ? undefined : this.#tools.get(server)?.get(formKey(tool, digest));
+  }
+
+  /** A user's own list, if one is in memory: see `ready`. */
+  ownList(server: string, user: string): UserToolList | undefined {
+    return this.#userLists?.of(server, user);
   }
 
   #listOf(server: string, user: string | undefined): ReadonlyMap<string, string> | undefined {

@@ -35,7 +35,7 @@ export interface CallsDeps {
   readonly taskHandles: TaskHandles;
   readonly log: Logger;
   /** Hears of a server that says that its list of tools changed. */
-  readonly onListChanged?: ((server: string) => void) | undefined;
+  readonly onListChanged?: ((server: string, user: string) => void) | undefined;
   /** Largest answer, in bytes. */
   readonly answerBytes: number;
 }
@@ -202,7 +202,7 @@ export class Calls {
     return {
       res: exchange.res,
       keepAlive,
-      onListChanged: onListChanged && (() => onListChanged(exchange.route.config.name)),
+      onListChanged: onListChanged && (() => onListChanged(exchange.route.config.name, exchange.claims.sub)),
       beginStream: (received, from) => this.#beginStream(exchange, from, received),
     };
   }

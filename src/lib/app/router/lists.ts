@@ -33,7 +33,7 @@ export interface ListsDeps {
   /** Rules that deny a tool whatever its arguments are. */
   readonly denied?: ToolDenied | undefined;
   /** Hears of a server whose list is not the one on record. */
-  readonly onDifference?: ((server: string) => void) | undefined;
+  readonly onDifference?: ((server: string, user: string) => void) | undefined;
 }
 
 /** The tools/list requests: of a server's answer a caller gets to see what that caller may call. */
@@ -136,7 +136,7 @@ export class Lists {
     return {
       res: exchange.res,
       keepAlive,
-      onListChanged: onDifference && (() => onDifference(exchange.route.config.name)),
+      onListChanged: onDifference && (() => onDifference(exchange.route.config.name, exchange.claims.sub)),
       beginStream: (received, from) => this.#beginStream(exchange, from, received),
     };
   }
@@ -150,7 +150,7 @@ export class Lists {
     if (read === undefined) return undefined;
     const { config } = exchange.route;
     const whole = first && !read.more;
-    const admitted = this.#admitted(config.name, read.tools, exchange.claims.sub, whole);
+    const admitted = this.#admitted(exchange, answer, read.tools, whole);
     if (admitted.length === 0 && read.tools.length > 0 && !read.more) throw allHeld(config.name, read.tools.length);
     return withTools(
       read,
@@ -159,18 +159,26 @@ export class Lists {
   }
 
   /** Those that are not held. What is not on record as it is here is looked at. */
-  #admitted(server: string, tools: readonly RawTool[], user: string, whole: boolean): RawTool[] {
+  #admitted({ route, claims }: Exchange, { from }: HeldAnswer, tools: readonly RawTool[], whole: boolean): RawTool[] {
     const { catalogue, log, onDifference } = this.#deps;
+    const { name: server } = route.config;
+    const { sub: user } = claims;
     if (catalogue === undefined) return [...tools];
     const judged = catalogue.judge(server, tools, user);
     // What the system is shown others may not be; a user's own list is what it is.
     const own = catalogue.listsByUser(server);
     const gone = own && whole && catalogue.tools(server, user).length > tools.length;
     if (gone || judged.some(({ known }) => !known)) {
-      if (!own) onDifference?.(server);
-      catalogue.observe(server, tools, { partial: !(own && whole), user }).catch((error: unknown) => {
-        log.warn({ err: error, server }, 'Tools that passed could not be put on record');
-      });
+      if (!own) onDifference?.(server, user);
+      catalogue
+        .observe(server, tools, {
+          partial: !(own && whole),
+          user,
+          ...(own && whole ? { instanceId: from?.instanceId } : {}),
+        })
+        .catch((error: unknown) => {
+          log.warn({ err: error, server }, 'Tools that passed could not be put on record');
+        });
     }
     return tools.filter((_, index) => judged[index]?.admitted === true);
   }

@@ -100,10 +100,12 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
     catalogue && asking && new ToolWatcher({ catalogue, directory, upstreams: asking, servers, credentials, log });
   const held =
     catalogue &&
-    (({ server, tool, claims: { sub } }: ToolCall) => {
-      const waiting = catalogue.ready(server.name, sub);
-      if (waiting === undefined) return catalogue.refusalOf(server.name, tool, sub);
-      return waiting.then(() => catalogue.refusalOf(server.name, tool, sub));
+    (({ server, tool, claims }: ToolCall) => {
+      const refusal = () => catalogue.refusalOf(server.name, tool, claims.sub);
+      const waiting = catalogue.ready(server.name, claims.sub);
+      const look = () => watcher?.before(server.name, claims);
+      if (waiting !== undefined) return waiting.then(look).then((failed) => failed ?? refusal());
+      return look()?.then((failed) => failed ?? refusal()) ?? refusal();
     });
   const breakers = new Breakers({
     onChange: (server, state) => {
@@ -139,7 +141,8 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
     }),
     catalogue,
     denied: policy && (({ route }, tool) => policy.denies(route.config, tool)),
-    onDifference: watcher && ((server) => watcher.changed(server)),
+    onDifference: watcher && ((server, user) => watcher.changed(server, user)),
+    ownTools: watcher && ((server, claims) => watcher.own(server, claims)),
     identityRoot,
     delegation: new Delegation(identity.issuer, instanceAudience(identity.addresses.externalUrl)),
     log,

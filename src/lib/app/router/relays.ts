@@ -21,7 +21,7 @@ export interface RelaysDeps {
   readonly breakers: Breakers;
   readonly serverLimits: Pick<ServerLimits, 'refusal'>;
   /** Hears of a server that says that its list of tools changed. */
-  readonly onListChanged?: ((server: string) => void) | undefined;
+  readonly onListChanged?: ((server: string, user: string) => void) | undefined;
   /** How long a server may take for an answer that is no stream, in ms. */
   readonly timeoutMs: number;
 }
@@ -67,7 +67,7 @@ export class Relays {
       headers: (received: IncomingHttpHeaders) => passage.headers(exchange, answered, received),
       timeoutMs: this.#deps.timeoutMs,
       keepAlive,
-      onListChanged: onListChanged && (() => onListChanged(config.name)),
+      onListChanged: onListChanged && (() => onListChanged(config.name, exchange.claims.sub)),
       onOutcome: (error) => breakers.record(config, error),
       ...(session === undefined ? {} : sessionHooks(passage.sessions, session, req.method)),
       ...(req.method === 'GET' ? { stillAllowed: exchange.stillAllowed, passes: isForListeners } : {}),

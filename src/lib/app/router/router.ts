@@ -1,5 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { isSignedBody, readCredentials, refuseProxied, type TokenVerifier } from '../../domain/auth/index.ts';
+import {
+  type Claims,
+  isSignedBody,
+  readCredentials,
+  refuseProxied,
+  type TokenVerifier,
+} from '../../domain/auth/index.ts';
 import type { Catalogue, McpServerConfig } from '../../domain/mcp/index.ts';
 import type { Database } from '../../infra/database/connection.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
@@ -52,8 +58,10 @@ export interface McpRouterDeps {
   readonly catalogue?: Catalogue | undefined;
   /** Rules that deny a tool whatever its arguments are. */
   readonly denied?: ToolDenied | undefined;
+  /** Asks for the list of a user who has one of their own and whose list nobody has seen. */
+  readonly ownTools?: ((server: string, claims: Claims) => Promise<unknown>) | undefined;
   /** Hears of a server whose list of tools is not, or may not be, the one on record. */
-  readonly onDifference?: ((server: string) => void) | undefined;
+  readonly onDifference?: ((server: string, user: string) => void) | undefined;
   /** 32 bytes; the identity of callers is signed with keys derived from it. */
   readonly identityRoot: Uint8Array;
   /** What servers behind want with their requests; without it nothing is. */
@@ -200,6 +208,7 @@ class Router implements McpRouter {
       serverLimits,
       catalogue,
       denied,
+      ownTools: deps.ownTools,
       isServing: (server) => deps.directory.endpoint(`mcp:${server}`)?.state === 'ready',
     });
     this.#lists = new Lists({ ...way, serverLimits, log, ...listLimits, catalogue, denied, onDifference });

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Catalogue, McpServerConfig } from '../../domain/mcp/index.ts';
 import { packageVersion } from '../../infra/config/package-root.ts';
 import { type AppError, ForbiddenError, UpstreamUnavailableError, UsageError } from '../../shared/errors.ts';
@@ -22,10 +23,14 @@ export interface VirtualDeps {
   readonly serverLimits: Pick<ServerLimits, 'refusal'>;
   readonly catalogue?: Catalogue | undefined;
   readonly denied?: ToolDenied | undefined;
+  /** Asks for the list of a user who has one of their own. */
+  readonly ownTools?: ((server: string, claims: Exchange['claims']) => Promise<unknown>) | undefined;
   /** Whether the process of a server is ready. */
   readonly isServing: (server: string) => boolean;
 }
 
+/** How long a list waits for targets that are asked for a user's own tools, in ms. */
+const ownToolsMs = 10_000;
 /** Tools a page of a list. */
 const pageSize = 200;
 
@@ -51,7 +56,7 @@ export class VirtualServers {
       return refuse(exchange, malformedAnswer(message));
     }
     const against = await this.#against(exchange);
-    await this.#ready(exchange);
+    await this.#ready(exchange, message.kind === 'request' && message.method === 'tools/list');
     if (message.kind === 'call') return this.#call(exchange, message, body, against);
     const id = message.kind === 'request' ? message.id : null;
     if (against !== undefined) return refuse(exchange, { error: against, id });
@@ -167,9 +172,17 @@ export class VirtualServers {
     return calls.handle(onward, call, offered.tool === message.tool ? body : renameCall(body, offered.tool));
   }
 
-  /** What a target offers to single users is looked up, where there is such a target. */
-  async #ready({ route, claims }: Exchange): Promise<void> {
-    for (const { server } of route.config.virtual?.targets ?? []) await this.#deps.catalogue?.ready(server, claims.sub);
+  /** What targets offer to this user alone is brought into memory; for a list they are asked, where nobody has seen it. */
+  async #ready({ route, claims }: Exchange, listing: boolean): Promise<void> {
+    const { catalogue, ownTools, isServing } = this.#deps;
+    const own = (route.config.virtual?.targets ?? []).filter(({ server }) => catalogue?.listsByUser(server) === true);
+    if (own.length === 0) return;
+    await Promise.all(own.map(({ server }) => catalogue?.ready(server, claims.sub)));
+    if (!listing || ownTools === undefined) return;
+    const unknown = own.filter(({ server }) => catalogue?.tools(server, claims.sub).length === 0 && isServing(server));
+    // What keeps one from answering is no reason to hide the other targets.
+    const asked = Promise.all(unknown.map(({ server }) => ownTools(server, claims)));
+    if (unknown.length > 0) await Promise.race([asked, delay(ownToolsMs, undefined, { ref: false })]);
   }
 
   /** What speaks against every request: scopes that the virtual server asks for itself, and its limits. */

@@ -267,6 +267,36 @@ describe('whoever reviews', () => {
   });
 });
 
+describe('a run that is new, under review', () => {
+  const begin = (answer?: string) => {
+    strict.state.answer = answer;
+    const before = test.endpoints.get('mcp:strict');
+    if (before === undefined) throw new Error('no strict');
+    // Nobody was told of it: the call itself is the first to come.
+    test.endpoints.set('mcp:strict', { ...before, instanceId: randomUUID() as ServiceInstanceId });
+  };
+
+  it('is looked at before a call passes, and not at all when it can’t be', async () => {
+    strict.state.tools = [tool('steady'), tool('swapped')];
+    await restart('strict');
+    await approveNow('steady', 'swapped');
+    strict.state.tools = [tool('steady'), tool('swapped', { description: 'Another.' })];
+    begin();
+    const [swapped, steady] = await Promise.all([callStrict('swapped'), callStrict('steady')]);
+    expect(swapped.json.error?.message).toBe('The tool swapped of strict was changed since it was approved');
+    expect(steady.json.result?.content?.[0]?.text).toBe('ran steady');
+    begin('{"jsonrpc":');
+    const refused = await callStrict('steady');
+    expect([refused.status, refused.json.error?.message]).toEqual([
+      503,
+      'The tools of strict can’t be looked at, and no call passes before they are.',
+    ]);
+    expect(await test.rowOf(refused)).toMatchObject({ decision: 'refused', tool: 'steady' });
+    strict.state.answer = undefined;
+    await until('it is looked at again', async () => (await callStrict('steady')).status === 200);
+  });
+});
+
 describe('a server that says that its list changed', () => {
   const said = 'data: {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}\n\n';
   const answers = async () => {
@@ -303,7 +333,9 @@ describe('a server that says that its list changed', () => {
     strict.state.tools = [tool('calm'), tool('shifty', { description: `Changed by ${where}.` })];
     strict.state.around = where.endsWith('answer') ? ['', said] : [said, ''];
     const stop = await say();
-    await until('it is held', () => test.catalogue?.find('strict', 'shifty')?.reason === 'changed');
+    // What was said before the answer holds for the very next call.
+    if (where !== 'the stream of a call')
+      await until('it is held', () => test.catalogue?.find('strict', 'shifty')?.reason === 'changed');
     expect((await callStrict('shifty')).json.error?.message).toBe(
       'The tool shifty of strict was changed since it was approved',
     );
@@ -387,6 +419,12 @@ describe('a server with a list for each user', () => {
     own.state.tools = [tool('odd', { description: 'two' })];
     expect(names(await carl.list())).toEqual(['odd']);
     await until('he has the other form', () => formsOf(carl.id)?.[0] === 'odd approved');
+
+    const eve = await person('eve');
+    const asked = own.requests.length;
+    expect((await eve.call('odd')).json.result?.content?.[0]?.text).toBe('ran odd');
+    const methods = own.requests.slice(asked).map(({ body }) => JSON.parse(body).method);
+    expect(methods).toEqual(['tools/list', 'tools/call']);
   });
 });
 

@@ -187,13 +187,10 @@ describe('a virtual server', () => {
     });
   });
 
-  it('lets calls through to a target that only users can ask, and lists its tools once one has', async () => {
+  it('lets calls through to a target that only users can ask, and asks it in the user’s name for its list', async () => {
     const call = await rpc('tools/call', { name: 'm_own' }, { server: 'ours' });
     expect(call.json.result?.content?.[0]?.text).toBe('ran own');
     expect(await test.rowOf(call)).toMatchObject({ server: 'mine', tool: 'own', via: 'ours' });
-    expect((await rpc('tools/list', {}, { server: 'ours' })).json.error?.message).toContain('no target has listed any');
-    expect((await rpc('tools/list', {}, { server: 'mine' })).status).toBe(200);
-    await until('it is known', () => test.catalogue?.find('mine', 'own', test.user.id) !== undefined);
     expect(toolsOf(await rpc('tools/list', {}, { server: 'ours' })).map(({ name }) => name)).toEqual(['m_own']);
   });
 
