@@ -1,13 +1,14 @@
 // Writes the tables of docs/performance.md from bench/results/*.json, so that no figure is copied by hand. With --check
 // it writes nothing and fails when the page is out of date.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureProjectNode, root } from './lib/project.mjs';
 
 ensureProjectNode(import.meta.url);
 
 const path = join(root, 'docs/performance.md');
-const result = (name) => JSON.parse(readFileSync(join(root, `bench/results/${name}.json`), 'utf8'));
+const resultFile = (name) => join(root, `bench/results/${name}.json`);
+const result = (name) => JSON.parse(readFileSync(resultFile(name), 'utf8'));
 const met = (holds) => (holds ? 'met' : '**missed**');
 const table = (head, rows) =>
   [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
@@ -75,6 +76,10 @@ function router() {
       connections === 1
         ? `added ≤ ${bars.addedP50MsAt1} ms: ${met(ours.addedP50Ms <= bars.addedP50MsAt1)}`
         : `≥ ${bars.ofFloorAt32} of the floor: ${met(ours.ofFloor >= bars.ofFloorAt32)}`;
+    const directBar =
+      backend === 'sdk' && connections > 1 && bars.sdkOfDirectAt32 !== undefined
+        ? `; ≥ ${bars.sdkOfDirectAt32} of direct: ${met(ours.ofDirect >= bars.sdkOfDirectAt32)}`
+        : '';
     const line = (name, { callsPerSecond, p50, p99, addedP50Ms }, ...rest) => [
       backend,
       connections,
@@ -86,15 +91,18 @@ function router() {
       ...rest,
     ];
     return [
-      line('direct', direct, '', ''),
-      line('floor', floor, '', ''),
-      line('systemprompt', ours, ours.ofFloor, bar),
+      line('direct', direct, '', '', ''),
+      line('floor', floor, '', '', ''),
+      line('systemprompt', ours, ours.ofFloor, ours.ofDirect, `${bar}${directBar}`),
     ];
   });
   const grown = memory.after;
   return [
     table(
-      ['backend', 'connections', 'target', 'calls/s', 'p50 ms', 'p99 ms', 'added p50 ms', 'of the floor', 'bar'],
+      [
+        ...['backend', 'connections', 'target', 'calls/s', 'p50 ms', 'p99 ms', 'added p50 ms', 'of the floor'],
+        ...['of direct', 'bar'],
+      ],
       rows,
     ),
     `What one call costs in the router, step by step (one connection, µs):`,
@@ -105,6 +113,155 @@ function router() {
     `Memory of the API under this load, resident:`,
     table(['calls', 'MB'], [[0, memory.idleMb], ...grown.map(({ calls, rssMb }) => [calls, rssMb])]),
     `Method: ${method.what}. Load: ${method.load}; ${method.rounds} rounds of ${method.durationMs} ms after ${method.warmUpMs} ms; ${method.chosen}. Database: ${method.database}. Machine: ${machine(of)}.`,
+  ].join('\n\n');
+}
+
+const measuredBy = (method, of) =>
+  `Method: ${method.what}. Load: ${method.load}; ${method.rounds} rounds of ${method.durationMs} ms after ${method.warmUpMs} ms; ${method.chosen}.${method.database === undefined ? '' : ` Database: ${method.database}.`} Machine: ${machine(of)}; its load average before: ${of.loadAverageBefore}.`;
+
+function transports() {
+  const { forms, clients, bars, method, machine: of } = result('mcp-transports');
+  const figures = ({ connections, direct, floor, ours }) => [
+    connections,
+    direct.callsPerSecond,
+    floor.callsPerSecond,
+    ours.callsPerSecond,
+    ours.p50,
+    ours.p99,
+    ours.addedP50Ms,
+    ours.ofFloor,
+    ours.ofDirect,
+  ];
+  const bar = ({ connections, ours }) =>
+    connections === 32 ? `≥ ${bars.ofFloorAt32} of the floor: ${met(ours.ofFloor >= bars.ofFloorAt32)}` : '';
+  const head = [
+    ...['connections', 'direct calls/s', 'floor calls/s', 'systemprompt calls/s', 'p50 ms', 'p99 ms', 'added p50 ms'],
+    ...['of the floor', 'of direct'],
+  ];
+  return [
+    table(
+      ['answer', ...head, 'bar'],
+      forms.map((row) => [row.form, ...figures(row), bar(row)]),
+    ),
+    'By the number of clients, each with a connection of its own (JSON, without a session):',
+    table(head, clients.map(figures)),
+    measuredBy(method, of),
+  ].join('\n\n');
+}
+
+function fleet() {
+  const { rows, bars, method, machine: of } = result('mcp-fleet');
+  return [
+    table(
+      ['servers', 'calls/s', 'p50 ms', 'p99 ms', 'of one server', 'API, resident', 'bar'],
+      rows.map(({ servers, callsPerSecond, p50, p99, ofOneServer, rssMb }) => [
+        servers,
+        callsPerSecond,
+        p50,
+        p99,
+        ofOneServer,
+        `${rssMb} MB`,
+        servers === 1 ? '' : `≥ ${bars.ofOneServer}: ${met(ofOneServer >= bars.ofOneServer)}`,
+      ]),
+    ),
+    measuredBy(method, of),
+  ].join('\n\n');
+}
+
+function gatewayPeers() {
+  const { rows, judgements, bars, versions, method, machine: of } = result('gateway-peers');
+  const versionOf = (target) => {
+    const [name, mode] = target.split(' ');
+    return `${name}${versions[name] === undefined ? '' : ` ${versions[name]}`}, ${mode}`;
+  };
+  return [
+    table(
+      ['program', 'connections', 'behind', 'calls/s', 'p50 ms', 'p99 ms', 'CPU µs each'],
+      rows.map(({ server, connections, target, callsPerSecond, p50, p99, cpuUs }) => [
+        server,
+        connections,
+        versionOf(target),
+        callsPerSecond,
+        p50,
+        p99,
+        cpuUs ?? '',
+      ]),
+    ),
+    "systemprompt's calls per second, single requests without a session, against the better mode of each peer:",
+    table(
+      ['program', 'connections', 'peer', 'ratio', 'bar'],
+      judgements.map(({ server, connections, peer, ratio, met: holds }) => [
+        server,
+        connections,
+        peer,
+        ratio,
+        `≥ ${bars[server]}: ${met(holds)}`,
+      ]),
+    ),
+    `${measuredBy(method, of)} ${method.modes[0].toUpperCase()}${method.modes.slice(1)}. CPU: of all processes on the way, the program among them, without the load generator.`,
+  ].join('\n\n');
+}
+
+function streams() {
+  const {
+    streams: count,
+    idleMb,
+    openMb,
+    busyMb,
+    overMb,
+    kbEach,
+    through,
+    direct,
+    bar,
+    method,
+    machine: of,
+  } = result('streams');
+  const late = ({ p50, p99, max }) => [`${p50} ms`, `${p99} ms`, `${max} ms`];
+  return [
+    table(
+      ['what', 'figure', 'bar'],
+      [
+        ['API, idle', `${idleMb} MB`, ''],
+        [`with ${count} streams open`, `${openMb} MB`, ''],
+        ['after the events', `${busyMb} MB`, ''],
+        ['over idle', `${overMb} MB, ${kbEach} kB a stream`, `≤ ${bar.overMb} MB: ${met(bar.met)}`],
+      ],
+    ),
+    'How late an event comes:',
+    table(
+      ['over', 'p50', 'p99', 'max'],
+      [
+        ['the server straight', ...late(direct)],
+        ['systemprompt', ...late(through)],
+      ],
+    ),
+    `Method: ${method}. Machine: ${machine(of)}; its load average before: ${of.loadAverageBefore}.`,
+  ].join('\n\n');
+}
+
+function auditGrowth() {
+  const { rows, bars, method, machine: of } = result('audit-growth');
+  const lists = Object.keys(rows[0].lists);
+  return [
+    table(
+      ['calls on record', 'size', 'calls/s', 'p50 ms', 'p99 ms', 'empty audit calls/s', 'of empty', 'bar'],
+      rows.map(({ calls, mb, callsPerSecond, p50, p99, empty, ofEmpty }) => [
+        calls,
+        `${mb} MB`,
+        callsPerSecond,
+        p50,
+        p99,
+        empty,
+        ofEmpty,
+        calls === 0 ? '' : `≥ ${bars.ofEmpty}: ${met(ofEmpty >= bars.ofEmpty)}`,
+      ]),
+    ),
+    'Lists of calls (`admin audit list`, the query), ms:',
+    table(
+      ['calls on record', ...lists],
+      rows.map(({ calls, lists: times }) => [calls, ...lists.map((name) => times[name] ?? 'given up')]),
+    ),
+    measuredBy(method, of),
   ].join('\n\n');
 }
 
@@ -219,9 +376,23 @@ function prefixed(prefix, figures) {
   return Object.fromEntries(Object.entries(figures).map(([name, value]) => [`${prefix}${name}`, value]));
 }
 
-const parts = { 'cold-start': coldStart, build, footprint, 'mcp-router': router, supervisor, auth };
+const parts = {
+  'cold-start': coldStart,
+  build,
+  footprint,
+  streams,
+  'mcp-router': router,
+  'mcp-transports': transports,
+  'mcp-fleet': fleet,
+  'gateway-peers': gatewayPeers,
+  'audit-growth': auditGrowth,
+  supervisor,
+  auth,
+};
 const page = readFileSync(path, 'utf8');
-const written = Object.entries(parts).reduce(
+// What was never measured has no table.
+const measured = Object.entries(parts).filter(([name]) => existsSync(resultFile(name)));
+const written = measured.reduce(
   (text, [name, make]) =>
     text.replace(
       new RegExp(`(<!-- ${name} -->\\n)[\\s\\S]*?(<!-- /${name} -->)`),

@@ -19,11 +19,11 @@ export interface LoadOptions {
   readonly method?: string;
   /** What stands in a good answer; that of a JSON-RPC call unless told. */
   readonly expected?: string;
-  /** Headers and body of each request in turn, where they are not the same: by the last answer of that connection. */
+  /** Path, headers and body of each request in turn, where they are not the same: by the last answer of that connection. */
   readonly each?: (
     connection: number,
     answer: string | undefined,
-  ) => { readonly authorization?: string; readonly body?: string };
+  ) => { readonly path?: string; readonly authorization?: string; readonly body?: string };
   readonly connections: number;
   /** How long to load before, and while, measuring, in ms. */
   readonly warmUpMs: number;
@@ -38,10 +38,10 @@ export interface LoadOptions {
  */
 export async function load(options: LoadOptions): Promise<LoadResult> {
   const { each, method = 'POST', expected = '"result"' } = options;
-  const messageOf = ({ body = options.body, ...more }: { body?: string; authorization?: string }) => {
+  const messageOf = ({ path = options.path, body = options.body, ...more }: ReturnType<NonNullable<typeof each>>) => {
     const lines = Object.entries({ ...options.headers, ...more, 'content-length': String(Buffer.byteLength(body)) });
     const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
-    return Buffer.from(`${method} ${options.path} HTTP/1.1\r\nhost: 127.0.0.1:${options.port}\r\n${head}\r\n${body}`);
+    return Buffer.from(`${method} ${path} HTTP/1.1\r\nhost: 127.0.0.1:${options.port}\r\n${head}\r\n${body}`);
   };
   const always = messageOf({});
   const times: number[] = [];
@@ -86,10 +86,10 @@ function client(
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket: Socket = connect({ port, host: '127.0.0.1', noDelay: true });
-    let received = '';
+    let received = new Received();
     let sentAt = 0;
     const send = (message: Buffer) => {
-      received = '';
+      received = new Received();
       sentAt = performance.now();
       socket.write(message);
     };
@@ -98,24 +98,43 @@ function client(
     socket.on('error', reject);
     socket.on('close', () => resolve());
     socket.on('data', (chunk) => {
-      received += String(chunk);
-      const ok = complete(received, expected);
-      if (ok === undefined) return;
+      if (!received.take(String(chunk))) return;
+      const { text } = received;
+      const ok = text.startsWith('HTTP/1.1 200') && text.includes(expected);
       // Made of the last answer too: the next load goes on where this one ended.
       const ms = performance.now() - sentAt;
-      const message = next(received);
+      const message = next(text);
       if (onAnswer(ok, ms)) send(message);
       else socket.destroy();
     });
   });
 }
 
-/** Whether a whole response is there and carries a result; nothing while it is not whole. */
-function complete(text: string, expected: string): boolean | undefined {
-  const end = text.indexOf('\r\n\r\n');
-  if (end === -1) return undefined;
-  const length = /\r\ncontent-length: (\d+)/i.exec(text.slice(0, end + 2))?.[1];
-  const whole = length === undefined ? text.endsWith('\r\n0\r\n\r\n') : text.length >= end + 4 + Number(length);
-  if (!whole) return undefined;
-  return text.startsWith('HTTP/1.1 200') && text.includes(expected);
+/** A response as it comes in; a large one is not looked through again with each of its parts. */
+class Received {
+  readonly #parts: string[] = [];
+  #length = 0;
+  /** Where it ends, once the head is there; infinite when the last chunk says so. */
+  #end: number | undefined;
+
+  get text(): string {
+    if (this.#parts.length > 1) this.#parts.splice(0, this.#parts.length, this.#parts.join(''));
+    return this.#parts[0] ?? '';
+  }
+
+  /** @returns whether it is whole */
+  take(part: string): boolean {
+    this.#parts.push(part);
+    this.#length += part.length;
+    if (this.#end === undefined) {
+      const { text } = this;
+      const head = text.indexOf('\r\n\r\n');
+      if (head === -1) return false;
+      const length = /\r\ncontent-length: (\d+)/i.exec(text.slice(0, head + 2))?.[1];
+      this.#end = length === undefined ? Number.POSITIVE_INFINITY : head + 4 + Number(length);
+    }
+    if (Number.isFinite(this.#end)) return this.#length >= this.#end;
+    const last = '\r\n0\r\n\r\n';
+    return part.length >= last.length ? part.endsWith(last) : this.text.endsWith(last);
+  }
 }
