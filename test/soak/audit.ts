@@ -18,6 +18,8 @@ export interface AuditReport {
   /** Calls that a server ran twice. */
   readonly ranTwice: readonly string[];
   readonly outcomesWithoutIntent: number;
+  /** Calls that succeeded on record, and no server ran them. */
+  readonly invented: readonly string[];
   /** Intents without an outcome: of processes that ended, and nobody closed them. */
   readonly open: number;
   /** What `admin audit verify` says in the end. */
@@ -70,6 +72,7 @@ export async function compareAudit(system: SoakSystem, told: Told): Promise<Audi
     });
     const ran = readFileSync(system.journal, 'utf8').split('\n').filter(Boolean);
     const twice = [...Map.groupBy(ran, (call) => call)].filter(([, times]) => times.length > 1).map(([call]) => call);
+    const executed = new Set(ran);
     const outcomes = Map.groupBy(rows, ({ status }) => status ?? 'open');
     return {
       intents: rows.length,
@@ -77,9 +80,12 @@ export async function compareAudit(system: SoakSystem, told: Told): Promise<Audi
       acknowledged: told.acknowledged.size,
       matching: told.acknowledged.size - untrue.length,
       untrue: untrue.slice(0, shown),
-      unrecorded: [...new Set(ran)].filter((call) => !byCall.has(call)).slice(0, shown),
+      unrecorded: [...executed].filter((call) => !byCall.has(call)).slice(0, shown),
       ranTwice: twice.slice(0, shown),
       outcomesWithoutIntent: Number(stray?.count),
+      invented: rows
+        .flatMap(({ call, status }) => (status === 'success' && !executed.has(call ?? '') ? [`${call}`] : []))
+        .slice(0, shown),
       open: rows.filter(({ status }) => status === null).length,
       chain,
     };

@@ -1,4 +1,5 @@
 import type { AuditReport } from './audit.ts';
+import type { Evidence } from './evidence.ts';
 import type { Recovery } from './recovery.ts';
 import type { Growth } from './watch.ts';
 
@@ -25,6 +26,8 @@ export interface SoakReport {
     readonly failures: Readonly<Record<string, number>>;
   };
   readonly audit: AuditReport | undefined;
+  /** Not gathered unless asked for. */
+  readonly evidence?: Evidence | undefined;
   readonly orphans: readonly string[];
   readonly twins: readonly string[];
   /** After the last stop. */
@@ -40,14 +43,15 @@ export interface SoakReport {
 
 /** What the run is measured by: each with what was found. */
 export function bars(report: SoakReport): { readonly bar: string; readonly met: boolean; readonly found: string }[] {
-  const { audit, episodes, left } = report;
+  const { audit, evidence, episodes, left } = report;
   const last = episodes.at(-1)?.recovery;
   const count = (list: readonly string[]) => (list.length === 0 ? 'none' : list.join('; '));
-  const untrue = audit === undefined ? [] : [...audit.untrue, ...audit.unrecorded, ...audit.ranTwice];
+  const untrue =
+    audit === undefined ? [] : [...audit.untrue, ...audit.unrecorded, ...audit.ranTwice, ...audit.invented];
   const leftovers = [...left.processes, ...left.ports.map((port) => `port ${port}`), ...left.sockets, ...left.files];
   return [
     {
-      bar: 'every acknowledged call has one intent and one outcome that match; none ran twice or unrecorded',
+      bar: 'every acknowledged call has one intent and one outcome that match; none ran twice or unrecorded, none is invented',
       met: audit !== undefined && untrue.length === 0 && audit.outcomesWithoutIntent === 0 && audit.acknowledged > 0,
       found: audit === undefined ? 'the audit could not be read' : count(untrue),
     },
@@ -65,6 +69,20 @@ export function bars(report: SoakReport): { readonly bar: string; readonly met: 
           ? 'the audit could not be read'
           : `${audit.chain.rows} rows, ${audit.chain.unsealed} not sealed, findings: ${count(audit.chain.findings)}`,
     },
+    ...(evidence === undefined
+      ? []
+      : [
+          {
+            bar: 'the commands verify the audit, and its export without the instance',
+            met: evidence.unproven.length === 0,
+            found: evidence.unproven.length === 0 ? 'they do' : count(evidence.unproven),
+          },
+          {
+            bar: 'each of the flipped bytes is found',
+            met: evidence.unnoticed.length === 0 && evidence.flips > 0,
+            found: `${evidence.flips} flipped, not found: ${count(evidence.unnoticed)}`,
+          },
+        ]),
     { bar: 'no orphan', met: report.orphans.length === 0, found: count(report.orphans) },
     { bar: 'no twin', met: report.twins.length === 0, found: count(report.twins) },
     {

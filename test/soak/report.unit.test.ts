@@ -17,6 +17,7 @@ const good: SoakReport = {
     unrecorded: [],
     ranTwice: [],
     outcomesWithoutIntent: 0,
+    invented: [],
     open: 0,
     chain: { rows: 15, unsealed: 0, findings: [] },
   },
@@ -43,6 +44,13 @@ describe('the bars of the soak', () => {
     ['a call that no intent tells of', { audit: { ...audit, unrecorded: ['c1'] } }, /acknowledged call/],
     ['a call that ran twice', { audit: { ...audit, ranTwice: ['c1'] } }, /acknowledged call/],
     ['an outcome without an intent', { audit: { ...audit, outcomesWithoutIntent: 1 } }, /acknowledged call/],
+    ['a call on record that no server ran', { audit: { ...audit, invented: ['c1'] } }, /acknowledged call/],
+    [
+      'an export that does not verify',
+      { evidence: { unproven: ['verify'], flips: 1, unnoticed: [] } },
+      /commands verify/,
+    ],
+    ['a byte that could be changed', { evidence: { unproven: [], flips: 1, unnoticed: ['byte 1'] } }, /flipped bytes/],
     ['a call that stays open', { audit: { ...audit, open: 1 } }, /stays open/],
     [
       'a row that was changed',

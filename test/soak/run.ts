@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type AuditReport, compareAudit } from './audit.ts';
+import { type Evidence, gatherEvidence } from './evidence.ts';
 import { inject } from './faults.ts';
 import { Load } from './load.ts';
 import { type FaultKind, faultKinds, type PlannedFault, planFaults } from './plan.ts';
@@ -18,8 +19,9 @@ import { logs, Watch } from './watch.ts';
  * tool calls; then what clients were told against the audit, and what is left in the system. Exits 1 when a bar is missed.
  */
 
-const usage = `npm run test:soak -- [--seed <number>] [--minutes <number>] [--clients <number>] [--calls <number>] [--only <kind,…>] [--report <file.json>] [--keep]
+const usage = `npm run test:soak -- [--seed <number>] [--minutes <number>] [--clients <number>] [--calls <number>] [--only <kind,…>] [--flips <number>] [--report <file.json>] [--keep]
 --calls goes on until so many calls were acknowledged, however long it takes.
+--flips is how many bytes of the audit are changed in the end, one after another; each has to be found.
 Kinds: ${Object.keys(faultKinds).join(', ')}`;
 
 const { values } = parseArgs({
@@ -29,6 +31,7 @@ const { values } = parseArgs({
     clients: { type: 'string', default: '8' },
     calls: { type: 'string' },
     only: { type: 'string', default: '' },
+    flips: { type: 'string', default: '16' },
     report: { type: 'string' },
     keep: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -39,11 +42,12 @@ const minutes = Number(values.minutes);
 const clients = Number(values.clients);
 const calls = values.calls === undefined ? undefined : Number(values.calls);
 const only = values.only.split(',').filter(Boolean) as FaultKind[];
+const flips = Number(values.flips);
 const unknown = only.find((kind) => !(kind in faultKinds));
 if (
   values.help ||
   unknown !== undefined ||
-  ![seed, minutes, clients, calls ?? 0].every((n) => Number.isFinite(n) && n >= 0)
+  ![seed, minutes, clients, calls ?? 0, flips].every((n) => Number.isFinite(n) && n >= 0)
 ) {
   process.stderr.write(`${unknown === undefined ? '' : `there is no fault ${unknown}\n`}${usage}\n`);
   process.exit(values.help ? 0 : 2);
@@ -127,6 +131,14 @@ async function soak(system: SoakSystem): Promise<SoakReport | undefined> {
     say(`the audit can't be read: ${error instanceof Error ? error.message : String(error)}`);
     return undefined;
   });
+  const evidence: Evidence | undefined =
+    flips === 0
+      ? undefined
+      : await gatherEvidence(system, seed, flips).catch((error: unknown) => ({
+          unproven: [error instanceof Error ? error.message : String(error)],
+          flips: 0,
+          unnoticed: [],
+        }));
   const logged = logs(system);
   await system.cli('infra', 'services', 'stop');
   const { told } = load;
@@ -142,6 +154,7 @@ async function soak(system: SoakSystem): Promise<SoakReport | undefined> {
       failures: Object.fromEntries(told.failures),
     },
     audit,
+    evidence,
     orphans: [...orphans],
     twins: [...watch.twins, ...twins],
     left: await system.footprint(),

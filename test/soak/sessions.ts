@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -38,7 +39,15 @@ backend.listen(0, '127.0.0.1');
 await once(backend, 'listening');
 const rig = await ApiRig.create(['alpha'], createLocalInstance);
 const failures: string[] = [];
+/** Errors that came instead of results, by what they said. */
+const errors = new Map<string, number>();
 let answered = 0;
+
+interface Message {
+  readonly id?: number;
+  readonly result?: { readonly session?: string };
+  readonly error?: unknown;
+}
 
 interface Client {
   readonly post: (message: object) => Promise<void>;
@@ -71,7 +80,11 @@ async function connectClient(authorization: string): Promise<Client> {
         if (data === undefined) continue;
         if (event.startsWith('event: endpoint')) endpoint.resolve(data);
         else {
-          const { id = -1, result = {} } = JSON.parse(data) as { id?: number; result?: { session?: string } };
+          const { id = -1, result = {}, error } = JSON.parse(data) as Message;
+          if (error !== undefined) {
+            const said = `round ${id}: ${JSON.stringify(error).slice(0, 300)}`;
+            errors.set(said, (errors.get(said) ?? 0) + 1);
+          }
           answers.set(id, result);
           answered += 1;
         }
@@ -129,8 +142,9 @@ try {
       );
     }
     await until('all are answered', () => clients.every(({ answers }) => answers.has(round)), 60_000);
-    const sessions = new Set(clients.map(({ answers }) => answers.get(round)?.session));
-    if (sessions.size !== count) failures.push(`${count - sessions.size} sessions got what is another's`);
+    const named = clients.flatMap(({ answers }) => answers.get(round)?.session ?? []);
+    if (named.length !== count) failures.push(`${count - named.length} sessions got no result`);
+    if (new Set(named).size !== named.length) failures.push("sessions got what is another's");
     await delay(Math.min(5_000, Math.max(0, deadline - performance.now())));
   } while (performance.now() < deadline && failures.length === 0);
   await until(
@@ -154,9 +168,20 @@ try {
     },
     60_000,
   );
-  const report = { count, seconds, openedMs, rounds: round, answered, failures: [...new Set(failures)] };
+  const report = {
+    count,
+    seconds,
+    openedMs,
+    rounds: round,
+    answered,
+    failures: [...new Set(failures)],
+    errors: [...errors],
+  };
   process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
-  if (failures.length > 0) process.exitCode = 1;
+  if (failures.length > 0) {
+    process.exitCode = 1;
+    process.stdout.write(`${(await readFile(rig.logFile, 'utf8')).split('\n').slice(-50).join('\n')}\n`);
+  }
 } finally {
   await rig.remove();
   backend.closeAllConnections();

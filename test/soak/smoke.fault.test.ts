@@ -15,7 +15,7 @@ const kinds = [
 ];
 
 it('a quarter of a minute of chaos costs no acknowledged call and leaves nothing behind', async () => {
-  const options = ['--seed', '4', '--minutes', '0.25', '--clients', '4', '--only', kinds.join()];
+  const options = ['--seed', '4', '--minutes', '0.25', '--clients', '4', '--flips', '0', '--only', kinds.join()];
   const child = spawn(process.execPath, [join(import.meta.dirname, 'run.ts'), ...options], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });

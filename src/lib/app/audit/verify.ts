@@ -1,6 +1,5 @@
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
 import { keyIdOfPem, type Verification, verifyChain, verifyExport } from '../../domain/governance/index.ts';
 import type { SecretStore } from '../../infra/config/secrets.ts';
 import type { Database } from '../../infra/database/connection.ts';
@@ -60,7 +59,7 @@ export async function verifyAuditFile(
   const trusted = request.keyFile === undefined ? undefined : [await trustedKey(request.keyFile)];
   const stream = createReadStream(file);
   try {
-    return await verifyExport(createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }), {
+    return await verifyExport(stream, {
       trusted,
       noted,
       signal: request.signal,

@@ -28,7 +28,7 @@ beforeAll(async () => {
   }
   await rig.owner.query(
     `INSERT INTO audit.tool_intents SELECT uuidv7(), api_instance, 'beta', '=cmd|x', user_id, user_name, session_id, client, scopes,
-       required, input_digest, '{"say": "a,\\"b"}', decision, started_at FROM audit.tool_intents LIMIT 1`,
+       required, input_digest, '{"say": "a,\\"b", "lines": "a\u2028b\u2029c\u0085d"}', decision, started_at FROM audit.tool_intents LIMIT 1`,
   );
   await rig.seal();
   rows = (await rig.verify()).rows;
@@ -68,18 +68,27 @@ describe('an export with its chain', () => {
     const file = await write();
     const whole = await readFile(file);
     const changed = join(folder, 'changed');
-    // What the head says of the time is nobody's word but the writer's.
-    const begin = whole.indexOf('\n') + 1;
-    await fc.assert(
-      fc.asyncProperty(fc.nat(whole.length - 2 - begin), fc.integer({ min: 1, max: 255 }), async (at, mask) => {
-        const bytes = Buffer.from(whole);
-        bytes[begin + at] = (bytes[begin + at] ?? 0) ^ mask;
-        await writeFile(changed, bytes);
-        const found = await verifyAuditFile(changed, { keyFile });
-        expect(found.findingCount, `${begin + at}`).toBeGreaterThan(0);
-      }),
-      { numRuns: 80 },
-    );
+    const isShown = async (at: number, mask: number) => {
+      const bytes = Buffer.from(whole);
+      bytes[at] = (bytes[at] ?? 0) ^ mask;
+      await writeFile(changed, bytes);
+      const found = await verifyAuditFile(changed, { keyFile }).catch((error: Error) => error);
+      if (found instanceof Error) expect(found.message).toContain('no export');
+      else expect(found.findingCount, `${at} ^ ${mask}`).toBeGreaterThan(0);
+    };
+    await fc.assert(fc.asyncProperty(fc.nat(whole.length - 1), fc.integer({ min: 1, max: 255 }), isShown), {
+      numRuns: 80,
+    });
+    // A line feed that became a carriage return or a space; the time in the head; the very last byte.
+    const firstEnd = whole.indexOf('\n');
+    for (const at of [firstEnd, whole.indexOf('\n', firstEnd + 1), whole.length - 1]) {
+      for (const mask of [0x0a ^ 0x0d, 0x0a ^ 0x20]) await isShown(at, mask);
+    }
+    await isShown(whole.indexOf('"made_at":"') + 12, 1);
+  });
+
+  it('verifies with what others take for the end of a line in a row: U+2028, U+2029, U+0085', async () => {
+    expect(await readFile(await write(), 'utf8')).toMatch(/a\u2028b\u2029c\u0085d/);
   });
 
   it('shows a line that was taken out, and an end that is missing by a checkpoint that was noted', async () => {
@@ -112,7 +121,7 @@ describe('an export for others', () => {
     const [head, row, end] = text.split('\r\n');
     expect(head?.split(',').slice(0, 4)).toEqual(['started_at', 'execution_id', 'server', 'tool']);
     expect(row).toContain(`beta,'=cmd|x,ada`);
-    expect(row).toContain('"{""say"":""a,\\""b""}"');
+    expect(row).toContain('""say"":""a,\\""b""');
     expect(end).toBe('');
   });
 

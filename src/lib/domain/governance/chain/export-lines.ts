@@ -12,12 +12,18 @@ export const exportPage = 64;
 
 export const exportHead = z.strictObject({
   type: z.literal('export'),
-  version: z.literal(1),
+  version: z.literal(2),
   made_at: z.string(),
   /** Which rows were asked for; the chain is there as a whole. */
   filters: z.record(z.string(), z.string()),
 });
 export type ExportHead = z.infer<typeof exportHead>;
+
+/** The last line: the SHA-256 of all bytes before it. It proves nothing against whoever writes files, but shows what was cut or flipped on the way. */
+interface ExportEnd {
+  readonly type: 'end';
+  readonly sha256: string;
+}
 
 const hex = z.string().regex(/^(?:[0-9a-f]{2})*$/);
 // Of texts that stand for the same bytes only one is taken.
@@ -83,6 +89,11 @@ export function toCheckpointLine(checkpoint: Checkpoint): string {
     signed_at: checkpoint.signedAt,
     signature: checkpoint.signature.toString('base64'),
   } satisfies z.infer<typeof checkpointLine>);
+}
+
+/** @param sha256 in hexadecimal, of all that was written before */
+export function toEndLine(sha256: string): string {
+  return line({ type: 'end', sha256 } satisfies ExportEnd);
 }
 
 /** @param row the canonical form */

@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import type { Queryable } from '../../../infra/database/connection.ts';
 import { ChainVerifier } from './chain-verifier.ts';
-import { type ExportHead, exportPage, toCheckpointLine, toRowLine, toSegmentLine } from './export-lines.ts';
+import { type ExportHead, exportPage, toCheckpointLine, toEndLine, toRowLine, toSegmentLine } from './export-lines.ts';
 import { Findings } from './findings.ts';
 import { keyBytes, type RowSource, type Segment } from './format.ts';
 import { type CanonicalForms, canonicalForms, places, type Range, rowsIn } from './rows.ts';
@@ -26,12 +27,21 @@ interface Bound {
  * @param tx a transaction in one snapshot (repeatable read) and in UTC
  */
 export async function* exportChain(tx: Queryable, filter: ExportFilter): AsyncGenerator<string> {
+  const sum = createHash('sha256');
+  for await (const line of linesOf(tx, filter)) {
+    sum.update(line);
+    yield line;
+  }
+  yield toEndLine(sum.digest('hex'));
+}
+
+async function* linesOf(tx: Queryable, filter: ExportFilter): AsyncGenerator<string> {
   const filters = Object.entries(filter).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, value instanceof Date ? value.toISOString() : String(value)]],
   );
   const head: ExportHead = {
     type: 'export',
-    version: 1,
+    version: 2,
     made_at: new Date().toISOString(),
     filters: Object.fromEntries(filters),
   };

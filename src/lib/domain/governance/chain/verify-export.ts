@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { UsageError } from '../../../shared/errors.ts';
 import { ChainVerifier } from './chain-verifier.ts';
 import {
@@ -9,6 +9,7 @@ import {
   fromSegmentLine,
   readRowLine,
   segmentLine,
+  toEndLine,
 } from './export-lines.ts';
 import { Findings } from './findings.ts';
 import { digestBytes, keyBytes, packKey, type RowSource, type Segment } from './format.ts';
@@ -26,28 +27,56 @@ interface Open {
 
 /**
  * Verifies an export without the instance.
- * @param lines of the file, without their ends
+ * @param bytes of the file, as they come
  * @returns also how many rows were not asked for when it was made
  * @throws UsageError when it is no export
  */
 export async function verifyExport(
-  lines: AsyncIterable<string>,
+  bytes: AsyncIterable<Buffer>,
   options: Pick<VerifyOptions, 'trusted' | 'noted' | 'onProgress' | 'signal'>,
 ): Promise<Verification & { readonly absent: number }> {
   let reading: ExportVerifier | undefined;
-  for await (const line of lines) {
+  for await (const line of linesOf(bytes)) {
     options.signal?.throwIfAborted();
-    if (line === '') continue;
     if (reading !== undefined) {
       reading.line(line);
       continue;
     }
-    const head = exportHead.safeParse(parsed(line));
+    const head = exportHead.safeParse(parsed(line.toString()));
     if (!head.success) throw noExport();
     reading = new ExportVerifier(Object.keys(head.data.filters).length > 0, options);
+    reading.count(line);
   }
   if (reading === undefined) throw noExport();
   return reading.end();
+}
+
+const lineEnd = 10;
+/** More than the longest line: a segment of as many rows as one has at most. */
+const lineLimit = 64 * 1024 * 1024;
+
+/**
+ * Lines with their ends, by line feeds alone: a row may have any other character that somebody takes for the end of a line.
+ * @throws UsageError when one is longer than any that is written
+ */
+async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let parts: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of chunks) {
+    let from = 0;
+    for (let end = chunk.indexOf(lineEnd); end !== -1; end = chunk.indexOf(lineEnd, from)) {
+      const last = chunk.subarray(from, end + 1);
+      yield parts.length === 0 ? last : Buffer.concat([...parts, last]);
+      parts = [];
+      length = 0;
+      from = end + 1;
+    }
+    if (from === chunk.length) continue;
+    parts.push(chunk.subarray(from));
+    length += chunk.length - from;
+    if (length > lineLimit) throw noExport();
+  }
+  if (parts.length > 0) yield Buffer.concat(parts);
 }
 
 class ExportVerifier {
@@ -60,6 +89,9 @@ class ExportVerifier {
   #last = 0;
   #through = 0;
   #rows = 0;
+  /** Of the lines so far. */
+  readonly #sum = createHash('sha256');
+  #ended = false;
 
   constructor(filtered: boolean, options: Pick<VerifyOptions, 'trusted' | 'noted' | 'onProgress'>) {
     this.#filtered = filtered;
@@ -67,7 +99,23 @@ class ExportVerifier {
     this.#chain = new ChainVerifier(this.#findings, {}, options.noted);
   }
 
-  line(text: string): void {
+  /** Takes a line into the sum. */
+  count(line: Buffer): void {
+    this.#sum.update(line);
+  }
+
+  /** @param bytes with the line feed */
+  line(bytes: Buffer): void {
+    const text = bytes.toString('utf8', 0, bytes.at(-1) === lineEnd ? bytes.length - 1 : bytes.length);
+    if (this.#ended) {
+      this.#findings.add('segment_damaged', this.#last, 'There is more after the end.');
+      return;
+    }
+    if (text.startsWith('{"type":"end"')) {
+      this.#end(bytes);
+      return;
+    }
+    this.count(bytes);
     const row = readRowLine(text);
     if (row !== undefined) {
       this.#rows += 1;
@@ -85,7 +133,15 @@ class ExportVerifier {
     else this.#findings.add('segment_damaged', this.#last, `A line after segment ${this.#last} can't be read.`);
   }
 
+  #end(bytes: Buffer): void {
+    this.#ended = true;
+    if (bytes.toString() === toEndLine(this.#sum.copy().digest('hex'))) return;
+    this.#findings.add('segment_damaged', this.#last, 'The sum at the end is not that of the file.');
+  }
+
   end(): Verification & { readonly absent: number } {
+    if (!this.#ended)
+      this.#findings.add('truncated', this.#last, 'The file has no end: it was cut off, or its end was changed.');
     for (const one of this.#open.values()) this.#close(one);
     const { pruned, absent } = this.#weigh();
     const chain = this.#chain;
