@@ -81,6 +81,7 @@ async function flipInRows(system: SoakSystem, random: () => number, flips: numbe
       .transaction(async (tx) => {
         await tx.query("SET LOCAL TIME ZONE 'UTC'");
         for (const table of Object.keys(flippedColumns)) {
+          await tx.query(`GRANT UPDATE ON ${table} TO CURRENT_USER`);
           await tx.query(`ALTER TABLE ${table} DISABLE TRIGGER USER`);
           await tx.query(
             `DO $$ DECLARE c record; BEGIN FOR c IN SELECT conname FROM pg_constraint WHERE conrelid = '${table}'::regclass AND contype = 'c'

@@ -147,6 +147,7 @@ try {
     if (new Set(named).size !== named.length) failures.push("sessions got what is another's");
     await delay(Math.min(5_000, Math.max(0, deadline - performance.now())));
   } while (performance.now() < deadline && failures.length === 0);
+  if (failures.length > 0) process.stderr.write(`${[...new Set(failures)].join('\n')}\n${[...errors].join('\n')}\n`);
   await until(
     'all are on record',
     async () => {

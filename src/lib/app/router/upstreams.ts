@@ -40,7 +40,7 @@ export class Upstreams {
   readonly #known = new Map<string, Known>();
   readonly #off: () => void;
 
-  /** @param onAnew hears of each server that was found in another run */
+  /** @param onAnew hears of each server whose run is no more the one that was known */
   constructor(directory: Directory, identityRoot: Uint8Array, onAnew?: (serverName: string) => void) {
     this.#onAnew = onAnew;
     this.#directory = directory;
@@ -119,6 +119,8 @@ export class Upstreams {
       if (this.#directory.endpoint(`mcp:${name}`)?.instanceId === known.instanceId) continue;
       this.#known.delete(name);
       void known.pool.close();
+      // Not only with the next request: while its circuit is open there is none.
+      this.#onAnew?.(name);
     }
   }
 

@@ -1,6 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { OwnAllowances } from '../../../../src/lib/app/rate-limit/quota.ts';
+import type { ServiceEndpoint } from '../../../../src/lib/app/supervisor/directory.ts';
 import { ApiMetrics } from '../../../../src/lib/infra/telemetry/api-metrics.ts';
+import type { ServiceInstanceId } from '../../../../src/lib/shared/ids.ts';
 import { openTestGateway, serverConfig, type TestGateway } from './gateway.ts';
 
 const clock = { now: 1000 };
@@ -106,4 +109,10 @@ it('a server that lets callers wait in vain gets nothing for a while; each refus
   expect(text).toMatch(/systemprompt_mcp_circuit_openings_total\{server="beta"[^}]*\} 1/);
   // Others are not concerned.
   expect((await test.call('echo')).status).toBe(200);
+  // A new run of the server is not made to wait for what the one before it did, though no request has found it yet.
+  const before = test.endpoints.get('mcp:beta') as ServiceEndpoint;
+  test.endpoints.set('mcp:beta', { ...before, instanceId: randomUUID() as ServiceInstanceId });
+  test.announce();
+  expect((await test.send(list, beta, 'POST', path)).status).toBe(200);
+  expect(test.gateway.circuitOf('beta')).toBe('closed');
 });
