@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -84,7 +84,10 @@ describe('the whole system', () => {
       async () => (await first.status()).supervisor.rss < 90_000_000,
       // How soon is the collector's affair, and that of a busy machine.
       60_000,
-    );
+    ).catch((error: Error) => {
+      const memory = readFileSync(`/proc/${before.supervisor.pid}/status`, 'utf8').match(/^(VmHWM|Rss\w+):.*/gm);
+      throw new Error(`${error.message} (${memory?.join(', ')})`);
+    });
     const identity = await identify(before.supervisor.pid);
     process.kill(before.supervisor.pid, 'SIGKILL');
     await until('it is dead', async () => identity !== undefined && !(await isAlive(identity)));

@@ -33,6 +33,8 @@ import { bootSteps, Composition } from './composition.ts';
 
 /** How long a caller who waits for the start gets to read why there is none. */
 const lastWordsMs = 3_000;
+/** After the boot. */
+const giveBackAgainMs = [5_000, 20_000];
 
 async function main(): Promise<number> {
   const who = { service: 'supervisor', instanceId: newId<ServiceInstanceId>() };
@@ -124,7 +126,10 @@ async function supervise(instance: Instance, log: Logger): Promise<number> {
     if (failure === undefined) {
       await leave(instance, 'running');
       await report?.ready();
-      globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+      giveBack();
+      // What was still in flight then (a connection that closes, a first look at the files) is garbage only now, and a
+      // process that allocates this little would not collect it for hours.
+      for (const ms of giveBackAgainMs) setTimeout(giveBack, ms).unref();
     } else if (!supervisor.closing.aborted) {
       const known = toAppError(failure);
       log.fatal({ err: known }, known.message);
@@ -144,6 +149,11 @@ async function supervise(instance: Instance, log: Logger): Promise<number> {
     await composition.close();
     await lock.release();
   }
+}
+
+/** Gives the system back what the boot needed and nothing holds any more. */
+function giveBack(): void {
+  globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 }
 
 /** For those who come when this process is gone. */

@@ -19,7 +19,7 @@ export interface Account {
 const accountName = 'systemprompt';
 
 /** Home of the account: everything of PostgreSQL's that root starts lies below. */
-export const accountHome = '/var/lib/systemprompt';
+export const accountHome = process.env.SP_HOME ?? '/var/lib/systemprompt';
 
 /**
  * The account of that name, made when there is none.
