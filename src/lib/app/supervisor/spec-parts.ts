@@ -36,7 +36,7 @@ export interface OwnOfServer extends Omit<ServerVariables, 'issues'> {
 }
 
 /** What every child gets of the environment: how to find programs, folders, time zone, proxies and authorities. */
-export const handedOn = [...commonVariables, 'XDG_RUNTIME_DIR', 'NODE_OPTIONS'] as const;
+export const handedOn = [...commonVariables, 'XDG_RUNTIME_DIR', 'NODE_OPTIONS', 'NODE_COMPILE_CACHE'] as const;
 
 export const drainMs = 10_000;
 export const startMs = 30_000;

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { join } from 'node:path';
+import { getCompileCacheDir } from 'node:module';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConflictError, PreconditionError, SupervisorUnavailableError, TimeoutError } from '../../shared/errors.ts';
 import { errorFromWire, isWireError } from '../../shared/wire.ts';
@@ -107,7 +108,14 @@ function supervisorEnvironment(root: string, profile: string, env: NodeJS.Proces
   const starters = ['SYSTEMPROMPT_DEPTH', 'SYSTEMPROMPT_TOKEN_FD', 'NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID'];
   const dropped: ReadonlySet<string> = new Set([...markerNames, ...starters]);
   const kept = Object.entries(env).filter(([name]) => !dropped.has(name));
-  return { ...Object.fromEntries(kept), SYSTEMPROMPT_ROOT: root, SYSTEMPROMPT_PROFILE: profile };
+  // The private folder that bin/run.js chose: what this supervisor and its services load is compiled once, too.
+  const cache = getCompileCacheDir();
+  return {
+    ...Object.fromEntries(kept),
+    ...(cache === undefined ? {} : { NODE_COMPILE_CACHE: dirname(cache) }),
+    SYSTEMPROMPT_ROOT: root,
+    SYSTEMPROMPT_PROFILE: profile,
+  };
 }
 
 /**
