@@ -19,8 +19,10 @@ export type {
   SampleRequest,
   ServerDatabase,
   ServerStatements,
+  SpanFacts,
   ToolContext,
   ToolLogger,
+  WorkSpan,
 } from './lib/shared/mcp/context.ts';
 export type {
   Completer,

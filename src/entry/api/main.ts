@@ -5,6 +5,7 @@ import { withdrawKeys } from '../../lib/infra/config/master-key/variables.ts';
 import { packageVersion } from '../../lib/infra/config/package-root.ts';
 import type { Logger } from '../../lib/infra/logging/logger.ts';
 import { openProcessLog } from '../../lib/infra/process/own-log.ts';
+import { tracerOf } from '../../lib/infra/telemetry/open-tracer.ts';
 import { type ErrorCode, PreconditionError, toAppError } from '../../lib/shared/errors.ts';
 import { untilAllHold } from './able.ts';
 import { Certificate } from './certificate.ts';
@@ -40,6 +41,8 @@ async function main(log: Logger): Promise<void> {
   const { profile } = configuration;
   const probeSocket = process.env.SYSTEMPROMPT_PROBE_SOCKET;
   const telemetry = await openTelemetryOf(configuration, instanceId, probeSocket);
+  const service = process.env.SYSTEMPROMPT_SERVICE ?? 'api';
+  const tracer = await tracerOf({ service, instanceId, version: packageVersion(), log, env: process.env });
   const context = await openApiContext(
     configuration,
     instanceId,
@@ -47,6 +50,7 @@ async function main(log: Logger): Promise<void> {
     oauthPages,
     telemetry?.metrics,
     probeSocket && dirname(probeSocket),
+    tracer,
   );
   let endpoint: HttpEndpoint | undefined;
   const deps: ApiDependencies = {
@@ -116,6 +120,7 @@ async function main(log: Logger): Promise<void> {
     await app.close();
     await context.close();
     telemetry?.metrics.close();
+    await tracer?.close();
     log.info({ cut }, 'Stopped');
     process.exit(0);
   };

@@ -5,6 +5,7 @@ import { translate } from '../../lib/app/bridge/eras/translate.ts';
 import { makeFactory } from '../../lib/app/bridge/factory.ts';
 import { createFront } from '../../lib/app/bridge/front.ts';
 import { BridgeService } from '../../lib/app/bridge/service.ts';
+import { tracedFactory } from '../../lib/app/bridge/tracing.ts';
 import { maxBodyBytes } from '../../lib/app/server-door.ts';
 import { configurationExitCode, StartRefusedError } from '../../lib/app/server-environment.ts';
 import { packageVersion } from '../../lib/infra/config/package-root.ts';
@@ -13,6 +14,7 @@ import { openProcessLog, type ProcessLog } from '../../lib/infra/process/own-log
 import { ReadinessCheck } from '../../lib/infra/process/readiness.ts';
 import { Vitals } from '../../lib/infra/process/vitals.ts';
 import { signIdentity } from '../../lib/infra/security/identity-header.ts';
+import { tracerOf } from '../../lib/infra/telemetry/open-tracer.ts';
 import type { SessionId, UserId } from '../../lib/shared/ids.ts';
 import { type BridgeEnvironment, readEnvironment } from './env.ts';
 
@@ -61,8 +63,17 @@ async function serve(environment: BridgeEnvironment, { logger, secrets }: Proces
     secrets,
   });
   const { resident } = making;
+  const tracer = await tracerOf({
+    service: `mcp:${environment.name}`,
+    instanceId,
+    version: packageVersion(),
+    log: logger,
+    env: process.env,
+  });
+  const transport = settings.kind === 'stdio' ? 'pipe' : 'tcp';
   const service = new BridgeService({
     ...making,
+    ...(tracer === undefined ? {} : { factory: tracedFactory(making.factory, tracer, transport) }),
     translate,
     instanceLimit,
     sessionLimit,
@@ -90,6 +101,7 @@ async function serve(environment: BridgeEnvironment, { logger, secrets }: Proces
     service,
     logger,
     vitals: new Vitals(),
+    tracer,
     readiness: async () => (stopping ? { ready: false, reason: 'it is stopping' } : await check?.current()),
   });
   const servers = new GracefulServers();
@@ -102,6 +114,7 @@ async function serve(environment: BridgeEnvironment, { logger, secrets }: Proces
     service.stopListening();
     await servers.drain({ deadlineMs: drainMs });
     await service.close();
+    await tracer?.close();
     logger.info('stopped');
     process.exit(0);
   };

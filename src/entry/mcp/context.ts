@@ -13,7 +13,9 @@ import type {
   ToolContext,
   ToolLogger,
 } from '../../lib/shared/mcp/context.ts';
+import type { Tracer } from '../../lib/shared/tracing.ts';
 import type { McpEnvironment } from './env.ts';
+import { spans } from './tracing.ts';
 
 /** Who calls, as the router said, with the token that it sends along to servers with `delegate: true` only. */
 export interface Caller {
@@ -43,6 +45,7 @@ export interface RequestFacts {
     readonly logger: Logger;
     readonly database: ServerDatabase;
     readonly variables: DeclaredVariables;
+    readonly tracer: Tracer | undefined;
   };
 }
 
@@ -60,6 +63,7 @@ export function requestContext({ subject, executionId, caller, signal, protocol,
       traceId: traceIdOf(protocol.http?.req?.headers.get('traceparent')),
     },
     logger: toolLogger(deps.logger.child(factsOf(subject, executionId, protocol))),
+    span: spans(deps.tracer),
     signal,
     cli: token === undefined ? undefined : cliPort(deps.cli, { token, caller: identity.sub }, environment.depth),
     database: deps.database,

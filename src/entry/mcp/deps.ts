@@ -3,6 +3,7 @@ import type { KnownSecrets } from '../../lib/infra/logging/known-secrets.ts';
 import type { Logger } from '../../lib/infra/logging/logger.ts';
 import type { DeclaredVariables, ServerDatabase } from '../../lib/shared/mcp/context.ts';
 import type { McpServerDefinition } from '../../lib/shared/mcp/server.ts';
+import type { Tracer } from '../../lib/shared/tracing.ts';
 import type { RunningCalls } from './calls.ts';
 import type { McpEnvironment } from './env.ts';
 
@@ -17,4 +18,6 @@ export interface ProtocolDeps {
   readonly database: ServerDatabase;
   readonly variables: DeclaredVariables;
   readonly maxBodyBytes: number;
+  /** Makes spans; none are made without. */
+  readonly tracer: Tracer | undefined;
 }

@@ -2,10 +2,11 @@ import { once } from 'node:events';
 import { CliRunner } from '../../lib/app/cli-runner.ts';
 import { maxBodyBytes } from '../../lib/app/server-door.ts';
 import { configurationExitCode, StartRefusedError } from '../../lib/app/server-environment.ts';
-import { packageRoot } from '../../lib/infra/config/package-root.ts';
+import { packageRoot, packageVersion } from '../../lib/infra/config/package-root.ts';
 import { GracefulServers } from '../../lib/infra/http/graceful-servers.ts';
 import { openProcessLog, type ProcessLog } from '../../lib/infra/process/own-log.ts';
 import { Vitals } from '../../lib/infra/process/vitals.ts';
+import { tracerOf } from '../../lib/infra/telemetry/open-tracer.ts';
 import { RunningCalls } from './calls.ts';
 import { OwnDatabase } from './database.ts';
 import { type McpEnvironment, readEnvironment } from './env.ts';
@@ -13,6 +14,7 @@ import { loadServer } from './extension.ts';
 import { createHttpServer } from './http.ts';
 import { createProtocolHandler } from './protocol.ts';
 import { readinessOf } from './ready.ts';
+import { tracedDatabase } from './tracing.ts';
 import { declaredVariables } from './variables.ts';
 
 /** After SIGTERM: how long calls may go on, how long they get to end once they are told to, and for answers to leave, in ms. */
@@ -47,9 +49,13 @@ async function serve(environment: McpEnvironment, { logger, secrets }: ProcessLo
   const calls = new RunningCalls();
   const cli = new CliRunner({ packageRoot: packageRoot(), cwd: environment.root, env: process.env });
   const { name, databaseUrl } = environment;
-  const database = new OwnDatabase(databaseUrl, name);
+  const { instanceId } = environment;
+  const version = packageVersion();
+  const tracer = await tracerOf({ service: `mcp:${name}`, instanceId, version, log: logger, env: process.env });
+  const opened = new OwnDatabase(databaseUrl, name);
+  const database = tracer === undefined ? opened : tracedDatabase(opened, tracer);
   const variables = declaredVariables(environment.variables, process.env, name);
-  const own = { database, variables, maxBodyBytes };
+  const own = { database, variables, maxBodyBytes, tracer };
   const handler = createProtocolHandler({ definition, environment, calls, cli, logger, secrets, ...own });
   let stopping = false;
   const server = createHttpServer({
@@ -78,7 +84,8 @@ async function serve(environment: McpEnvironment, { logger, secrets }: ProcessLo
     } while (calls.size > 0 && performance.now() < until);
     // What is still open now are subscriptions and idle connections.
     await handler.close();
-    await Promise.race([database.close(), new Promise((resolve) => setTimeout(resolve, flushMs))]);
+    await Promise.race([opened.close(), new Promise((resolve) => setTimeout(resolve, flushMs))]);
+    await tracer?.close();
     logger.info('stopped');
     process.exit(0);
   };

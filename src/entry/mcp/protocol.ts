@@ -23,6 +23,7 @@ import { type AskedBefore, Questions } from './questions.ts';
 import { serveResources } from './resources.ts';
 import { failureOf, failureResult, isRaisedOnPurpose, successResult, withoutSecrets } from './result.ts';
 import { guardArguments } from './secret-arguments.ts';
+import { inRequestSpan } from './tracing.ts';
 
 /** What the questions of calls need beyond one request. */
 interface Rounds {
@@ -138,31 +139,34 @@ async function callTool(
     const secretNames = deps.environment.secretArguments.get(tool.name) ?? noNames;
     const guarded = guardArguments(deps.secrets, input, secretNames);
     const facts = factsOf(tool.name, executionId, protocol);
-    let questions: Questions | undefined;
-    const awaited = () => questions?.awaited((state) => rounds.codec.mint(state, protocol));
-    try {
-      questions = new Questions({
-        tool: tool.name,
-        input,
-        protocol,
-        era,
-        ask: (question) =>
-          rounds.questions.ask(question, caller.identity, signal, async (message) => {
-            await server.server.transport?.send(message as never, { relatedRequestId: protocol.mcpReq.id });
-          }),
-      });
-      const context = toolContext({ subject: tool.name, executionId, caller, signal, protocol, deps }, questions);
-      const output = await inCall(facts, () => tool.handler(input, context));
-      return (await awaited()) ?? successResult(await checkedOutput(tool, output), executionId);
-    } catch (error) {
-      const question = await awaited();
-      if (question !== undefined) return question;
-      logFailure(deps.logger.child(facts), error, signal.aborted);
-      const failure = failureOf(error, signal.aborted, executionId);
-      return failureResult(withoutSecrets(failure, guarded.blank), executionId);
-    } finally {
-      guarded.forget();
-    }
+    const execution = { execution: executionId, tool: tool.name };
+    return await inRequestSpan(deps.tracer, protocol, execution, async () => {
+      let questions: Questions | undefined;
+      const awaited = () => questions?.awaited((state) => rounds.codec.mint(state, protocol));
+      try {
+        questions = new Questions({
+          tool: tool.name,
+          input,
+          protocol,
+          era,
+          ask: (question) =>
+            rounds.questions.ask(question, caller.identity, signal, async (message) => {
+              await server.server.transport?.send(message as never, { relatedRequestId: protocol.mcpReq.id });
+            }),
+        });
+        const context = toolContext({ subject: tool.name, executionId, caller, signal, protocol, deps }, questions);
+        const output = await inCall(facts, () => tool.handler(input, context));
+        return (await awaited()) ?? successResult(await checkedOutput(tool, output), executionId);
+      } catch (error) {
+        const question = await awaited();
+        if (question !== undefined) return question;
+        logFailure(deps.logger.child(facts), error, signal.aborted);
+        const failure = failureOf(error, signal.aborted, executionId);
+        return failureResult(withoutSecrets(failure, guarded.blank), executionId);
+      } finally {
+        guarded.forget();
+      }
+    });
   });
 }
 

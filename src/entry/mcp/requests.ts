@@ -5,6 +5,7 @@ import type { RequestContext } from '../../lib/shared/mcp/context.ts';
 import { callerOf, factsOf, requestContext } from './context.ts';
 import type { ProtocolDeps } from './deps.ts';
 import { failureOf, isRaisedOnPurpose, withoutSecrets } from './result.ts';
+import { inRequestSpan } from './tracing.ts';
 
 /**
  * Serves a request that is no tool call: a prompt, a resource, a completion.
@@ -25,7 +26,9 @@ export async function serveRequest<T>(
     const context = requestContext({ subject, executionId, caller, signal, protocol, deps });
     const facts = factsOf(subject, executionId, protocol);
     try {
-      return await inCall(facts, () => work(context));
+      return await inRequestSpan(deps.tracer, protocol, { execution: executionId }, async () =>
+        inCall(facts, () => work(context)),
+      );
     } catch (error) {
       if (error instanceof ProtocolError) throw error;
       throw refusal(error, signal.aborted, executionId, deps, facts);

@@ -10,6 +10,7 @@ import type { Logger } from '../infra/logging/logger.ts';
 import type { ApiMetrics } from '../infra/telemetry/api-metrics.ts';
 import { DatabaseUnavailableError, PreconditionError } from '../shared/errors.ts';
 import type { UserId } from '../shared/ids.ts';
+import type { Tracer } from '../shared/tracing.ts';
 import { DatabaseEntitlements } from './access/entitlements.ts';
 import { ForeignSubjects } from './access/foreign-subjects.ts';
 import { KeptArtifacts } from './artifacts/keeper.ts';
@@ -100,6 +101,7 @@ export async function readApiConfiguration(cwd: string, env: NodeJS.ProcessEnv):
  * @param pages what the authorization server shows people
  * @param metrics hears what is measured; nothing is when it is absent
  * @param peerSockets folder with the sockets of the API processes, by which they reach each other
+ * @param tracer makes spans of requests; none are made when it is absent
  * @throws DatabaseUnavailableError
  */
 export async function openApiContext(
@@ -109,6 +111,7 @@ export async function openApiContext(
   pages: OAuthPages,
   metrics?: ApiMetrics,
   peerSockets?: string,
+  tracer?: Tracer,
 ): Promise<ApiContext> {
   const { instance, profile, secrets, servers } = configuration;
   const closers: (() => Promise<void>)[] = [];
@@ -181,6 +184,7 @@ export async function openApiContext(
       artifacts,
       log,
       metrics,
+      tracer,
     });
     closers.push(() => gateway.close(0));
     return {

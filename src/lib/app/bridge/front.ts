@@ -4,6 +4,7 @@ import type { Readiness } from '../../infra/process/readiness.ts';
 import type { Vitals } from '../../infra/process/vitals.ts';
 import type { Identity } from '../../infra/security/identity-header.ts';
 import { type AppError, toAppError } from '../../shared/errors.ts';
+import type { Tracer } from '../../shared/tracing.ts';
 import { endUnread, readBody } from '../router/body.ts';
 import {
   admit,
@@ -22,6 +23,7 @@ import { errorAnswer } from './faults.ts';
 import { JsonRpcMessage } from './message.ts';
 import { sendJson } from './reply.ts';
 import type { BridgeService } from './service.ts';
+import { inBridgeSpan } from './tracing.ts';
 
 export interface FrontDeps {
   readonly key: DoorKey;
@@ -29,6 +31,8 @@ export interface FrontDeps {
   readonly logger: Logger;
   readonly vitals: Vitals;
   readonly readiness: () => Promise<Readiness | undefined>;
+  /** Makes spans of requests; none are made without. */
+  readonly tracer?: Tracer | undefined;
 }
 
 const bodyLimits = { bytes: maxBodyBytes, timeoutMs: requestTimeoutMs };
@@ -56,7 +60,7 @@ async function serve(req: IncomingMessage, res: ServerResponse, deps: FrontDeps)
   const identity = admit(req, res, key, deps.logger);
   if (identity === undefined) return;
   if (pathOf(req) !== '/mcp') return problem(res, 404, 'There is nothing here', 'The MCP endpoint is /mcp');
-  if (req.method === 'POST') return await post(req, res, identity, service);
+  if (req.method === 'POST') return await post(req, res, identity, deps);
   if (req.method === 'GET' || req.method === 'DELETE') {
     let credentials: UpstreamCredentials | undefined;
     try {
@@ -75,7 +79,7 @@ async function post(
   req: IncomingMessage,
   res: ServerResponse,
   identity: Identity,
-  service: BridgeService,
+  { service, tracer }: FrontDeps,
 ): Promise<void> {
   let body: Buffer;
   let credentials: UpstreamCredentials | undefined;
@@ -92,5 +96,7 @@ async function post(
   if (message === undefined) {
     return sendJson(res, JsonRpcMessage.error(null, parseError, 'The body is no JSON-RPC message.').text, {}, 400);
   }
-  await service.post({ req, res, body, message, identity, credentials });
+  const posted = { req, res, body, message, identity, credentials };
+  if (tracer === undefined) await service.post(posted);
+  else await inBridgeSpan(tracer, req, res, message, () => service.post(posted));
 }

@@ -1,5 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { toolNameFault } from '../../shared/tool-name.ts';
+import type { RemoteSpan } from '../../shared/tracing.ts';
+import { remoteSpan } from './trace-of.ts';
 
 /**
  * Reading one JSON-RPC message of MCP (schema revisions 2024-11-05 to 2026-07-28). By hand and without a schema
@@ -14,8 +16,9 @@ export type Message =
       readonly id: RequestId;
       readonly tool: string;
       readonly input: unknown;
+      readonly trace?: RemoteSpan;
     }
-  | { readonly kind: 'request'; readonly id: RequestId; readonly method: string }
+  | { readonly kind: 'request'; readonly id: RequestId; readonly method: string; readonly trace?: RemoteSpan }
   | { readonly kind: 'notification'; readonly method: string; readonly cancels: RequestId | undefined }
   | { readonly kind: 'response'; readonly to: unknown; readonly result: unknown }
   | Malformed;
@@ -79,7 +82,16 @@ function classify(message: Readonly<Record<string, unknown>>): Message {
   if (id === undefined) return notification(method, params);
   // MCP base protocol: unlike JSON-RPC, the id must not be null.
   if (validId === undefined) return malformed(invalidRequest, 'id must be a string or a number.');
-  return { kind: 'request', id: validId, method };
+  const trace = traceIn(params);
+  return trace === undefined
+    ? { kind: 'request', id: validId, method }
+    : { kind: 'request', id: validId, method, trace };
+}
+
+/** The trace that `params._meta` names (MCP 2026-07-28, SEP-414). */
+function traceIn(params: unknown): RemoteSpan | undefined {
+  const meta = isRecord(params) ? params['_meta'] : undefined;
+  return isRecord(meta) ? remoteSpan(meta['traceparent'], meta['tracestate']) : undefined;
 }
 
 function notification(method: string, params: unknown): Message {
@@ -108,7 +120,9 @@ function classifyCall(id: RequestId | undefined, params: unknown): Message {
   if (input !== undefined && !isRecord(input)) {
     return { ...malformed(invalidParams, 'params.arguments must be an object.', id), tool };
   }
-  return { kind: 'call', id, tool, input: input ?? {} };
+  const trace = traceIn(params);
+  const call = { kind: 'call', id, tool, input: input ?? {} } as const;
+  return trace === undefined ? call : { ...call, trace };
 }
 
 function toolOf(params: unknown): string {

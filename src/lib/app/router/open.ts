@@ -5,6 +5,7 @@ import { openDedicated } from '../../infra/database/dedicated.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
 import type { ApiMetrics } from '../../infra/telemetry/api-metrics.ts';
 import { PreconditionError } from '../../shared/errors.ts';
+import type { Tracer } from '../../shared/tracing.ts';
 import type { ToolCatalogue } from '../catalogue/catalogue.ts';
 import { ToolWatcher } from '../catalogue/watcher.ts';
 import type { ToolCall } from '../executor/call.ts';
@@ -16,6 +17,7 @@ import { Breakers, type CircuitState } from './breaker.ts';
 import { Delegation } from './delegation.ts';
 import { createMcpRouter, type McpRouter, type McpRouterDeps } from './router.ts';
 import { ServerLimits } from './server-limits.ts';
+import { RouterTracing } from './tracing.ts';
 import { type Directory, Upstreams } from './upstreams.ts';
 
 export interface McpGatewayOptions {
@@ -57,6 +59,8 @@ export interface McpGatewayOptions {
   readonly credentials?: McpRouterDeps['credentials'];
   /** Keeps what tools return as artifacts. */
   readonly artifacts?: ExecutorOptions['artifacts'];
+  /** Makes spans of requests; none are made without. */
+  readonly tracer?: Tracer | undefined;
   readonly log: Logger;
   /** Hears what is measured. */
   readonly metrics?: GatewayMetrics | undefined;
@@ -81,7 +85,10 @@ const connectTimeoutMs = 3_000;
 
 /** Wires audit, executor and router; the audit connects by itself, and calls are refused until it has. */
 export function openMcpGateway(options: McpGatewayOptions): McpGateway {
-  const { identity, limits, log, metrics, policy } = options;
+  const { identity, limits, log, metrics } = options;
+  const tracing = options.tracer && new RouterTracing(options.tracer);
+  const policy =
+    tracing === undefined || options.policy === undefined ? options.policy : tracing.policy(options.policy);
   const identityRoot = new Uint8Array(Buffer.from(options.identityRoot, 'base64url'));
   if (identityRoot.length !== 32) throw new PreconditionError('The secret identity.root is not 32 bytes in base64url.');
   const audit = new AuditWriter({
@@ -90,10 +97,17 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
     log,
     onCommit: metrics && ((ms, committed) => metrics.auditCommit(ms, committed)),
   });
-  const onEnd: ExecutorOptions['onEnd'] =
+  const measured: ExecutorOptions['onEnd'] =
     metrics &&
     ((call, outcome, reason) =>
       metrics.toolCall(call.server.name, outcome, reason, performance.now() - call.arrivedAt));
+  const onEnd: ExecutorOptions['onEnd'] =
+    tracing === undefined
+      ? measured
+      : (call, outcome, reason) => {
+          tracing.ended(reason);
+          measured?.(call, outcome, reason);
+        };
   const { catalogue, credentials, directory, servers } = options;
   const asking = catalogue && new Upstreams(directory, identityRoot);
   const watcher =
@@ -132,7 +146,7 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
     verifier: identity.verifier,
     directory,
     executor: new Executor({
-      audit,
+      audit: tracing === undefined ? audit : tracing.audit(audit),
       callTimeoutMs: limits.call_timeout_ms,
       admission,
       policy,
@@ -146,6 +160,7 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
     identityRoot,
     delegation: new Delegation(identity.issuer, instanceAudience(identity.addresses.externalUrl)),
     log,
+    tracing,
     breakers,
     serverLimits,
     database: options.database,

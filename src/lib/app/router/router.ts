@@ -42,6 +42,8 @@ import { SessionKeeper } from './session-keeper.ts';
 import { Sessions } from './sessions.ts';
 import { TaskHandles } from './task-handle.ts';
 import { isAboutTasks, Tasks, withoutTaskWishes } from './tasks.ts';
+import { adoptTrace } from './trace-of.ts';
+import { type RouterTracing, TracedUpstreams } from './tracing.ts';
 import { type Directory, Upstreams } from './upstreams.ts';
 import { VirtualServers } from './virtual.ts';
 
@@ -81,6 +83,8 @@ export interface McpRouterDeps {
   readonly database?: Pick<Database, 'query' | 'listen'> | undefined;
   /** Hears what people answered whom the router has asked. */
   readonly approvals?: AnswerDesk | undefined;
+  /** Makes spans of requests; none are made without. */
+  readonly tracing?: RouterTracing | undefined;
   /** Counts requests; without it as many as come are taken. */
   readonly rateLimiter?: RateLimiter | undefined;
   readonly limits: {
@@ -142,6 +146,7 @@ class Router implements McpRouter {
   readonly #legacy: Legacy;
   readonly #approvals: McpRouterDeps['approvals'];
   readonly #peers: Peers;
+  readonly #tracing: RouterTracing | undefined;
 
   constructor(deps: McpRouterDeps) {
     const { limits, executor, log, breakers, serverLimits, database } = deps;
@@ -150,7 +155,13 @@ class Router implements McpRouter {
     this.#proxies = deps.proxies;
     this.#rateLimiter = deps.rateLimiter;
     this.#bodyLimits = { bytes: limits.bodyBytes, timeoutMs: limits.bodyTimeoutMs ?? 30_000 };
-    const upstreams = new Upstreams(deps.directory, deps.identityRoot, (server) => breakers.forget(server));
+    const { tracing } = deps;
+    const onAnew = (server: string): void => breakers.forget(server);
+    const upstreams =
+      tracing === undefined
+        ? new Upstreams(deps.directory, deps.identityRoot, onAnew)
+        : new TracedUpstreams(tracing, deps.directory, deps.identityRoot, onAnew);
+    this.#tracing = tracing;
     const binding = new SessionBinding(deps.identityRoot);
     const sessions = new Sessions({ binding, database, idleMs: limits.sessionIdleMs ?? sessionIdleMs, log });
     const passage = new Passage(sessions, deps.delegation, deps.credentials);
@@ -335,6 +346,15 @@ class Router implements McpRouter {
     }
     if (sender.proxied && !isSignedBody(body, sender.bodyDigest)) return refuse(exchange, { error: refuseProxied() });
     const message = messageOf(req, body);
+    const traced = message.kind === 'call' || message.kind === 'request' || message.kind === 'notification';
+    if (traced && this.#tracing !== undefined) {
+      return this.#tracing.request(exchange, message, () => this.#admitted(exchange, message, body, way));
+    }
+    if (traced && message.kind !== 'notification' && message.trace !== undefined) adoptTrace(req, message.trace);
+    return this.#admitted(exchange, message, body, way);
+  }
+
+  #admitted(exchange: Exchange, message: Message, body: Buffer, way: McpWay): Promise<void> | void {
     const { tooMany } = exchange;
     if (tooMany !== undefined) {
       if (message.kind === 'call') return this.#calls.refused(exchange, message, tooMany);

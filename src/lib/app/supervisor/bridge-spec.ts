@@ -6,6 +6,7 @@ import { httpHealth } from '../../infra/process/health.ts';
 import { logLimits } from '../../infra/process/log-rotation.ts';
 import { logEnvironment } from '../../infra/process/own-log.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
+import { traceEnvironment } from '../../infra/telemetry/open-tracer.ts';
 import type { BridgeSettings } from '../bridge/settings.ts';
 import { serverDatabaseUrl } from '../extensions/server-migrations.ts';
 import {
@@ -39,6 +40,7 @@ export function bridgeSpec(
   const main = builtMain(packageRoot, 'bridge');
   const settings = settingsOf(server, own, instance.root);
   const { mcp: range } = profile.ports;
+  const traces = traceEnvironment(profile.telemetry, env);
   return {
     name: mcpServiceName(server.name),
     kind: 'mcp',
@@ -54,6 +56,7 @@ export function bridgeSpec(
         profile.logging,
         ...(settings.kind === 'http' ? [profile.database, ...own.rotated([`database.mcp.${server.name}`])] : []),
         ...(own.fingerprint === '' ? [] : [own.fingerprint]),
+        ...(profile.telemetry.traces === 'on' ? [traces] : []),
         ...own.rotated(['identity.root']),
       ]),
     ),
@@ -76,6 +79,7 @@ export function bridgeSpec(
           SYSTEMPROMPT_IDENTITY_KEY: Buffer.from(deriveIdentityKey(root, instanceId)).toString('base64url'),
           SYSTEMPROMPT_BRIDGE: JSON.stringify(settings),
           ...logEnvironment(profile.runtime.log_level, logLimits(profile.logging)),
+          ...traces,
           SYSTEMPROMPT_SECRET_VARIABLES: own.secret.join(','),
         },
         cwd: instance.root,

@@ -9,6 +9,7 @@ import { logLimits } from '../../infra/process/log-rotation.ts';
 import { logEnvironment } from '../../infra/process/own-log.ts';
 import { probeSocketOf, removeProbeSocket, sweepProbeSockets } from '../../infra/process/probe-socket.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
+import { traceEnvironment } from '../../infra/telemetry/open-tracer.ts';
 import { ConfigInvalidError } from '../../shared/errors.ts';
 import { artifactParts } from '../build/artifact-file.ts';
 import { serverDatabaseUrl } from '../extensions/server-migrations.ts';
@@ -85,8 +86,16 @@ function apiSpecs(source: SpecSource, dependsOn: readonly string[], rotated: Rot
   const { runtimeDir } = instance;
   const artefactHash = hashOf(readFileSync(main));
   const own = apiSettings(profile);
+  const traces = traceEnvironment(profile.telemetry, env);
   const replaced = rotated(['database.app', 'database.audit', 'database.sealer', 'identity.root', 'audit.signing']);
-  const configHash = hashOf(JSON.stringify([own, source.servers.map(plainServer), ...replaced]));
+  const configHash = hashOf(
+    JSON.stringify([
+      own,
+      source.servers.map(plainServer),
+      ...replaced,
+      ...(profile.telemetry.traces === 'on' ? [traces] : []),
+    ]),
+  );
   return apiServiceNames(workers).map((name) => ({
     name,
     kind: 'api',
@@ -103,6 +112,7 @@ function apiSpecs(source: SpecSource, dependsOn: readonly string[], rotated: Rot
         ...pick(env, [...handedOn, ...keySourceVariables]),
         SYSTEMPROMPT_SERVER_PORT: String(port),
         ...logEnvironment(profile.runtime.log_level, logLimits(profile.logging)),
+        ...traces,
         SYSTEMPROMPT_PROBE_SOCKET: probeSocketOf(runtimeDir, instanceId),
         ...(apiSharesPort ? { SYSTEMPROMPT_SHARED_PORT: 'yes' } : {}),
         ...(successor === true ? { SYSTEMPROMPT_SUCCESSOR: 'yes' } : {}),
@@ -125,6 +135,7 @@ function mcpSpec(
   const { module } = own;
   const { profile, instance, packageRoot, secrets, env } = source;
   const main = builtMain(packageRoot, 'mcp');
+  const traces = traceEnvironment(profile.telemetry, env);
   return {
     name: mcpServiceName(server.name),
     kind: 'mcp',
@@ -145,6 +156,7 @@ function mcpSpec(
           ? []
           : [{ ...server.schemas, tables: server.schemas.tables.map(({ at: _, ...table }) => table) }]),
         ...(own.fingerprint === '' ? [] : [own.fingerprint]),
+        ...(profile.telemetry.traces === 'on' ? [traces] : []),
         ...own.rotated([`database.mcp.${server.name}`, 'identity.root']),
       ]),
     ),
@@ -168,6 +180,7 @@ function mcpSpec(
           SYSTEMPROMPT_IDENTITY_KEY: Buffer.from(deriveIdentityKey(root, instanceId)).toString('base64url'),
           SYSTEMPROMPT_EXTENSION: module,
           ...logEnvironment(profile.runtime.log_level, logLimits(profile.logging)),
+          ...traces,
           SYSTEMPROMPT_SECRET_VARIABLES: own.secret.join(','),
           SYSTEMPROMPT_VARIABLES: [...Object.keys(own.env), ...server.inheritedEnv].join(','),
           SYSTEMPROMPT_SECRET_ARGUMENTS: JSON.stringify(secretArguments(server)),

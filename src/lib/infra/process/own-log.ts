@@ -80,10 +80,17 @@ function limitsIn(env: NodeJS.ProcessEnv): LogLimits {
 function secretsIn(env: NodeJS.ProcessEnv): string[] {
   const declared = new Set((env['SYSTEMPROMPT_SECRET_VARIABLES'] ?? '').split(','));
   return Object.entries(env).flatMap(([name, value = '']) => {
+    if (/^OTEL_EXPORTER_OTLP_(TRACES_)?HEADERS$/.test(name)) return headerValues(value);
     if (!declared.has(name) && !(isSecretName(name) && value.length >= guessedLength)) return [];
     const password = URL.canParse(value) ? new URL(value).password : '';
     return password === '' ? [value] : [value, password, decoded(password)];
   });
+}
+
+/** Of `name=value,name=value`, percent-encoded (OpenTelemetry Protocol Exporter). */
+function headerValues(text: string): string[] {
+  const values = text.split(',').map((pair) => pair.slice(pair.indexOf('=') + 1).trim());
+  return values.flatMap((value) => (value === '' ? [] : [value, decoded(value)]));
 }
 
 function decoded(text: string): string {

@@ -34,6 +34,15 @@ export interface DeclaredVariables {
   require(name: string): string;
 }
 
+export type SpanFacts = Readonly<Record<string, string | number | boolean>>;
+
+/** A piece of work that is a span. */
+export interface WorkSpan {
+  /** For requests that it makes (W3C Trace Context); undefined where traces are off. */
+  readonly traceparent: string | undefined;
+  set(attributes: SpanFacts): void;
+}
+
 /** What a prompt, a resource or a tool knows of the request that it serves. */
 export interface RequestContext {
   /** `name` is the key of the server in the configuration, `instanceId` this run of its process. */
@@ -49,6 +58,13 @@ export interface RequestContext {
     readonly traceId: string | undefined;
   };
   readonly logger: ToolLogger;
+  /**
+   * Runs a piece of the work as a span of the request's trace; where the profile has traces off, just runs it. Spans that
+   * begin in its course, statements of `database` among them, are its children.
+   * @param attributes names, numbers and states: never arguments, results or secrets
+   * @throws what `work` throws
+   */
+  span<T>(name: string, work: (span: WorkSpan) => T | Promise<T>, attributes?: SpanFacts): Promise<T>;
   /** Aborts when the caller cancels or goes away, and when the server stops. */
   readonly signal: AbortSignal;
   /** The product's own CLI; only for servers whose configuration says `delegate: true`. */

@@ -80,6 +80,7 @@ export async function openTestGateway(
     rateLimiter?: RateLimiter;
     allowances?: McpGatewayOptions['allowances'];
     metrics?: McpGatewayOptions['metrics'];
+    tracer?: McpGatewayOptions['tracer'];
     /** With a catalogue of the servers' tools. */
     catalogued?: boolean;
     /** Ports of servers that are not the backend program. */
@@ -147,6 +148,7 @@ export async function openTestGateway(
       proxies,
       ...(await options.policy?.({ identity, database }, servers)),
       metrics: options.metrics,
+      tracer: options.tracer,
       log,
     });
     const server = createServer((req, res) => {
