@@ -1,6 +1,7 @@
 import { listsByUser, type McpServerConfig, type ToolHook } from '../domain/mcp/index.ts';
 import { activeProfile } from '../infra/config/active-profile.ts';
 import { requireInstance } from '../infra/config/instance.ts';
+import { packageRoot } from '../infra/config/package-root.ts';
 import { loadProfile, type Profile } from '../infra/config/profile.ts';
 import { openSecretStore } from '../infra/config/secrets.ts';
 import { openDatabase } from '../infra/database/connection.ts';
@@ -16,7 +17,10 @@ import { ForeignSubjects } from './access/foreign-subjects.ts';
 import { KeptArtifacts } from './artifacts/keeper.ts';
 import { openSealer } from './audit/open-sealer.ts';
 import { ToolCatalogue } from './catalogue/catalogue.ts';
+import { toolsListed } from './catalogue/listed.ts';
+import { unlistedTools } from './config/declared-tools.ts';
 import { loadServices } from './config/load-services.ts';
+import type { ServicesConfiguration } from './config/types.ts';
 import { fleetFacts } from './fleet/facts.ts';
 import { fleetLatencies } from './fleet/latencies.ts';
 import { type Identity, openIdentity } from './identity.ts';
@@ -66,6 +70,8 @@ export interface ApiConfiguration {
   readonly servers: readonly McpServerConfig[];
   /** Rules and hooks for the calls of all servers. */
   readonly toolHooks: readonly ToolHook[];
+  /** What names tools of servers, with the places. */
+  readonly services: Pick<ServicesConfiguration, 'mcpServers' | 'agents' | 'originOf'>;
   /** How long artifacts are kept, in days; 0: not at all. */
   readonly artifactDays: number;
 }
@@ -84,11 +90,13 @@ export async function readApiConfiguration(cwd: string, env: NodeJS.ProcessEnv):
     });
   }
   const profile = await loadProfile(instance, activeProfile(instance, { cwd, env }).name, env);
-  const { mcpServers: servers, settings } = await loadServices(instance, { profile });
+  const services = await loadServices(instance, { profile });
+  const { mcpServers: servers, settings } = services;
   return {
     instance,
     profile,
     servers,
+    services,
     toolHooks: settings.tool_hooks,
     artifactDays: settings.tool_artifacts_days,
     secrets: await openSecretStore(instance, env),
@@ -156,6 +164,14 @@ export async function openApiContext(
     closers.push(() => policy.close());
     const catalogue = await ToolCatalogue.open({ database, servers, log });
     closers.push(() => catalogue.close());
+    const { listed } = await toolsListed(database, (server) => directory.endpoint(`mcp:${server}`)?.instanceId);
+    for (const { file, line, column, message, hint } of unlistedTools(
+      configuration.services,
+      [instance.root, packageRoot()],
+      listed,
+    )) {
+      log.warn({ at: `${file}:${line}:${column}`, hint }, message);
+    }
     const externalUrl = profile.server.external_url;
     const credentials = await UpstreamCredentials.open({ servers, database, secrets, externalUrl });
     closers.push(() => credentials.close());

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import type { McpServerConfig, VirtualTarget } from '../../domain/mcp/index.ts';
+import { listsByUser, type McpServerConfig, type VirtualTarget } from '../../domain/mcp/index.ts';
 import { quoted } from '../../infra/config/quoted.ts';
 import type { ConfigIssue } from '../../shared/errors.ts';
 import { nearest } from '../../shared/nearest.ts';
@@ -14,20 +14,92 @@ type Services = Pick<ServicesConfiguration, 'mcpServers' | 'agents' | 'originOf'
  * an agent. What a server has is known of modules that `build mcp` has built, and of virtual servers that list their tools.
  * @param roots the project's folder and the package's
  */
-export function undeclaredTools({ mcpServers, agents, originOf }: Services, roots: readonly string[]): ConfigIssue[] {
+export function undeclaredTools(services: Services, roots: readonly string[]): ConfigIssue[] {
+  const known = declaredTools(services, roots);
+  return [...namedTools(services)].flatMap(([server, tool, path]) => {
+    const tools = known.get(server);
+    const at = services.originOf(path);
+    if (tools === undefined || tools.has(tool) || at === undefined) return [];
+    return [{ ...at, message: `${server} has no tool ${quoted(tool)}`, hint: hintFor(tool, tools) }];
+  });
+}
+
+/** The tools that a server listed last. */
+export interface ListedTools {
+  readonly tools: ReadonlySet<string>;
+  /** Whether the run that serves now listed them: then it has no others. */
+  readonly current: boolean;
+}
+
+export interface UnlistedTool extends ConfigIssue {
+  /** Whether it is certain that the server has no such tool. */
+  readonly certain: boolean;
+}
+
+/**
+ * The same for servers of which only what they list tells which tools they have. A server that runs may have others than it
+ * had when it was last asked, and of one that was never asked nothing is known.
+ * @param listed by server, of those that each caller sees the same of; nothing while nobody can say what is on record
+ */
+export function unlistedTools(
+  services: Services,
+  roots: readonly string[],
+  listed: ReadonlyMap<string, ListedTools> | undefined,
+): UnlistedTool[] {
+  const declared = declaredTools(services, roots);
+  const servers = new Map(services.mcpServers.map((server) => [server.name, server]));
+  return [...namedTools(services)].flatMap(([name, tool, path]) => {
+    const server = servers.get(name);
+    const at = services.originOf(path);
+    if (server?.enabled !== true || listsByUser(server) || declared.has(name) || at === undefined) return [];
+    const known = listedBy(server, declared, listed ?? new Map());
+    if (known === undefined) {
+      const why = listed === undefined ? 'what it lists is on record in the database' : 'it has never listed its tools';
+      const message = `whether ${name} has a tool ${quoted(tool)} is not known: ${why}`;
+      return [{ ...at, message, hint: 'start it, and look again', certain: false }];
+    }
+    if (known.tools.has(tool)) return [];
+    const message = known.current
+      ? `${name} has no tool ${quoted(tool)}`
+      : `${name} had no tool ${quoted(tool)} when it last listed its tools`;
+    return [{ ...at, message, hint: hintFor(tool, known.tools), certain: known.current }];
+  });
+}
+
+/** What a virtual server offers is what its targets list. */
+function listedBy(
+  { name, virtual }: McpServerConfig,
+  declared: ReadonlyMap<string, ReadonlySet<string>>,
+  listed: ReadonlyMap<string, ListedTools>,
+): ListedTools | undefined {
+  if (virtual === undefined) return listed.get(name);
+  const parts = virtual.targets.map(({ server, prefix, tools }): ListedTools | undefined => {
+    if (tools !== '*') return { tools: new Set(tools.map(({ as }) => as)), current: true };
+    const built = declared.get(server);
+    const known = built === undefined ? listed.get(server) : { tools: built, current: true };
+    return known && { tools: new Set([...known.tools].map((tool) => prefix + tool)), current: known.current };
+  });
+  const known = parts.filter((part) => part !== undefined);
+  if (known.length < parts.length) return undefined;
+  return { tools: new Set(known.flatMap(({ tools }) => [...tools])), current: known.every(({ current }) => current) };
+}
+
+function declaredTools(
+  { mcpServers }: Pick<Services, 'mcpServers'>,
+  roots: readonly string[],
+): Map<string, ReadonlySet<string>> {
   const known = new Map<string, ReadonlySet<string>>();
   for (const server of mcpServers) {
     const tools = server.enabled ? toolsOf(server, roots) : undefined;
     if (tools !== undefined) known.set(server.name, tools);
   }
-  return [...namedTools({ mcpServers, agents })].flatMap(([server, tool, path]) => {
-    const tools = known.get(server);
-    const at = originOf(path);
-    if (tools === undefined || tools.has(tool) || at === undefined) return [];
-    const [meant] = nearest(tool, [...tools], 1);
-    const hint = meant === undefined ? `it has ${[...tools].slice(0, 10).join(', ')}` : `did you mean \`${meant}\`?`;
-    return [{ ...at, message: `${server} has no tool ${quoted(tool)}`, hint }];
-  });
+  return known;
+}
+
+function hintFor(tool: string, tools: ReadonlySet<string>): string {
+  const [meant] = nearest(tool, [...tools], 1);
+  if (meant !== undefined) return `did you mean \`${meant}\`?`;
+  return tools.size === 0 ? 'it has none' : `it has ${[...tools].slice(0, 10).join(', ')}`;
 }
 
 /** Every tool that is named, with its server and the place. */

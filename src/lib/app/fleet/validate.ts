@@ -1,16 +1,20 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { McpServerConfig } from '../../domain/mcp/index.ts';
+import { type McpServerConfig, visible } from '../../domain/mcp/index.ts';
 import { packageRoot } from '../../infra/config/package-root.ts';
 import { DatabaseUnavailableError, toAppError } from '../../shared/errors.ts';
 import { type Inspection, inspectionLimits, inspectModule } from '../build/inspection.ts';
+import { type ToolsListed, toolsListed } from '../catalogue/listed.ts';
 import type { CommandContext } from '../command-context.ts';
+import { unlistedTools } from '../config/declared-tools.ts';
+import { loadServices } from '../config/load-services.ts';
 import { type Finding, type Validation, validateConfiguration } from '../config/validation.ts';
 import { serverSchemas } from '../extensions/server-migrations.ts';
 import type { SchemaReport } from '../extensions/server-schemas.ts';
 import { listTools } from '../mcp-call.ts';
 import { bootGate } from '../supervisor/boot-gate.ts';
+import type { ServiceStatus } from '../supervisor/status.ts';
 
 /** What a server answered that was asked for its tools. */
 export interface Answered {
@@ -85,12 +89,49 @@ export async function validateFleet(
       });
     }
   }
+  findings.push(...(await listedFindings(context, servers, running)));
   // A warning about another server's file is no answer to the question about this one.
   const asked = servers.map(({ moduleAt }) => moduleAt.file);
   const shown = findings.filter(
     ({ level, file }) => wish.server === undefined || level === 'error' || asked.includes(file),
   );
   return { ...files, findings: shown, servers: servers.map(({ name }) => name), schemas, answered };
+}
+
+/** What servers list, beside what the files say of it: tools that are none, and tools that are named and are not there. */
+async function listedFindings(
+  context: CommandContext,
+  servers: readonly McpServerConfig[],
+  running: readonly ServiceStatus[],
+): Promise<Finding[]> {
+  const [instance, profile] = await Promise.all([context.instance(), context.profile()]);
+  const services = await loadServices(instance, { profile });
+  const known = running.length === 0 ? undefined : await onRecord(context, running);
+  const named = unlistedTools(services, [instance.root, packageRoot()], known?.listed);
+  const invalid = servers.flatMap(({ name, moduleAt }) =>
+    (known?.invalid ?? [])
+      .filter(({ server }) => server === name)
+      .map((tool) => ({
+        ...moduleAt,
+        message: `${name} lists what is no valid tool, ${visible(tool.name, 100)}: ${tool.findings[0]?.excerpt ?? 'it can’t be read'}`,
+        hint: 'it is offered to nobody; tell whoever makes the server',
+        level: 'warning' as const,
+      })),
+  );
+  return [
+    ...named.map(({ certain, ...issue }) => ({ ...issue, level: certain ? ('error' as const) : ('warning' as const) })),
+    ...invalid,
+  ];
+}
+
+async function onRecord(context: CommandContext, running: readonly ServiceStatus[]): Promise<ToolsListed | undefined> {
+  try {
+    const runs = new Map(running.filter(({ state }) => state === 'ready').map((run) => [run.name, run.instanceId]));
+    return await toolsListed(await context.database(), (server) => runs.get(`mcp:${server}`));
+  } catch (error) {
+    if (error instanceof DatabaseUnavailableError) return undefined;
+    throw error;
+  }
 }
 
 /** What a module says when it is loaded in a process of its own: its tools, prompts and their schemas. */

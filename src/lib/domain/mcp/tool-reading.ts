@@ -1,4 +1,5 @@
 import { maxToolName, toolNameFault } from '../../shared/tool-name.ts';
+import { schemaFault } from './schema-fault.ts';
 import type { RawTool } from './tools.ts';
 
 /** Most characters of a tool's definition, most values in it, and how deep they may lie. No honest tool comes near. */
@@ -56,7 +57,8 @@ function fault(entry: RawTool, name: string): string | undefined {
   if (!isRecord(inputSchema) || inputSchema['type'] !== 'object') return 'Its input schema is none of an object';
   if (outputSchema !== undefined && !isRecord(outputSchema)) return 'Its output schema is no object';
   if (annotations !== undefined && !isRecord(annotations)) return 'Its annotations are no object';
-  return undefined;
+  const broken = schemaFault(inputSchema, 'inputSchema') ?? (outputSchema && schemaFault(outputSchema, 'outputSchema'));
+  return broken === undefined ? undefined : `It has no JSON Schema: ${broken.slice(0, 200)}`;
 }
 
 /** What of an entry goes beyond the limits. Walks without recursion: the depth is what is in question. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { toolDiffs } from '../../../../src/entry/cli/views/tools.ts';
 import { ToolCatalogue } from '../../../../src/lib/app/catalogue/catalogue.ts';
+import { toolsListed } from '../../../../src/lib/app/catalogue/listed.ts';
 import { approve, toolsOnRecord } from '../../../../src/lib/app/catalogue/review.ts';
 import { fleetFacts } from '../../../../src/lib/app/fleet/facts.ts';
 import { approveTools, readToolEvents } from '../../../../src/lib/domain/mcp/index.ts';
@@ -129,6 +130,10 @@ describe('a server that became ready', () => {
       tool('twice'),
       tool('twice', { description: 'Does something else.' }),
       tool('../up'),
+      tool('no_list', { inputSchema: { type: 'object', required: 'path' } }),
+      tool('endless', {
+        inputSchema: { type: 'object', properties: { a: { $ref: '#/$defs/a' } }, $defs: { a: { $ref: '#/$defs/a' } } },
+      }),
       tool('a\u0007b'),
       tool('nul', { description: 'a\u0000b\ud800' }),
       tool('recursive', { inputSchema: { type: 'object', properties: { next: { $ref: '#' } } } }),
@@ -138,13 +143,24 @@ describe('a server that became ready', () => {
     await restart('alpha');
     const invalid = Object.entries(known('alpha')).filter(([, state]) => state === 'invalid');
     expect(invalid.map(([name]) => name).sort()).toEqual(
-      ['../up', 'a\u0007b', 'deep', 'huge', 'no_schema', 'twice'].sort(),
+      ['../up', 'a\u0007b', 'deep', 'endless', 'huge', 'no_list', 'no_schema', 'twice'].sort(),
     );
     expect(names(await list())).toEqual([
       ...before.map(({ name }) => name).filter((name) => name !== 'admin_only'),
       'nul',
       'recursive',
     ]);
+    const { listed, invalid: told } = await toolsListed(
+      test.database,
+      (server) => test.endpoints.get(`mcp:${server}`)?.instanceId,
+    );
+    expect(told.find(({ name }) => name === 'no_list')?.findings[0]?.excerpt).toContain(
+      'inputSchema.required is no list',
+    );
+    expect(listed.get('alpha')).toMatchObject({
+      current: true,
+      tools: expect.toSatisfy((all: Set<string>) => all.has('nul')),
+    });
     const reply = await test.call('huge');
     expect(reply.json.error).toMatchObject({ data: { code: 'FORBIDDEN', next: ['plugins mcp tools alpha --diff'] } });
     expect(await test.rowOf(reply)).toMatchObject({ tool: 'huge', status: 'refused' });

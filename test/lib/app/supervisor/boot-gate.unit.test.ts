@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { undeclaredTools } from '../../../../src/lib/app/config/declared-tools.ts';
+import { undeclaredTools, unlistedTools } from '../../../../src/lib/app/config/declared-tools.ts';
 import { loadServices } from '../../../../src/lib/app/config/load-services.ts';
 import { bootGate, findProgram } from '../../../../src/lib/app/supervisor/boot-gate.ts';
 import type { SecretStore } from '../../../../src/lib/infra/config/secrets.ts';
@@ -157,5 +157,43 @@ ${common}`,
       '8:30 desk has no tool `list_ticket`: did you mean `list_tickets`?',
       '9:31 team has no tool `close_ticket`: did you mean `list_tickets`?',
     ]);
+  });
+
+  it('are looked for in what other servers listed last, and it is said where nobody knows', async () => {
+    await using folder = await temporaryFolder();
+    await projectOf(folder.path, {
+      'services/mcp/a.yaml': `mcp_servers:
+  files: { type: stdio, command: node, description: d, oauth: { scopes: [user] } }
+  later: { type: stdio, command: node, description: d, oauth: { scopes: [user] } }
+  all:
+    type: virtual
+    targets: [{ server: files, prefix: fs_ }]
+${common}`,
+      'services/agents/a.yaml': `agents:
+  helper:
+    port: 9000
+    card: { description: Helps }
+    metadata:
+      mcp_servers: [files, later, all]
+      tool_model_overrides:
+        files: { raed: { model: m }, read: { model: m } }
+        later: { read: { model: m } }
+        all: { read: { model: m }, fs_read: { model: m } }
+`,
+    });
+    const services = await loadServices({ servicesDir: join(folder.path, 'services') });
+    const told = (current: boolean, known = true) =>
+      unlistedTools(
+        services,
+        [folder.path],
+        known ? new Map([['files', { tools: new Set(['read']), current }]]) : undefined,
+      ).map(({ line, column, message, certain }) => `${line}:${column} ${certain} ${message}`);
+    expect(told(true)).toEqual([
+      '8:24 true files has no tool `raed`',
+      '9:24 false whether later has a tool `read` is not known: it has never listed its tools',
+      '10:22 true all has no tool `read`',
+    ]);
+    expect(told(false)[0]).toBe('8:24 false files had no tool `raed` when it last listed its tools');
+    expect(told(false, false)).toHaveLength(5);
   });
 });
