@@ -16,7 +16,8 @@ import { until } from '../helpers/until.ts';
 const [count = 4_000, seconds = 600] = process.argv.slice(2).map(Number);
 
 let next = 0;
-const backend = createServer((req, res) => {
+// As long as servers of ours keep connections.
+const backend = createServer({ keepAliveTimeout: 75_000 }, (req, res) => {
   if (req.method === 'GET') {
     res.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
     return;
@@ -167,7 +168,7 @@ try {
       );
       return row?.open === 0;
     },
-    60_000,
+    180_000,
   );
   const report = {
     count,

@@ -10,8 +10,13 @@ import type { ServiceInstanceId } from '../shared/ids.ts';
 
 /** How long a request may take to arrive in full, in ms: a body that never ends holds nothing for longer. */
 export const requestTimeoutMs = 60_000;
-/** Longer than the router keeps idle connections, so that it is never the server that closes one just being used. */
-export const keepAliveMs = 75_000;
+/**
+ * How long the router keeps an idle connection at most, in ms, whatever the server offers: a request that meets a
+ * connection being closed can't be sent again.
+ */
+export const idleConnectionMs = 60_000;
+/** So much longer does a server keep one that it is never the one to close it, be the router late by seconds. */
+export const keepAliveMs = idleConnectionMs + 15_000;
 /** Bytes of one request's body; the router takes no more either. */
 export const maxBodyBytes = 10 * 1024 * 1024;
 

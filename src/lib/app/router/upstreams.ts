@@ -3,6 +3,7 @@ import { type Dispatcher, Pool } from 'undici';
 import { deriveIdentityKey } from '../../infra/security/identity-header.ts';
 import { UpstreamUnavailableError } from '../../shared/errors.ts';
 import type { ServiceInstanceId } from '../../shared/ids.ts';
+import { idleConnectionMs } from '../server-door.ts';
 import type { ServiceEndpoint } from '../supervisor/directory.ts';
 import { Sending } from './sending.ts';
 
@@ -102,6 +103,7 @@ export class Upstreams {
       port: endpoint.port,
       pool: new Pool(`http://127.0.0.1:${endpoint.port}`, {
         connectTimeout: connectTimeoutMs,
+        keepAliveMaxTimeout: idleConnectionMs,
         // Each request has its own clock: a call by its tool's timeout, a stream by none.
         headersTimeout: 0,
         bodyTimeout: 0,
