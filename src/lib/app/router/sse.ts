@@ -26,17 +26,23 @@ export class SseSplitter {
    */
   push(chunk: Buffer): Buffer[] {
     const events: Buffer[] = [];
+    const lineEnds = new LineEnds(chunk);
     let start = 0;
     for (let at = 0; at < chunk.length; at += 1) {
+      const end = lineEnds.from(at);
+      if (end !== at) {
+        this.#lineIsEmpty = false;
+        this.#afterCarriageReturn = false;
+        if (end === undefined) break;
+        at = end;
+      }
       const byte = chunk[at];
       if (byte === lineFeed && this.#afterCarriageReturn) {
         this.#afterCarriageReturn = false;
         continue;
       }
       this.#afterCarriageReturn = byte === carriageReturn;
-      if (byte !== lineFeed && byte !== carriageReturn) {
-        this.#lineIsEmpty = false;
-      } else if (!this.#lineIsEmpty) {
+      if (!this.#lineIsEmpty) {
         this.#lineIsEmpty = true;
       } else {
         if (byte === carriageReturn && chunk[at + 1] === lineFeed) {
@@ -69,14 +75,49 @@ export class SseSplitter {
   }
 }
 
+/** Bytes that are looked at one by one; beyond them a search of the whole rest is faster. */
+const nearby = 128;
+
+/** Finds the ends of lines in one chunk, from its beginning to its end. */
+class LineEnds {
+  readonly #chunk: Buffer;
+  /** The first of each that is not behind; the chunk's length when there is none. */
+  #lineFeed = -1;
+  #carriageReturn = -1;
+
+  constructor(chunk: Buffer) {
+    this.#chunk = chunk;
+  }
+
+  /** Where the line ends that stands there. @returns undefined when its end is not in this chunk */
+  from(at: number): number | undefined {
+    const chunk = this.#chunk;
+    const near = Math.min(chunk.length, at + nearby);
+    for (let close = at; close < near; close += 1) {
+      const byte = chunk[close];
+      if (byte === lineFeed || byte === carriageReturn) return close;
+    }
+    if (this.#lineFeed < near) this.#lineFeed = this.#next(lineFeed, near);
+    if (this.#carriageReturn < near) this.#carriageReturn = this.#next(carriageReturn, near);
+    const end = Math.min(this.#lineFeed, this.#carriageReturn);
+    return end === chunk.length ? undefined : end;
+  }
+
+  #next(byte: number, from: number): number {
+    const found = this.#chunk.indexOf(byte, from);
+    return found === -1 ? this.#chunk.length : found;
+  }
+}
+
 /** The `data` of one event, its lines joined by LF; empty when it has none (a comment, a priming event). */
 export function eventData(event: Buffer): string {
   const decoded = event.toString('utf8');
   // §9.2.5: a stream may begin with a byte order mark, which clients leave out.
   const text = decoded.startsWith('\ufeff') ? decoded.slice(1) : decoded;
-  // The usual event: `event: message`, one line of data.
+  // The usual event: `event: message`, one line of data, and no CR.
+  const lines = text.includes('\r') ? text.split(/\r\n|\n|\r/) : text.split('\n');
   let data: string | undefined;
-  for (const line of text.split(/\r\n|\n|\r/)) {
+  for (const line of lines) {
     if (!line.startsWith('data')) continue;
     const rest = line.slice(4);
     if (rest !== '' && !rest.startsWith(':')) continue;

@@ -7,6 +7,8 @@ const field = fc.oneof(
   fc.string({ unit: 'grapheme' }).map((text) => `data: ${text.replaceAll(/[\r\n]/g, ' ')}`),
   fc.string().map((text) => `: ${text.replaceAll(/[\r\n]/g, ' ')}`),
   fc.constantFrom('event: message', 'id: 7', 'data', 'retry: 10'),
+  // Longer than what is looked at byte by byte.
+  fc.integer({ min: 100, max: 400 }).map((length) => `data: ${'x'.repeat(length)}`),
 );
 const stream = fc.array(fc.record({ fields: fc.array(field, { minLength: 1, maxLength: 4 }), end: lineEnd }), {
   maxLength: 6,
