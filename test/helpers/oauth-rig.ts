@@ -13,6 +13,7 @@ import type { OAuthPages } from '../../src/lib/app/oauth/pages.ts';
 import { openAccount } from '../../src/lib/app/open-account.ts';
 import { openPeople, type People } from '../../src/lib/app/people/open.ts';
 import { resourceServers } from '../../src/lib/app/resources.ts';
+import { OAuthServers } from '../../src/lib/app/upstream/oauth/servers.ts';
 import type { ClientMetadata } from '../../src/lib/domain/auth/index.ts';
 import { mcpServersSchema, toServerConfig } from '../../src/lib/domain/mcp/index.ts';
 import { createLocalInstance } from '../../src/lib/infra/config/instance.ts';
@@ -32,7 +33,7 @@ export const oauthBase = '/api/v1/core/oauth';
 
 export interface OAuthRigOptions {
   /** `mcp_servers` of the configuration; `alpha` and `beta` unless told. */
-  readonly servers?: object;
+  readonly servers?: object | ((url: string) => object);
   /** Of the profile's section `security`. */
   readonly security?: Readonly<Record<string, number>>;
   /** What the authorization server shows; JSON unless told. */
@@ -63,6 +64,7 @@ export interface OAuthRig {
   readonly owner: Database;
   readonly testDatabase: TestDatabase;
   readonly identity: Identity;
+  readonly secrets: Awaited<ReturnType<typeof openSecretStore>>;
   readonly authorization: Authorization;
   readonly api: TestApi;
   /** There with `people`. */
@@ -145,13 +147,16 @@ export async function openOAuthRig(options: OAuthRigOptions = {}): Promise<OAuth
   const owner = openDatabase(testDatabase.owner, { poolSize: 2 });
   const database = openDatabase(testDatabase.app, { poolSize: 10, actor: 'system' });
   for (const each of [owner, database]) each.onError(() => {}); // tests take the database away on purpose
-  const configured = mcpServersSchema.parse(options.servers ?? servers);
+  const configured = mcpServersSchema.parse(
+    typeof options.servers === 'function' ? options.servers(url) : (options.servers ?? servers),
+  );
   const configs = Object.entries(configured).map(([name, yaml]) => toServerConfig(name, yaml, place, () => place));
   const resources = resourceServers(configs, { externalUrl: url, maxTtlSeconds: lives.access_token_ttl_seconds });
   const identity = await openIdentity({ database, secrets, profile, resources });
   const lines: string[] = [];
   const log = pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) });
   const pages = options.pages ?? plainPages;
+  const oauth = new OAuthServers({ servers: configs, secrets, externalUrl: url });
   const parts = { database, secrets, identity, profile, servers: configs, pages, log };
   const people =
     options.people === true ? await openPeople({ ...parts, instance, profile: peopleProfile(url) }) : undefined;
@@ -172,6 +177,7 @@ export async function openOAuthRig(options: OAuthRigOptions = {}): Promise<OAuth
               people,
               authorization,
               servers: configs,
+              oauth,
               sealer: secrets,
               maxTokenDays: 365,
             }),
@@ -196,6 +202,7 @@ export async function openOAuthRig(options: OAuthRigOptions = {}): Promise<OAuth
     owner,
     testDatabase,
     identity,
+    secrets,
     authorization,
     people,
     outbox: join(instance.dir, 'outbox'),

@@ -15,6 +15,7 @@ import { opensPages } from './pages/session.ts';
 import { problemContentType, titleOf, toAnswer, toProblem } from './problem.ts';
 import { countRequests } from './rate-limit.ts';
 import { accountRoutes } from './routes/account.ts';
+import { connectionRoutes } from './routes/connections.ts';
 import { discoveryRoutes } from './routes/discovery.ts';
 import { healthRoutes } from './routes/health.ts';
 import { interactionRoutes } from './routes/interaction.ts';
@@ -124,14 +125,14 @@ export async function createApi(deps: ApiDependencies): Promise<FastifyInstance>
     await app.register(signInRoutes(signIn));
     await app.register(passkeyRoutes(signIn));
     if (deps.account !== undefined) {
-      await app.register(
-        accountRoutes({
-          ...deps,
-          account: deps.account,
-          browser: deps.people.sessions,
-          addressOf: deps.people.addressOf,
-        }),
-      );
+      const own = {
+        ...deps,
+        account: deps.account,
+        browser: deps.people.sessions,
+        addressOf: deps.people.addressOf,
+      };
+      await app.register(accountRoutes(own));
+      await app.register(connectionRoutes(own));
     }
   }
   await app.ready();

@@ -40,6 +40,7 @@ import { ServiceDirectory } from './supervisor/directory.ts';
 import { ServiceEventFeed } from './supervisor/event-feed.ts';
 import { openTrustedProxies } from './trusted-proxies.ts';
 import { UpstreamCredentials } from './upstream/credentials.ts';
+import { OAuthServers } from './upstream/oauth/servers.ts';
 
 const connectTimeoutMs = 5000;
 
@@ -173,7 +174,8 @@ export async function openApiContext(
       log.warn({ at: `${file}:${line}:${column}`, hint }, message);
     }
     const externalUrl = profile.server.external_url;
-    const credentials = await UpstreamCredentials.open({ servers, database, secrets, externalUrl });
+    const oauth = new OAuthServers({ servers, secrets, externalUrl });
+    const credentials = await UpstreamCredentials.open({ servers, database, secrets, externalUrl, oauth });
     closers.push(() => credentials.close());
     // Before the gateway, so that it ends after it and seals what that wrote last.
     const retentionDays = profile.audit.retention_days;
@@ -214,6 +216,7 @@ export async function openApiContext(
         people,
         authorization,
         servers,
+        oauth,
         sealer: secrets,
         maxTokenDays: profile.security.personal_access_tokens.max_days,
       }),

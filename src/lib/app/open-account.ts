@@ -7,6 +7,8 @@ import type { Identity } from './identity.ts';
 import type { Authorization } from './oauth/open.ts';
 import { Account } from './people/account.ts';
 import type { People } from './people/open.ts';
+import type { OAuthServers } from './upstream/oauth/servers.ts';
+import { UpstreamSignIns } from './upstream/oauth/sign-ins.ts';
 import type { Sealer } from './upstream/sealing.ts';
 import { UserCredentials } from './upstream/user-credentials.ts';
 
@@ -18,7 +20,9 @@ export function openAccount(deps: {
   readonly maxTokenDays: number;
   readonly servers: readonly McpServerConfig[];
   readonly sealer: Sealer;
-  readonly people: Pick<People, 'passkeys' | 'federation'>;
+  readonly people: Pick<People, 'passkeys' | 'federation' | 'sessions'>;
+  /** Servers elsewhere whose tokens come from an authorization server. */
+  readonly oauth: OAuthServers;
   readonly authorization: Pick<Authorization, 'server' | 'clients' | 'resources'>;
 }): Account {
   const { server, clients, resources } = deps.authorization;
@@ -44,6 +48,12 @@ export function openAccount(deps: {
       revoke: (actor, id) => tokensFor(actor.userId).revoke(actor, id),
     },
     servers: new UserCredentials({ ...deps, servers: deps.servers.filter(({ enabled }) => enabled) }),
+    signIns: new UpstreamSignIns({
+      database: deps.database,
+      sealer: deps.sealer,
+      servers: deps.oauth,
+      browser: deps.people.sessions,
+    }),
     consents: (userId) => server.consentsOf(userId),
     resourceName: (audience) => resources.byAudience(audience)?.displayName,
     clientName: async (id) => (await clients.client(id))?.name,

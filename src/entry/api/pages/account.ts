@@ -59,6 +59,25 @@ export interface ServerView {
   readonly connected: boolean;
 }
 
+/** An MCP server that the user signs in at. */
+export interface SignInView {
+  readonly server: string;
+  readonly displayName: string;
+  readonly place: string;
+  /** Whether it is for all callers. */
+  readonly shared: boolean;
+  readonly grant:
+    | {
+        readonly connectedAt: Date;
+        readonly issuer: string;
+        readonly scopes: readonly string[];
+        /** What the server asked for since. */
+        readonly wanted: readonly string[];
+        readonly state: 'good' | 'refused';
+      }
+    | undefined;
+}
+
 export interface AccountView {
   readonly csrf: string;
   readonly user: { readonly name: string; readonly displayName: string; readonly email?: string | undefined };
@@ -72,6 +91,8 @@ export interface AccountView {
   readonly tokens?: readonly TokenView[] | undefined;
   /** MCP servers that the user brings something for. */
   readonly servers?: readonly ServerView[] | undefined;
+  /** MCP servers that the user signs in at. */
+  readonly signIns?: readonly SignInView[] | undefined;
   /** Whether the sign-in is fresh enough for what is sensitive: passkeys. */
   readonly recent: boolean;
   /** What was just done. */
@@ -111,13 +132,15 @@ ${
   )
 }
 ${
-  view.servers !== undefined &&
-  view.servers.length > 0 &&
+  (view.servers ?? []).length + (view.signIns ?? []).length > 0 &&
   panel(
     'servers',
     'Connected servers',
     'What these servers want of you. It is kept encrypted, goes to that server alone, and is never shown again.',
-    view.servers.map((server) => serverItem(server, csrf)),
+    [
+      ...(view.servers ?? []).map((server) => serverItem(server, csrf)),
+      ...(view.signIns ?? []).map((server) => signInItem(server, csrf)),
+    ],
     '',
   )
 }
@@ -230,6 +253,21 @@ ${wanted.map(({ name, since }) => {
 })}
 <button type="submit" class="quiet">${some ? 'Replace' : 'Connect'}</button></form></div>
 ${some && html`<form method="post" action="${address}/disconnect">${csrfInput(csrf)}<button type="submit" class="slight remove" aria-label="Disconnect ${displayName}">Disconnect</button></form>`}</li>`;
+}
+
+function signInItem({ server, displayName, place, shared, grant }: SignInView, csrf: string): Html {
+  const good = grant?.state === 'good';
+  const badge = good ? html`<span class="tag good">connected</span>` : html`<span class="tag">not connected</span>`;
+  const address = `/auth/account/servers/${encodeURIComponent(server)}`;
+  const verb = grant === undefined ? 'Sign in' : 'Sign in again';
+  // A link, not a form: the address of who signs in there need not stand in the page's form-action.
+  return html`<li><div class="thing"><b>${given(displayName)}</b> ${badge}
+<span class="line">at <code>${given(place, 80)}</code>${shared && ', for all callers'}</span>
+${grant !== undefined && html`<span class="line">${good ? html`by ${given(grant.issuer, 80)}, ${when(grant.connectedAt)}` : 'The sign-in is taken no more.'}</span>`}
+${grant !== undefined && grant.scopes.length > 0 && html`<span class="line">may: ${codes(grant.scopes)}</span>`}
+${grant !== undefined && grant.wanted.length > 0 && html`<span class="line">It wants more: ${codes(grant.wanted)}</span>`}
+<p class="links"><a class="button slight quiet" rel="nofollow" href="/auth/servers/${encodeURIComponent(server)}/start">${verb}</a></p></div>
+${grant !== undefined && html`<form method="post" action="${address}/disconnect">${csrfInput(csrf)}<button type="submit" class="slight remove" aria-label="Disconnect ${displayName}">Disconnect</button></form>`}</li>`;
 }
 
 function tokenItem({ id, name, audience, scopes, expiresAt, lastUsedAt }: TokenView, csrf: string): Html {

@@ -21,6 +21,7 @@ const ended = {
 const added = {
   passkey: 'The passkey is added.',
   linked: 'The account is linked: you can sign in with it.',
+  'signed-in': 'You are signed in at the server: it is used from the next call on.',
   server: 'It goes to the server from the next call on.',
   'no-server': 'It is erased: nothing goes to the server any more.',
 } as const;
@@ -32,7 +33,10 @@ interface AccountPort {
   overview(
     session: BrowserSession,
   ): Promise<
-    Pick<AccountView, 'user' | 'passkeys' | 'federated' | 'linkable' | 'sessions' | 'connected' | 'tokens' | 'servers'>
+    Pick<
+      AccountView,
+      'user' | 'passkeys' | 'federated' | 'linkable' | 'sessions' | 'connected' | 'tokens' | 'servers' | 'signIns'
+    >
   >;
   /** @throws NotFoundError when the user has nothing of that kind and id; UnauthenticatedError for a stale sign-in */
   end(session: BrowserSession, kind: AccountKind, id: string, address: string | undefined): Promise<void>;

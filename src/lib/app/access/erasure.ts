@@ -15,6 +15,8 @@ export async function eraseCredentials(tx: Queryable, userId: UserId, by: UserId
   await tx.query('DELETE FROM personal_access_tokens WHERE user_id = $1', [userId]);
   await tx.query('DELETE FROM mcp.user_credentials WHERE user_id = $1', [userId]);
   await tx.query('DELETE FROM mcp.user_tools WHERE user_id = $1', [userId]);
+  await tx.query('DELETE FROM mcp.upstream_grants WHERE user_id = $1', [userId]);
+  await tx.query('DELETE FROM mcp.upstream_attempts WHERE user_id = $1', [userId]);
   await tx.query(
     'UPDATE user_sessions SET user_agent = NULL, revoked_at = coalesce(revoked_at, now()) WHERE user_id = $1',
     [userId],

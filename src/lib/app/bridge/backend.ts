@@ -15,8 +15,10 @@ export interface UpstreamCredentials {
   readonly headers: Readonly<Record<string, string>>;
   /** For the environment of a program of that user's own. */
   readonly variables: Readonly<Record<string, string>>;
-  /** A digest that differs as soon as one of them does. */
+  /** Differs as soon as it is another's, or another secret: a token that is renewed keeps it. */
   readonly key: string | undefined;
+  /** Hears that the remote endpoint did not take the headers: 401 or 403, and its challenge. */
+  readonly onRefused?: (status: number, challenge: string | undefined) => void;
 }
 
 /** Whose instance of the server behind it is. */

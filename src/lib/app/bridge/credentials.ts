@@ -1,9 +1,19 @@
 import { UsageError } from '../../shared/errors.ts';
 import { isRecord } from '../router/jsonrpc.ts';
+import { readChallenge } from '../upstream/oauth/challenge.ts';
 import type { UpstreamCredentials } from './backend.ts';
 
 /** In it the API hands the secrets of a user or of an upstream to the bridge, on loopback only. */
 export const credentialsHeaderName = 'x-systemprompt-upstream';
+
+/** In it the bridge tells the API that a server elsewhere took a secret for none (`401`), or wants more (`403` and scopes). */
+export const refusedHeaderName = 'x-systemprompt-upstream-refused';
+
+/** What the API is told of a refusal: of the challenge nothing but scopes. */
+export function refusalText(status: number, challenge: string | undefined): string {
+  const { scopes = [] } = status === 403 ? readChallenge(challenge) : {};
+  return [String(status), ...scopes].join(' ').slice(0, 2_000);
+}
 
 /** The header's value: base64url of JSON. */
 export function encodeCredentials(credentials: Partial<UpstreamCredentials>): string {

@@ -18,7 +18,7 @@ import {
   requestTimeoutMs,
 } from '../server-door.ts';
 import type { UpstreamCredentials } from './backend.ts';
-import { credentialsHeaderName, readCredentials } from './credentials.ts';
+import { credentialsHeaderName, readCredentials, refusalText, refusedHeaderName } from './credentials.ts';
 import { errorAnswer } from './faults.ts';
 import { JsonRpcMessage } from './message.ts';
 import { sendJson } from './reply.ts';
@@ -64,7 +64,7 @@ async function serve(req: IncomingMessage, res: ServerResponse, deps: FrontDeps)
   if (req.method === 'GET' || req.method === 'DELETE') {
     let credentials: UpstreamCredentials | undefined;
     try {
-      credentials = readCredentials(req.headers[credentialsHeaderName]);
+      credentials = heardBy(res, readCredentials(req.headers[credentialsHeaderName]));
     } catch (thrown) {
       return sendJson(res, errorAnswer(null, thrown).text, {}, 400);
     }
@@ -84,7 +84,7 @@ async function post(
   let body: Buffer;
   let credentials: UpstreamCredentials | undefined;
   try {
-    credentials = readCredentials(req.headers[credentialsHeaderName]);
+    credentials = heardBy(res, readCredentials(req.headers[credentialsHeaderName]));
     body = await readBody(req, bodyLimits);
   } catch (thrown) {
     const error = toAppError(thrown);
@@ -99,4 +99,15 @@ async function post(
   const posted = { req, res, body, message, identity, credentials };
   if (tracer === undefined) await service.post(posted);
   else await inBridgeSpan(tracer, req, res, message, () => service.post(posted));
+}
+
+/** A secret that a server elsewhere does not take is told to the API, with the answer to the request that it came with. */
+function heardBy(res: ServerResponse, credentials: UpstreamCredentials | undefined): UpstreamCredentials | undefined {
+  if (credentials === undefined || Object.keys(credentials.headers).length === 0) return credentials;
+  return {
+    ...credentials,
+    onRefused: (status, challenge) => {
+      if (!res.headersSent) res.setHeader(refusedHeaderName, refusalText(status, challenge));
+    },
+  };
 }

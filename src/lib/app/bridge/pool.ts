@@ -25,6 +25,8 @@ interface Failures {
   readonly count: number;
   readonly until: number;
   readonly error: unknown;
+  /** Of what a user brought: with something else it may well start. */
+  readonly key: string | undefined;
 }
 
 interface Slot {
@@ -86,7 +88,7 @@ export class InstancePool {
     const there = this.#slots.get(name);
     if (there !== undefined && there.key === keyOf(scope)) return await there.opening;
     this.#checkOpen();
-    this.#checkBackoff(name);
+    this.#checkBackoff(name, keyOf(scope));
     if (there !== undefined) this.#retire(name, there);
     await this.#makeRoom();
     this.#checkOpen();
@@ -144,7 +146,7 @@ export class InstancePool {
       slot.instance = instance;
       return instance;
     } catch (error) {
-      this.#failed(name, error);
+      this.#failed(name, error, slot.key);
       throw error;
     }
   }
@@ -158,18 +160,18 @@ export class InstancePool {
     if (stopped) this.#failures.delete(failureName(name));
     else if (performance.now() - instance.startedAt < soonMs) {
       // Whoever comes next is told why, but not what the program wrote about those before.
-      this.#failed(name, startFailed(instance.served ? { ...reason, stderr: '' } : reason));
+      this.#failed(name, startFailed(instance.served ? { ...reason, stderr: '' } : reason), keyOf(instance.scope));
     } else this.#failures.delete(failureName(name));
     this.#options.listener.onEnd(instance, reason, stopped);
   }
 
-  #failed(name: string, error: unknown): void {
+  #failed(name: string, error: unknown, of: string | undefined): void {
     if (this.#closing) return;
     const key = failureName(name);
     const count = (this.#failures.get(key)?.count ?? 0) + 1;
     const wait = Math.min(backoffMs.most, backoffMs.first * 2 ** (count - 1));
     this.#failures.delete(key);
-    this.#failures.set(key, { count, until: performance.now() + wait, error });
+    this.#failures.set(key, { count, until: performance.now() + wait, error, key: of });
     // Of users who came once and never again.
     if (this.#failures.size > this.#options.limit) this.#failures.delete(this.#failures.keys().next().value ?? '');
   }
@@ -179,9 +181,9 @@ export class InstancePool {
     throw new UpstreamUnavailableError('The server is stopping.', { hint: 'Try again in a moment.' });
   }
 
-  #checkBackoff(name: string): void {
+  #checkBackoff(name: string, key: string | undefined): void {
     const failures = this.#failures.get(failureName(name));
-    if (failures !== undefined && performance.now() < failures.until) throw failures.error;
+    if (failures !== undefined && failures.key === key && performance.now() < failures.until) throw failures.error;
   }
 
   /** Another key of the same user: what runs goes on, what comes goes to the new instance. */

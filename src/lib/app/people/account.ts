@@ -1,8 +1,10 @@
 import type { Actor } from '../../shared/actor.ts';
 import { NotFoundError } from '../../shared/errors.ts';
 import type { SessionId, UserId } from '../../shared/ids.ts';
+import type { SignInServer, SigningIn, UpstreamSignIns } from '../upstream/oauth/sign-ins.ts';
 import type { ConnectableServer, UserCredentials } from '../upstream/user-credentials.ts';
 import type { BrowserSession } from './browser-sessions.ts';
+import type { CookieRequest, CookieResponse } from './cookies.ts';
 import type { Passkey, Passkeys } from './passkeys.ts';
 import { browserName } from './user-agent.ts';
 
@@ -47,9 +49,12 @@ export interface LinkedIdentity {
 
 export interface AccountDependencies {
   readonly users: {
-    get(
-      id: UserId,
-    ): Promise<{ readonly name: string; readonly displayName: string; readonly email?: string | undefined }>;
+    get(id: UserId): Promise<{
+      readonly name: string;
+      readonly displayName: string;
+      readonly email?: string | undefined;
+      readonly roles: readonly string[];
+    }>;
   };
   readonly passkeys: Pick<Passkeys, 'list' | 'remove'>;
   readonly federation: {
@@ -68,6 +73,8 @@ export interface AccountDependencies {
   };
   /** What users bring for MCP servers; absent where there is no such thing. */
   readonly servers?: Pick<UserCredentials, 'list' | 'bring' | 'takeBack'>;
+  /** Servers elsewhere that users sign in at; absent where there is no such thing. */
+  readonly signIns?: Pick<UpstreamSignIns, 'list' | 'start' | 'callback' | 'disconnect' | 'document'>;
   /** What clients may do in a user's name. */
   readonly consents: (userId: UserId) => Promise<readonly Consented[]>;
   /** What is protected under an address, as people know it. */
@@ -107,6 +114,8 @@ export interface AccountOverview {
   readonly tokens?: readonly ListedToken[] | undefined;
   /** MCP servers that the user brings something for. */
   readonly servers: readonly ConnectableServer[];
+  /** MCP servers that the user signs in at. */
+  readonly signIns: readonly SignInServer[];
 }
 
 /** What the account page shows and ends. It adds no way of its own to end anything: each kind has one. */
@@ -120,8 +129,8 @@ export class Account {
   async overview(session: BrowserSession): Promise<AccountOverview> {
     const { userId } = session;
     const actor = actorOf(session);
-    const { users, passkeys, federation, tokens, servers } = this.#deps;
-    const [user, keys, linked, sessions, consents, listed, connectable] = await Promise.all([
+    const { users, passkeys, federation, tokens, servers, signIns } = this.#deps;
+    const [user, keys, linked, sessions, consents, listed, connectable, elsewhere] = await Promise.all([
       users.get(userId),
       passkeys.list(userId),
       federation.list(userId),
@@ -129,6 +138,7 @@ export class Account {
       this.#deps.consents(userId),
       tokens?.list(actor, userId),
       servers?.list(userId) ?? [],
+      signIns === undefined ? [] : this.#by(session).then((by) => signIns.list(by)),
     ]);
     const providers = new Map(federation.providers.map(({ id, name }) => [id, name]));
     const allowedOf = new Map(consents.map(({ sessionId, resources }) => [sessionId, resources]));
@@ -169,6 +179,7 @@ export class Account {
       ),
       tokens: listed,
       servers: connectable,
+      signIns: elsewhere,
     };
   }
 
@@ -187,11 +198,57 @@ export class Account {
     await servers.bring({ userId, sessionId, address }, server, values);
   }
 
-  /** Erases what the user brought for a server. @throws NotFoundError when there is nothing */
-  async disconnect({ userId, sessionId }: BrowserSession, server: string, address: string | undefined): Promise<void> {
-    const { servers } = this.#deps;
+  /**
+   * Where the browser goes to sign in at a server elsewhere.
+   * @throws NotFoundError, ForbiddenError; UpstreamFailedError when that server, or who signs in for it, is at fault
+   */
+  async signInAt(
+    request: CookieRequest,
+    response: CookieResponse,
+    session: BrowserSession,
+    server: string,
+    address: string | undefined,
+  ): Promise<string> {
+    return await this.#signIns().start(request, response, await this.#by(session, address), server);
+  }
+
+  /** Takes the way back from there. @throws UnauthenticatedError, UpstreamFailedError */
+  async signedInAt(
+    request: CookieRequest,
+    session: BrowserSession,
+    server: string,
+    given: { readonly url: string; readonly address: string | undefined },
+  ): Promise<void> {
+    await this.#signIns().callback(request, await this.#by(session, given.address), server, given);
+  }
+
+  /** The public document that says who the instance is to a server elsewhere. @throws NotFoundError */
+  clientDocument(server: string): object {
+    return this.#signIns().document(server);
+  }
+
+  /** Erases what the user brought for a server, or the sign-in there. @throws NotFoundError when there is nothing */
+  async disconnect(session: BrowserSession, server: string, address: string | undefined): Promise<void> {
+    const { servers, signIns } = this.#deps;
+    const by = await this.#by(session, address);
+    if (signIns !== undefined && (await signIns.list(by)).some((one) => one.server === server)) {
+      await signIns.disconnect(by, server);
+      return;
+    }
+    const { userId, sessionId } = session;
     if (servers === undefined) throw new NotFoundError('There is no such server');
     await servers.takeBack({ userId, sessionId, address }, server);
+  }
+
+  async #by({ userId, sessionId }: BrowserSession, address?: string): Promise<SigningIn> {
+    const { roles } = await this.#deps.users.get(userId);
+    return { userId, sessionId, address, admin: roles.includes('admin') };
+  }
+
+  #signIns(): NonNullable<AccountDependencies['signIns']> {
+    const { signIns } = this.#deps;
+    if (signIns === undefined) throw new NotFoundError('There is no such server');
+    return signIns;
   }
 
   /** @throws NotFoundError when the user has nothing of that kind and id; UnauthenticatedError for a stale sign-in */

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { refusedHeaderName } from '../bridge/credentials.ts';
 import type { UpstreamCredentialSource } from '../upstream/credentials.ts';
 import type { Delegation } from './delegation.ts';
 import type { Exchange } from './exchange.ts';
@@ -58,6 +59,8 @@ export class Passage {
     answered: Pick<Upstream, 'instanceId'> | undefined,
     received: IncomingHttpHeaders,
   ): Record<string, string> {
+    const refused = received[refusedHeaderName];
+    if (typeof refused === 'string') this.#credentials?.refused(route.config.name, claims.sub, refused);
     return downstreamHeaders(headers, received, (sessionId) => {
       // Without a request there is no answer.
       if (answered === undefined || via !== undefined) return undefined;

@@ -53,7 +53,9 @@ function usesOfServer(server: McpServerConfig): SecretUse[] {
   });
   const auth = server.external?.auth;
   const sent = auth?.type === 'key' && auth.per === 'shared' ? [use('upstream_auth', auth.secret)] : [];
-  return [...written, ...declared, ...sent];
+  const shown =
+    auth?.type === 'oauth' && auth.clientSecret !== undefined ? [use('upstream_auth', auth.clientSecret)] : [];
+  return [...written, ...declared, ...sent, ...shown];
 }
 
 /** Who uses the secret that is kept under a name, given which names there are: a server's own goes before the shared one. */

@@ -131,7 +131,8 @@ async function upstreamSecretIssues(
   { name, external, moduleAt }: McpServerConfig,
 ): Promise<ConfigIssue[]> {
   const auth = external?.auth;
-  const wanted = auth?.type === 'key' && auth.per === 'shared' ? auth.secret : undefined;
+  const key = auth?.type === 'key' && auth.per === 'shared' ? auth.secret : undefined;
+  const wanted = auth?.type === 'oauth' ? auth.clientSecret : key;
   if (wanted === undefined) return [];
   const kept = (await secrets.get(serverSecretName(name, wanted))) ?? (await secrets.get(wanted));
   if (kept !== undefined) return [];

@@ -7,6 +7,8 @@ import type { Database } from '../../infra/database/connection.ts';
 import { ForbiddenError, PreconditionError } from '../../shared/errors.ts';
 import { encodeCredentials } from '../bridge/credentials.ts';
 import { needsOf, refusedCredential, type UpstreamNeeds } from './needs.ts';
+import { type GrantInUse, GrantTokens } from './oauth/grant-tokens.ts';
+import { type OAuthServer, OAuthServers } from './oauth/servers.ts';
 import { openCredential } from './sealing.ts';
 
 /** How long a secret of the instance is believed to be the same, in ms: nobody tells when it is changed. */
@@ -17,7 +19,9 @@ const entriesMax = 5_000;
 interface Entry {
   readonly header: Promise<string>;
   /** By `performance.now()`. */
-  readonly until: number;
+  until: number;
+  /** The sign-in elsewhere that it is of. */
+  grant?: GrantInUse | undefined;
 }
 
 /** Finds what a request takes along for the server behind. */
@@ -29,6 +33,11 @@ export interface UpstreamCredentialSource {
    *   instance that is not set; DatabaseUnavailableError
    */
   headerFor(server: string, userId: Claims['sub'] | undefined): Promise<string> | undefined;
+  /**
+   * The server elsewhere did not take what it was sent.
+   * @param said status and scopes, as the bridge tells them
+   */
+  refused(server: string, userId: Claims['sub'] | undefined, said: string): void;
 }
 
 /**
@@ -39,10 +48,12 @@ export class UpstreamCredentials implements UpstreamCredentialSource {
   readonly #needs: ReadonlyMap<string, UpstreamNeeds>;
   readonly #deps: UpstreamCredentialsDeps;
   readonly #entries = new Map<string, Entry>();
+  readonly #tokens: GrantTokens;
   #unlisten: (() => Promise<void>) | undefined;
 
   private constructor(deps: UpstreamCredentialsDeps) {
     this.#deps = deps;
+    this.#tokens = new GrantTokens({ ...deps, servers: deps.oauth ?? new OAuthServers(deps) });
     this.#needs = new Map(
       deps.servers.flatMap((config) => {
         const needs = config.enabled ? needsOf(config) : undefined;
@@ -54,7 +65,10 @@ export class UpstreamCredentials implements UpstreamCredentialSource {
   /** @throws DatabaseUnavailableError */
   static async open(deps: UpstreamCredentialsDeps): Promise<UpstreamCredentials> {
     const source = new UpstreamCredentials(deps);
-    if ([...source.#needs.values()].some(({ brought }) => brought.length > 0)) {
+    if (
+      [...source.#needs.values()].some(({ brought }) => brought.length > 0) ||
+      source.#tokens.servers.all.length > 0
+    ) {
       source.#unlisten = await deps.database.listen('mcp_credentials', (payload, reconnected) => {
         if (reconnected) source.#entries.clear();
         else source.#entries.delete(payload);
@@ -65,7 +79,7 @@ export class UpstreamCredentials implements UpstreamCredentialSource {
 
   headerFor(server: string, userId: Claims['sub'] | undefined): Promise<string> | undefined {
     const needs = this.#needs.get(server);
-    if (needs === undefined) return undefined;
+    if (needs === undefined) return this.#tokenFor(server, userId);
     const own = needs.brought.length > 0;
     // The same as the payload of the notice.
     const id = own ? `${server} ${userId ?? ''}` : server;
@@ -73,13 +87,54 @@ export class UpstreamCredentials implements UpstreamCredentialSource {
     if (known !== undefined && performance.now() < known.until) return known.header;
     const header = own ? this.#ofUser(server, needs, userId) : this.#shared(server, needs);
     const entry = { header, until: own ? Number.POSITIVE_INFINITY : performance.now() + sharedMs };
+    return this.#keep(id, entry);
+  }
+
+  refused(server: string, userId: Claims['sub'] | undefined, said: string): void {
+    const oauth = this.#tokens.servers.get(server);
+    if (oauth === undefined) return;
+    const id = tokenEntry(oauth, userId);
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    const [status = '', ...scopes] = said.split(' ');
+    if (status === '401') this.#entries.delete(id);
+    if (entry.grant === undefined) return;
+    const settled = status === '401' ? this.#tokens.refused(entry.grant) : this.#tokens.wanted(entry.grant, scopes);
+    // The next call finds out for itself.
+    settled.catch(() => undefined);
+  }
+
+  #tokenFor(server: string, userId: Claims['sub'] | undefined): Promise<string> | undefined {
+    const oauth = this.#tokens.servers.get(server);
+    if (oauth === undefined) return undefined;
+    const id = tokenEntry(oauth, userId);
+    const known = this.#entries.get(id);
+    if (known !== undefined && performance.now() < known.until) return known.header;
+    const token = this.#tokens.tokenFor(oauth, userId);
+    const entry: Entry = {
+      header: token.then(({ accessToken, key }) =>
+        encodeCredentials({ headers: { authorization: `Bearer ${accessToken}` }, variables: {}, key }),
+      ),
+      until: Number.POSITIVE_INFINITY,
+    };
+    token.then(
+      ({ goodMs, grant }) => {
+        entry.until = performance.now() + goodMs;
+        entry.grant = grant;
+      },
+      () => undefined, // the header tells
+    );
+    return this.#keep(id, entry);
+  }
+
+  #keep(id: string, entry: Entry): Promise<string> {
     if (this.#entries.size >= entriesMax) this.#entries.clear();
     this.#entries.set(id, entry);
     // Whoever gives what is missing is not to wait for it to be believed.
-    header.catch(() => {
+    entry.header.catch(() => {
       if (this.#entries.get(id) === entry) this.#entries.delete(id);
     });
-    return header;
+    return entry.header;
   }
 
   async close(): Promise<void> {
@@ -120,6 +175,13 @@ export interface UpstreamCredentialsDeps {
   readonly secrets: Pick<SecretStore, 'get' | 'seal' | 'open'>;
   /** The address of the API, without a slash at its end. */
   readonly externalUrl: string;
+  /** Servers that take tokens; found among `servers` unless told. */
+  readonly oauth?: OAuthServers;
+}
+
+/** The same as the payload of the notice. */
+function tokenEntry({ name, auth }: OAuthServer, userId: Claims['sub'] | undefined): string {
+  return `${name} ${auth.per === 'shared' ? '' : (userId ?? '')}`;
 }
 
 function headerOf(needs: UpstreamNeeds, values: ReadonlyMap<string, string>): string {

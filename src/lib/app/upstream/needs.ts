@@ -22,6 +22,7 @@ export function needsOf(config: Pick<McpServerConfig, 'external' | 'process'>): 
   const { external, process } = config;
   if (external !== undefined) {
     const { auth, endpoint } = external;
+    // Tokens are nothing that anybody types in: see `oauth/`.
     if (auth.type !== 'key') return undefined;
     return {
       key: auth,

@@ -1,4 +1,4 @@
-import { lockAllCredentials, type SealedCredential, writeCredential } from '../../domain/mcp/index.ts';
+import { lockAllCredentials, resealGrants, type SealedCredential, writeCredential } from '../../domain/mcp/index.ts';
 import type { SecretStore } from '../../infra/config/secrets.ts';
 import type { Database } from '../../infra/database/connection.ts';
 
@@ -39,6 +39,7 @@ export function resealCredentials(database: Pick<Database, 'transaction'>, seale
     for (const one of all) {
       await writeCredential(tx, { ...one, sealed: await sealer.seal(await sealer.open(one.sealed)) });
     }
-    return all.length;
+    const tokens = await resealGrants(tx, async (sealed) => await sealer.seal(await sealer.open(sealed)));
+    return all.length + tokens;
   });
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { secretName } from '../../infra/config/secret-reference.ts';
+import { scopeField, webAddress } from '../../infra/config/fields.ts';
+import { secretName, secretReference } from '../../infra/config/secret-reference.ts';
 
 const per = z
   .enum(['shared', 'user'])
@@ -27,9 +28,37 @@ const key = z.strictObject({
     .describe('The name of the secret that holds it, be it of the instance or of a user.'),
 });
 
+const oauth = z.strictObject({
+  type: z.literal('oauth').describe('Tokens of its authorization server.'),
+  per,
+  scopes: z.array(scopeField).default([]).describe('What is asked for. Default: what the server says.'),
+  client_id: z
+    .string()
+    .min(1)
+    .max(2000)
+    .optional()
+    .describe('Our id there. Default: the address of our client document, else one that is registered.'),
+  client_secret: z
+    .string()
+    .refine((value) => secretReference(value) !== undefined, {
+      error: 'must name a secret',
+      params: { hint: 'keep it with cloud secrets set, and write ${secret:NAME}' },
+    })
+    .optional()
+    .describe(
+      'Our secret there, as `${secret:NAME}`. With `per: shared` the instance itself asks for tokens by it, and nobody signs in.',
+    )
+    .meta({ secretReference: true }),
+  issuer: webAddress.optional().describe('Its authorization server. Default: the first that its metadata names.'),
+});
+
 /** `upstream_auth` of a server elsewhere. */
 export const upstreamAuthSchema = z
-  .discriminatedUnion('type', [none, key], { error: 'must have type none or key' })
+  .discriminatedUnion('type', [none, key, oauth], { error: 'must have type none, key or oauth' })
+  .superRefine((auth, context) => {
+    if (auth.type !== 'oauth' || auth.client_secret === undefined || auth.client_id !== undefined) return;
+    context.addIssue({ code: 'custom', path: ['client_secret'], message: 'needs the client_id that it belongs to' });
+  })
   .describe('What the server elsewhere asks of us.');
 
 /** What a server elsewhere asks of us. */
@@ -43,10 +72,30 @@ export type UpstreamAuthConfig =
       readonly scheme?: string;
       /** Name of the secret. */
       readonly secret: string;
+    }
+  | {
+      readonly type: 'oauth';
+      readonly per: 'shared' | 'user';
+      readonly scopes: readonly string[];
+      readonly clientId?: string;
+      /** Name of the secret that holds it. */
+      readonly clientSecret?: string;
+      readonly issuer?: string;
     };
 
 export function toUpstreamAuth(yaml: z.output<typeof upstreamAuthSchema> | undefined): UpstreamAuthConfig {
   if (yaml === undefined || yaml.type === 'none') return { type: 'none' };
+  if (yaml.type === 'oauth') {
+    const clientSecret = yaml.client_secret === undefined ? undefined : secretReference(yaml.client_secret);
+    return {
+      type: 'oauth',
+      per: yaml.per,
+      scopes: yaml.scopes,
+      ...(yaml.client_id === undefined ? {} : { clientId: yaml.client_id }),
+      ...(clientSecret === undefined ? {} : { clientSecret }),
+      ...(yaml.issuer === undefined ? {} : { issuer: yaml.issuer }),
+    };
+  }
   const { header } = yaml;
   const scheme = yaml.scheme ?? (header.toLowerCase() === 'authorization' ? 'Bearer' : '');
   return { type: 'key', per: yaml.per, header, ...(scheme === '' ? {} : { scheme }), secret: yaml.secret };

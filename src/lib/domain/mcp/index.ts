@@ -44,6 +44,7 @@ export { decide, type ToolPolicy } from './tool-decision.ts';
 export { type ReadTool, readTool, readTools } from './tool-reading.ts';
 export * from './tool-repository.ts';
 export type { Catalogue, CatalogueTool, Finding, Judged, ListSource, Observed, RawTool } from './tools.ts';
+export * from './upstream-grants.ts';
 export {
   credentialsOf,
   deleteCredentials,

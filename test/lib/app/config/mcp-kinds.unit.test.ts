@@ -70,6 +70,11 @@ describe('the kinds of server', () => {
     private_network: true
     upstream_auth: { type: key, header: X-API-Key, secret: remote.key, per: user }
     …
+  signed:
+    type: external
+    endpoint: https://mcp.example.com/mcp
+    upstream_auth: { type: oauth, scopes: [a], client_id: us, client_secret: '\${secret:remote.client}' }
+    …
   team:
     type: virtual
     targets:
@@ -109,6 +114,13 @@ describe('the kinds of server', () => {
       privateNetwork: true,
       auth: { type: 'key', per: 'user', header: 'X-API-Key', secret: 'remote.key' },
     });
+    expect(servers.get('signed')?.external?.auth).toEqual({
+      type: 'oauth',
+      per: 'shared',
+      scopes: ['a'],
+      clientId: 'us',
+      clientSecret: 'remote.client',
+    });
     expect(servers.get('team')?.virtual?.targets).toEqual([
       {
         server: 'files',
@@ -121,7 +133,7 @@ describe('the kinds of server', () => {
       { server: 'remote', prefix: '', tools: '*' },
     ]);
     const bridged = [...servers.values()].filter(isBridged).map(({ name }) => name);
-    expect(bridged).toEqual(['files', 'own', 'py', 'remote', 'secured']);
+    expect(bridged).toEqual(['files', 'own', 'py', 'remote', 'secured', 'signed']);
     expect([...servers.values()].filter((server) => !hasProcess(server)).map(({ name }) => name)).toEqual(['team']);
   });
 

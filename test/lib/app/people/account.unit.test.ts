@@ -25,7 +25,7 @@ const document = 'https://claude.ai/oauth/client.json';
 
 function account(calls: unknown[] = []): Account {
   const deps: AccountDependencies = {
-    users: { get: async () => ({ name: 'ann', displayName: 'Ann', email: 'ann@example.com' }) },
+    users: { get: async () => ({ name: 'ann', displayName: 'Ann', email: 'ann@example.com', roles: ['user'] }) },
     passkeys: { list: async () => [], remove: async (_session, id) => void calls.push(['passkey', id]) },
     federation: {
       providers: [

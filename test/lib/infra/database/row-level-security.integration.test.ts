@@ -101,6 +101,18 @@ const rows: Readonly<Record<string, (tx: Queryable, user: UserId, session: Sessi
       `INSERT INTO mcp.user_credentials (user_id, server, name, sealed) VALUES ($1, gen_random_uuid()::text, 'n', 'jwe')`,
       [user],
     ),
+  'mcp.upstream_grants': (tx, user) =>
+    tx.query(
+      `INSERT INTO mcp.upstream_grants (server, user_id, issuer, resource, client_id, scopes, sealed, refreshable)
+       VALUES (gen_random_uuid()::text, $1, 'i', 'r', 'c', '{}', 'jwe', false)`,
+      [user],
+    ),
+  'mcp.upstream_attempts': (tx, user) =>
+    tx.query(
+      `INSERT INTO mcp.upstream_attempts (hash, browser, user_id, server, shared, issuer, resource, client_id, scopes, expires_at)
+       VALUES ($2, $2, $1, 's', false, 'i', 'r', 'c', '{}', now() + interval '1 hour')`,
+      [user, bytes()],
+    ),
 };
 const appendOnly = new Set(['public.identity_events', 'audit.tool_intents', 'public.tool_artifacts']);
 /** Of tables whose rows keep their user: what may change. */

@@ -172,6 +172,6 @@ function keyOf({ session, identity, opened, credentials }: Asker): string {
 }
 
 function digest(opened: Asker['opened'], credentials: Asker['credentials']): string {
-  const facts = JSON.stringify([opened ?? null, credentials?.key ?? null, credentials?.headers ?? null]);
+  const facts = JSON.stringify([opened ?? null, credentials?.key ?? credentials?.headers ?? null]);
   return createHash('sha256').update(facts).digest('base64url');
 }

@@ -24,6 +24,8 @@ export class HttpConnection implements LegacyConnection {
   readonly #options: ConnectionOptions;
   readonly #pending = new Set<Pending>();
   readonly #watched = new Set<string>();
+  /** The newest of its user: a token may have been renewed since it was opened. */
+  #credentials: ConnectionOptions['credentials'];
   #session: string | undefined;
   /** Of the last answer to a request of the connection itself. */
   #status = 0;
@@ -36,6 +38,7 @@ export class HttpConnection implements LegacyConnection {
 
   private constructor(options: ConnectionOptions) {
     this.#options = options;
+    this.#credentials = options.credentials;
   }
 
   /** @throws AppError when the server refuses, in its own words where it speaks JSON-RPC */
@@ -60,6 +63,8 @@ export class HttpConnection implements LegacyConnection {
   }
 
   request(request: JsonRpcMessage, asker: Asker, hearer: Hearer): PendingRequest {
+    const credentials = asker.credentials ?? this.#credentials;
+    this.#credentials = credentials;
     let current: PendingRequest | undefined;
     const pending: Pending = { id: request.id ?? 0, hearer };
     this.#pending.add(pending);
@@ -79,6 +84,7 @@ export class HttpConnection implements LegacyConnection {
         id: pending.id,
         headers: this.#headers({ ...traceHeaders(asker) }),
         limit: this.#options.limit,
+        credentials,
         hearer: {
           onMessage: (message) => hearer.onMessage(message),
           onAnswer: (message) => {
@@ -158,6 +164,7 @@ export class HttpConnection implements LegacyConnection {
         id: request.id ?? 0,
         headers: this.#headers({}),
         limit: this.#options.limit,
+        credentials: this.#credentials,
         onHead: (status, headers) => {
           this.#status = status;
           return this.#keepSession(headers);
@@ -251,7 +258,7 @@ export class HttpConnection implements LegacyConnection {
 
   #headers(more: Record<string, string>): Record<string, string> {
     const revision = this.initialized['protocolVersion'];
-    return endpointHeaders(this.#options.credentials, {
+    return endpointHeaders(this.#credentials, {
       accept: 'application/json, text/event-stream',
       'content-type': 'application/json',
       'mcp-session-id': this.#session,

@@ -27,12 +27,15 @@ export class SseConnection implements LegacyConnection, Dispatcher.DispatchHandl
   #rejectReady!: (error: Error) => void;
   #controller: Dispatcher.DispatchController | undefined;
   #to: URL | undefined;
+  /** The newest of its user: a token may have been renewed since it was opened. */
+  #credentials: ConnectionOptions['credentials'];
   #watched = 0;
   #lastActive = performance.now();
   #over = false;
 
   private constructor(options: ConnectionOptions) {
     this.#options = options;
+    this.#credentials = options.credentials;
     this.#splitter = new SseSplitter(options.limit);
     this.#multiplexer = new Multiplexer({
       write: (line) => this.#post(line),
@@ -84,6 +87,7 @@ export class SseConnection implements LegacyConnection, Dispatcher.DispatchHandl
   }
 
   request(request: JsonRpcMessage, asker: Asker, hearer: Hearer): PendingRequest {
+    this.#credentials = asker.credentials ?? this.#credentials;
     return this.#multiplexer.request(request, asker, {
       onMessage: (message) => hearer.onMessage(message),
       onAnswer: (answer) => {
@@ -160,7 +164,8 @@ export class SseConnection implements LegacyConnection, Dispatcher.DispatchHandl
 
   #post(line: string): boolean {
     if (this.#over || this.#to === undefined) return false;
-    const { endpoint, credentials, limit } = this.#options;
+    const { endpoint, limit } = this.#options;
+    const credentials = this.#credentials;
     const revision = this.initialized['protocolVersion'];
     const headers = endpointHeaders(credentials, {
       'content-type': 'application/json',
@@ -169,7 +174,8 @@ export class SseConnection implements LegacyConnection, Dispatcher.DispatchHandl
     const exchange = new Exchange(
       {
         // A server that takes no message any more will answer none.
-        onHead: (status) => {
+        onHead: (status, received) => {
+          if (status === 401 || status === 403) credentials?.onRefused?.(status, received['www-authenticate']);
           if (status >= 400) this.#end(refusedBy(status));
           return undefined;
         },

@@ -81,6 +81,7 @@ export class ModernBackend implements Backend {
     return sendRequest({
       endpoint,
       limit,
+      credentials: asker.credentials,
       message: request.withId(own),
       id: request.id ?? 0,
       headers: endpointHeaders(asker.credentials, {

@@ -91,6 +91,9 @@ class Passing implements Dispatcher.DispatchHandler {
   #refuse(status: number, headers: IncomingHttpHeaders): void {
     const { req, res } = this.#exchange;
     const retry = headers['retry-after'];
+    if (status === 401 || status === 403) {
+      this.#exchange.asker.credentials?.onRefused?.(status, headers['www-authenticate']);
+    }
     if (status === 404 && req.headers['mcp-session-id'] !== undefined) {
       // To the client the status is what says that it has to begin anew (MCP 2025-11-25).
       this.#send(404, sessionLost(this.#id()));

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type AppError, UpstreamFailedError } from '../../../shared/errors.ts';
-import type { Hearer, PendingRequest } from '../backend.ts';
+import type { Hearer, PendingRequest, UpstreamCredentials } from '../backend.ts';
 import type { JsonRpcMessage, RequestId } from '../message.ts';
 import type { Endpoint, EndpointRequest } from './endpoint.ts';
 import { Exchange } from './exchange.ts';
@@ -15,6 +15,7 @@ export interface RemoteRequest {
   readonly id: RequestId;
   readonly headers: Readonly<Record<string, string>>;
   readonly limit: number;
+  readonly credentials: UpstreamCredentials | undefined;
   readonly hearer: Hearer;
   /** @returns an error that stands for the response, or nothing to read it */
   readonly onHead?: (status: number, headers: IncomingHttpHeaders) => AppError | undefined;
@@ -52,7 +53,10 @@ export function sendRequest(request: RemoteRequest): PendingRequest {
   const run = (sent: EndpointRequest, first: boolean) => {
     const exchange = new Exchange(
       {
-        onHead: (status, headers) => (first ? request.onHead?.(status, headers) : undefined),
+        onHead: (status, headers) => {
+          if (status === 401 || status === 403) request.credentials?.onRefused?.(status, headers['www-authenticate']);
+          return first ? request.onHead?.(status, headers) : undefined;
+        },
         onEventId: (event) => {
           lastEvent = event;
         },
