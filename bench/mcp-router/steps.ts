@@ -10,15 +10,10 @@ import { deriveIdentityKey, signIdentity } from '../../src/lib/infra/security/id
 import type { ServiceInstanceId } from '../../src/lib/shared/ids.ts';
 import type { ApiRig } from '../../test/helpers/api-rig.ts';
 import { until } from '../../test/helpers/until.ts';
-import { round } from './load.ts';
+import { measureLayers } from './layers.ts';
+import { type Step, time } from './timing.ts';
 
-export interface Step {
-  readonly step: string;
-  /** Microseconds, the mean of many, one after another. */
-  readonly us: number;
-}
-
-/** What each step of a call costs by itself, measured one after another in this process. */
+/** What each step and layer of a call costs by itself, measured one after another in this process. */
 export async function measureSteps(rig: ApiRig, body: string, token: string, backendPort: number): Promise<Step[]> {
   const bytes = Buffer.from(body);
   const audience = mcpAudience(rig.profile.server.external_url, 'bare');
@@ -80,18 +75,12 @@ export async function measureSteps(rig: ApiRig, body: string, token: string, bac
       await time('commit the outcome', 2_000, () =>
         audit.outcome({ executionId: ids.pop() ?? newExecutionId(), status: 'success', latencyUs: 1, upstreamUs: 1 }),
       ),
+      ...(await measureLayers(rig.database, claims)),
     ];
   } finally {
     await audit.close();
     await pool.close();
   }
-}
-
-async function time(step: string, times: number, work: () => unknown): Promise<Step> {
-  for (let index = 0; index < times / 10; index += 1) await work();
-  const started = performance.now();
-  for (let index = 0; index < times; index += 1) await work();
-  return { step, us: round(((performance.now() - started) / times) * 1_000, 1) };
 }
 
 function dispatch(pool: Pool, body: Buffer): Promise<void> {
