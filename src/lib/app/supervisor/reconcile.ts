@@ -113,11 +113,18 @@ export interface Orphan {
   readonly identity: ProcessIdentity;
 }
 
-/** Orphans by run, each by the process that leads its group where there is one. */
+/**
+ * Orphans by run, each by its oldest process: the leader that all others come from, or what is left of them. Whoever ends
+ * the run takes what is older than that process for a stranger.
+ */
 export async function findOrphans(installationId: string, known: ReadonlySet<string>): Promise<Orphan[]> {
   const byRun = new Map<string, Orphan>();
   const marked = await markedProcesses(installationId);
-  marked.sort((a, b) => Number(b.group === b.identity.pid) - Number(a.group === a.identity.pid));
+  const leads = ({ group, identity }: MarkedProcess): number => Number(group === identity.pid);
+  // Elsewhere the start is a date of whole seconds, in words.
+  const since = ({ identity }: MarkedProcess): number =>
+    process.platform === 'linux' ? Number(identity.startTicks) : 0;
+  marked.sort((a, b) => since(a) - since(b) || leads(b) - leads(a));
   for (const { instanceId, service, identity } of marked) {
     if (!known.has(instanceId) && !byRun.has(instanceId)) byRun.set(instanceId, { instanceId, service, identity });
   }

@@ -3,6 +3,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
+import { findOrphans } from '../../../../src/lib/app/supervisor/reconcile.ts';
 import { identify, isAlive } from '../../../../src/lib/infra/process/identity.ts';
 import { markedProcesses } from '../../../../src/lib/infra/process/marker.ts';
 import { type SpawnedProcess, spawnService } from '../../../../src/lib/infra/process/spawn.ts';
@@ -135,6 +136,25 @@ describe('terminate', () => {
     expect(await isAlive(grandchild)).toBe(true);
     expect((await terminate({ ...tree, installationId }, how)).outcome).toBe('stopped');
     expect(await isAlive(grandchild)).toBe(false);
+  });
+
+  it('ends all that a run without a record and without its leader has left, whichever of it began first', async () => {
+    await using folder = await temporaryFolder();
+    const sleep = (detached: boolean) =>
+      `require('node:child_process').spawn('sleep', ['60'], { stdio: 'ignore', detached: ${detached} })`;
+    // The younger one leads a group of its own, the older one does not.
+    const tree = await start(
+      folder.path,
+      `${sleep(false)}; setTimeout(() => { ${sleep(true)}; console.log('up') }, 50); setInterval(() => {}, 1000)`,
+    );
+    const left = async () => (await markedProcesses(installationId)).length;
+    await until('both have their marker', async () => (await left()) === 3);
+    process.kill(tree.identity.pid, 'SIGKILL');
+    await tree.exited;
+    const orphans = await findOrphans(installationId, new Set());
+    expect(orphans).toMatchObject([{ instanceId: tree.instanceId, service: 'x' }]);
+    for (const orphan of orphans) await terminate({ ...orphan, installationId }, how);
+    expect(await left()).toBe(0);
   });
 
   // What a scan of /proc can miss: a process without an environment during execve(2), a child of the moment before.
