@@ -22,6 +22,8 @@ export type {
   SpanFacts,
   ToolContext,
   ToolLogger,
+  UrlAnswer,
+  UrlQuestion,
   WorkSpan,
 } from './lib/shared/mcp/context.ts';
 export type {

@@ -76,8 +76,10 @@ export class ClientQuestions {
 }
 
 /** Of a client without the capability. */
-export function cannotAsk({ method }: Asked): PreconditionError {
-  const what = method === 'elicitation/create' ? 'ask its user (elicitation)' : 'lend its model (sampling)';
+export function cannotAsk({ method, params }: Asked): PreconditionError {
+  const asks =
+    params['mode'] === 'url' ? 'have its user open a page (elicitation by URL)' : 'ask its user (elicitation)';
+  const what = method === 'elicitation/create' ? asks : 'lend its model (sampling)';
   return new PreconditionError(`This tool needs a client that can ${what}`, {
     hint: 'Use a client that can, or give the tool what it would ask for, if it takes that',
     data: { method },

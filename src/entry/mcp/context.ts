@@ -15,6 +15,7 @@ import type {
 } from '../../lib/shared/mcp/context.ts';
 import type { Tracer } from '../../lib/shared/tracing.ts';
 import type { McpEnvironment } from './env.ts';
+import type { CallQuestions } from './questions.ts';
 import { spans } from './tracing.ts';
 
 /** Who calls, as the router said, with the token that it sends along to servers with `delegate: true` only. */
@@ -73,11 +74,13 @@ export function requestContext({ subject, executionId, caller, signal, protocol,
 }
 
 /** What the handler of a tool sees of the call. */
-export function toolContext(facts: RequestFacts, questions: Pick<ToolContext, 'elicit' | 'sample'>): ToolContext {
+export function toolContext(facts: RequestFacts, questions: CallQuestions): ToolContext {
   return {
     ...requestContext(facts),
     progress: progressOf(facts.protocol),
     elicit: (question) => questions.elicit(question),
+    elicitUrl: (question) => questions.elicitUrl(question),
+    urlRequired: (question) => questions.urlRequired(question),
     sample: (request) => questions.sample(request),
   };
 }

@@ -7,6 +7,7 @@ import {
   McpServer,
   type RequestStateCodec,
   type ServerContext,
+  UrlElicitationRequiredError,
 } from '@modelcontextprotocol/server';
 import { inCall } from '../../lib/infra/logging/call-facts.ts';
 import type { Logger } from '../../lib/infra/logging/logger.ts';
@@ -160,6 +161,7 @@ async function callTool(
       } catch (error) {
         const question = await awaited();
         if (question !== undefined) return question;
+        if (error instanceof UrlElicitationRequiredError) throw error;
         logFailure(deps.logger.child(facts), error, signal.aborted);
         const failure = failureOf(error, signal.aborted, executionId);
         return failureResult(withoutSecrets(failure, guarded.blank), executionId);

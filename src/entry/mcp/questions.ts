@@ -1,7 +1,12 @@
-import { createHash } from 'node:crypto';
-import { type InputRequiredResult, inputRequired, type ServerContext } from '@modelcontextprotocol/server';
+import { createHash, randomUUID } from 'node:crypto';
+import {
+  type InputRequiredResult,
+  inputRequired,
+  type ServerContext,
+  UrlElicitationRequiredError,
+} from '@modelcontextprotocol/server';
 import { PreconditionError, UpstreamFailedError } from '../../lib/shared/errors.ts';
-import type { Sample, ToolContext } from '../../lib/shared/mcp/context.ts';
+import type { Sample, ToolContext, UrlAnswer, UrlQuestion } from '../../lib/shared/mcp/context.ts';
 import { jsonSchemaOf } from '../../lib/shared/mcp/schema.ts';
 import { type Asked, cannotAsk } from './client-questions.ts';
 
@@ -30,8 +35,11 @@ export interface QuestionsOfCall {
   readonly ask: (question: Asked) => Promise<unknown>;
 }
 
+/** What of the context asks. */
+export type CallQuestions = Pick<ToolContext, 'elicit' | 'elicitUrl' | 'urlRequired' | 'sample'>;
+
 /** What one call asks its client, in either era. */
-export class Questions implements Pick<ToolContext, 'elicit' | 'sample'> {
+export class Questions implements CallQuestions {
   readonly #call: QuestionsOfCall;
   readonly #id: string;
   readonly #answers: Readonly<Record<string, unknown>>;
@@ -73,6 +81,30 @@ export class Questions implements Pick<ToolContext, 'elicit' | 'sample'> {
     return { action: 'accept', content: checked.value as never };
   };
 
+  async elicitUrl(question: UrlQuestion): Promise<UrlAnswer> {
+    const params = this.#call.era === 'legacy' ? this.#page(question) : { mode: 'url', ...question };
+    const given = (await this.#answer({ method: 'elicitation/create', params })) as Partial<UrlAnswer>;
+    if (given.action === 'accept' || given.action === 'decline' || given.action === 'cancel') {
+      return { action: given.action };
+    }
+    throw new PreconditionError('The client answered something else than was asked');
+  }
+
+  urlRequired(question: UrlQuestion): Error {
+    if (this.#call.era === 'legacy') return new UrlElicitationRequiredError([this.#page(question)]);
+    const key = this.#nextKey();
+    const given = this.#answers[key] as Partial<UrlAnswer> | undefined;
+    if (given !== undefined) {
+      const done = given.action === 'accept';
+      const what = done ? 'What is to be done at the page is not done yet' : 'The page was not opened';
+      return new PreconditionError(what, { hint: `Call again when it is: ${question.message}` });
+    }
+    const asked = { method: 'elicitation/create', params: { mode: 'url', ...question } } as const;
+    if (!this.#can(asked)) return cannotAsk(asked);
+    this.#awaited[key] = asked;
+    return new AnswerAwaited('The client is asked first');
+  }
+
   async sample({
     prompt,
     systemPrompt,
@@ -104,16 +136,31 @@ export class Questions implements Pick<ToolContext, 'elicit' | 'sample'> {
   }
 
   async #answer(question: Asked): Promise<unknown> {
-    this.#count += 1;
-    const key = `q${this.#count}`;
+    const key = this.#nextKey();
     if (this.#call.era === 'legacy') return await this.#call.ask(question);
     if (key in this.#answers) return this.#answers[key] ?? {};
-    const capability = question.method === 'elicitation/create' ? 'elicitation' : 'sampling';
+    if (!this.#can(question)) throw cannotAsk(question);
+    this.#awaited[key] = question;
+    throw new AnswerAwaited('The client is asked first');
+  }
+
+  #nextKey(): string {
+    this.#count += 1;
+    return `q${this.#count}`;
+  }
+
+  /** Up to 2025-11-25 a page has an id, under which it may be told that it is done with. */
+  #page({ message, url }: UrlQuestion) {
+    return { mode: 'url' as const, message, url, elicitationId: randomUUID() };
+  }
+
+  /** Whether the client has declared with its request that it can answer. */
+  #can({ method, params }: Asked): boolean {
     const envelope = this.#call.protocol.mcpReq.envelope as
       | Record<string, Record<string, unknown> | undefined>
       | undefined;
-    if (envelope?.[capabilitiesKey]?.[capability] === undefined) throw cannotAsk(question);
-    this.#awaited[key] = question;
-    throw new AnswerAwaited('The client is asked first');
+    const declared = envelope?.[capabilitiesKey]?.[method === 'elicitation/create' ? 'elicitation' : 'sampling'];
+    if (params['mode'] !== 'url') return declared !== undefined;
+    return (declared as Record<string, unknown> | undefined)?.['url'] !== undefined;
   }
 }

@@ -55,7 +55,7 @@ type Peer = Pick<
   | 'close'
 >;
 
-const able = { elicitation: { form: {} }, sampling: {} };
+const able = { elicitation: { form: {}, url: {} }, sampling: {} };
 
 async function first(answer: Answering | undefined): Promise<Peer> {
   const client = new Client({ name: 'test', version: '1' }, { capabilities: answer === undefined ? {} : able });
@@ -206,6 +206,33 @@ describe.each(peers)('with %s', (label, connect) => {
       .catch((error: Error) => ({ isError: true, content: [{ text: error.message }] }));
     expect(refused).toMatchObject({ isError: true });
     await wrong.close();
+  });
+
+  it('has a page opened', async () => {
+    const asked: unknown[] = [];
+    const peer = await connect((_, params) => {
+      asked.push(params);
+      return { action: 'accept' };
+    });
+    const pay = (throws: boolean) => peer.callTool({ name: 'pay', arguments: { throws } });
+    expect(text(await pay(false))).toBe('page: accept');
+    expect(asked).toMatchObject([{ mode: 'url', message: 'Please pay first.', url: 'https://pay.example/1' }]);
+    if (label.includes('2026')) {
+      // It was opened; the tool is not content yet.
+      expect(await pay(true)).toMatchObject({
+        isError: true,
+        _meta: { 'systemprompt/error': { code: 'PRECONDITION' } },
+      });
+      expect(asked).toHaveLength(2);
+    } else {
+      await expect(pay(true)).rejects.toMatchObject({
+        code: -32_042,
+        data: {
+          elicitations: [{ mode: 'url', url: 'https://pay.example/1', elicitationId: expect.any(String) as string }],
+        },
+      });
+    }
+    await peer.close();
   });
 
   it('asks the model of the client', async () => {

@@ -10,7 +10,8 @@ import {
   UsageError,
 } from '../../shared/errors.ts';
 import type { ExecutionId } from '../../shared/ids.ts';
-import { errorCode } from '../bridge/eras/revisions.ts';
+import type { Era } from '../bridge/backend.ts';
+import { errorCode, metaKey } from '../bridge/eras/revisions.ts';
 import { Cancellation, type ToolCall } from '../executor/call.ts';
 import { ExecutionError, type Executor, refusalOf, requiredScopes } from '../executor/executor.ts';
 import { type ErrorAnswer, executionHeader } from './answers.ts';
@@ -53,7 +54,10 @@ export interface TasksDeps {
 const resultWaitMs = 10 * 60_000;
 
 /** What is asked of a task: 2025-11-25 (experimental), and the extension of 2026-07-28. */
-const methods: ReadonlySet<string> = new Set(['tasks/get', 'tasks/result', 'tasks/cancel', 'tasks/update']);
+const methods = {
+  legacy: new Set(['tasks/get', 'tasks/result', 'tasks/cancel']) as ReadonlySet<string>,
+  modern: new Set(['tasks/get', 'tasks/update', 'tasks/cancel']) as ReadonlySet<string>,
+} as const;
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -91,7 +95,9 @@ export class Tasks {
   async handle(exchange: Exchange, method: string, id: RequestId, body: Buffer): Promise<void> {
     const params = paramsOf(body);
     const { route, claims } = exchange;
-    if (!methods.has(method)) return refuse(exchange, unknownMethod(method, id));
+    const meta = params['_meta'];
+    const era = isRecord(meta) && meta[metaKey.protocolVersion] !== undefined ? 'modern' : 'legacy';
+    if (!methods[era].has(method)) return refuse(exchange, unknownMethod(method, id, era));
     const handle = params['taskId'];
     const place = this.#deps.handles.open(handle, claims);
     const target = place && this.#deps.routes.get(place.server);
@@ -285,9 +291,9 @@ function unknownTask(id: RequestId): ErrorAnswer {
   return { error, id, code: errorCode.invalidParams, status: 200 };
 }
 
-function unknownMethod(method: string, id: RequestId): ErrorAnswer {
+function unknownMethod(method: string, id: RequestId, era: Era): ErrorAnswer {
   const error: AppError = new UsageError(`${method.slice(0, 100)} is not offered here`, {
     hint: 'A server does not say whose its tasks are: ask for each by the id that tools/call gave.',
   });
-  return { error, id, code: errorCode.methodNotFound, status: 200 };
+  return { error, id, code: errorCode.methodNotFound, status: era === 'modern' ? 404 : 200 };
 }

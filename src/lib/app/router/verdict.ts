@@ -79,7 +79,7 @@ export function tellsOfTasks(method: string): boolean {
 }
 
 /** A task in the place of a result, and where it stands there: 2025-11-25 (experimental) or its extension of 2026-07-28. */
-export function taskIn(
+function taskIn(
   result: Readonly<Record<string, unknown>>,
 ): { readonly task: NonNullable<Verdict['task']>; readonly inside: boolean } | undefined {
   const inside = isRecord(result['task']) && result['content'] === undefined;

@@ -86,6 +86,18 @@ export type Answer<Fields extends z.ZodType> =
   | { readonly action: 'accept'; readonly content: z.output<Fields> }
   | { readonly action: 'decline' | 'cancel' };
 
+/** A page that the person in front of the client is asked to open: to sign in somewhere, to pay, to enter a secret. */
+export interface UrlQuestion {
+  readonly message: string;
+  /** By https; the client shows it and opens it in a browser. Put no secret into it. */
+  readonly url: string;
+}
+
+/** Whether they will open it. What they do there the server hears from the page. */
+export interface UrlAnswer {
+  readonly action: 'accept' | 'decline' | 'cancel';
+}
+
 /** A question to the client's own model. */
 export interface SampleRequest {
   readonly prompt: string;
@@ -109,6 +121,13 @@ export interface ToolContext extends RequestContext {
    * @throws PreconditionError when this client can't ask anybody, or answers what was not asked
    */
   elicit<Fields extends z.ZodType>(question: Question<Fields>): Promise<Answer<Fields>>;
+  /** Asks whether a page may be opened; the handler runs again as with `elicit`. @throws PreconditionError when this client opens none */
+  elicitUrl(question: UrlQuestion): Promise<UrlAnswer>;
+  /**
+   * What a handler throws that can't go on before something was done at a page: the client has it opened and calls again.
+   * Clients of the 2025 revisions get the error -32042 for that, those of the 2026 revision are asked.
+   */
+  urlRequired(question: UrlQuestion): Error;
   /** Asks the client's model; the handler runs again as with `elicit`. @throws PreconditionError when it lets nobody */
   sample(request: SampleRequest): Promise<Sample>;
 }

@@ -3,6 +3,7 @@ import { JsonRpcMessage, type RequestId } from '../message.ts';
 import { answers, isQuestion, missingFor, type Question, toModernQuestion } from './asking.ts';
 import { isWanted, type Sender, toLegacyParams } from './envelope.ts';
 import { asObject, type Json, readAnswer } from './json.ts';
+import { pagesIn } from './pages.ts';
 import { callKey, type Parked, type ParkedCalls } from './parked-calls.ts';
 import { toModernAnswer } from './results.ts';
 import { errorCode, metaKey, modernRevision } from './revisions.ts';
@@ -159,6 +160,16 @@ export class ModernCall implements Parked {
     const round = this.#round;
     if (round === undefined) return;
     this.#round = undefined;
+    const pages = pagesIn(answer.value, asObject(this.#asker.opened?.['capabilities']));
+    if (pages !== undefined) {
+      const result = {
+        resultType: 'input_required',
+        inputRequests: pages,
+        _meta: { [metaKey.serverInfo]: this.#deps.serverInfo },
+      };
+      round.hearer.onAnswer(JsonRpcMessage.of({ jsonrpc: '2.0', id: round.id, result }));
+      return;
+    }
     const told = toModernAnswer(this.#method, readAnswer(answer.value), this.#deps.serverInfo);
     round.hearer.onAnswer(JsonRpcMessage.of({ jsonrpc: '2.0', id: round.id, ...told }));
   }

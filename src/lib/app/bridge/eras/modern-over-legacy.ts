@@ -3,6 +3,7 @@ import { JsonRpcMessage } from '../message.ts';
 import { serverInfoOf, toDiscovered } from './discovery.ts';
 import { asObject, failed, type Json, type RpcError } from './json.ts';
 import { asLegacy, ModernCall, type ModernCallDeps, type Round } from './modern-call.ts';
+import { leavesPagesClosed } from './pages.ts';
 import { ParkedCalls } from './parked-calls.ts';
 import { readModern } from './refusal.ts';
 import { errorCode } from './revisions.ts';
@@ -58,6 +59,11 @@ export class ModernOverLegacy implements Translated {
   #make(request: JsonRpcMessage, asker: Asker, round: Round): PendingRequest {
     const state = request.params['requestState'];
     if (state === undefined) {
+      if (leavesPagesClosed(request.params)) {
+        const text = 'The page that has to be opened first was not opened.';
+        const error = failed(errorCode.invalidParams, text, { reason: 'page_not_opened' });
+        return this.#answer(request, round.hearer, error);
+      }
       const made = new ModernCall(this.#call, request, asker, round);
       return { cancel: (reason) => made.cancel(round, reason) };
     }

@@ -36,6 +36,8 @@ export const errorCode = {
   headerMismatch: -32_020,
   missingClientCapability: -32_021,
   unsupportedVersion: -32_022,
+  /** Something has to be done at a page first: 2025-11-25 alone; since then the client is asked. */
+  urlElicitationRequired: -32_042,
 } as const;
 
 /** What requests of each era may be, as far as they differ. */

@@ -62,6 +62,39 @@ describe('a modern client at a legacy server', () => {
     });
   });
 
+  it('is asked for the pages that a server wants opened first, and calls anew', async () => {
+    const { backend, face } = behind();
+    const page = { mode: 'url', elicitationId: 'e1', url: 'https://pay.example/', message: 'Pay first.' };
+    const refuse = () => {
+      const { request, hearer } = backend.last;
+      hearer.onAnswer(JsonRpcMessage.error(request.id ?? 0, -32_042, 'Pay first.', { elicitations: [page] }));
+    };
+    const capabilities = { elicitation: { url: {} } };
+    const ear = new Ear();
+    face.request(...modern('tools/call', call, { capabilities }), ear);
+    refuse();
+    const { elicitationId: _, ...params } = page;
+    expect(ear.answer.result).toMatchObject({
+      resultType: 'input_required',
+      inputRequests: { 'page-1': { method: 'elicitation/create', params } },
+    });
+    const again = new Ear();
+    const opened = { ...call, inputResponses: { 'page-1': { action: 'accept' } } };
+    face.request(...modern('tools/call', opened, { capabilities }), again);
+    expect(backend.last.request.params).toEqual(call);
+    backend.answer({ content: [] });
+    expect(again.answer.result).toMatchObject({ resultType: 'complete' });
+    const closed = new Ear();
+    face.request(...modern('tools/call', { ...opened, inputResponses: { 'page-1': { action: 'decline' } } }), closed);
+    await settled();
+    expect(closed.answer.error).toMatchObject({ data: { reason: 'page_not_opened' } });
+    // Who can open no page gets the server's word.
+    const unable = new Ear();
+    face.request(...modern('tools/call', call, { capabilities: { elicitation: {} } }), unable);
+    refuse();
+    expect(unable.answer.error).toMatchObject({ code: -32_042 });
+  });
+
   it('is told that a resource is not there by the code of its era', () => {
     const { backend, face } = behind();
     const ear = new Ear();
