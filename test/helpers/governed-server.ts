@@ -18,8 +18,11 @@ export interface GovernedServer extends AsyncDisposable {
 }
 
 /** The way of every call, in this process: Host and Origin, token, router, audit, bridge, and what stands behind it. */
-export async function governedServer(options: BridgeRigOptions): Promise<GovernedServer> {
-  const gateway = await openTestGateway();
+export async function governedServer(
+  options: BridgeRigOptions,
+  more: Parameters<typeof openTestGateway>[0] = {},
+): Promise<GovernedServer> {
+  const gateway = await openTestGateway(more);
   const instanceId = randomUUID() as ServiceInstanceId;
   const root = Buffer.from(gateway.identityRoot, 'base64url');
   const bridge = await bridgeRig({ ...options, door: { instanceId, key: deriveIdentityKey(root, instanceId) } });

@@ -7,8 +7,11 @@ import { tokenHeaderName } from '../router/delegation.ts';
 import { mediaType } from '../router/headers.ts';
 import { eventData, SseSplitter } from '../router/sse.ts';
 import type { Asker, Backend, Era, Hearer, HttpExchange, PendingRequest } from './backend.ts';
+import { isDiscovered } from './eras/discovery.ts';
+import { toModernParams } from './eras/envelope.ts';
+import { modernRevision } from './eras/revisions.ts';
 import { errorAnswer, faultAnswer } from './faults.ts';
-import { handshake } from './handshake.ts';
+import { bridgeItself, handshake } from './handshake.ts';
 import { JsonRpcMessage, type RequestId } from './message.ts';
 import { Passing } from './passing.ts';
 import { sendJson } from './reply.ts';
@@ -23,6 +26,8 @@ export interface HttpChildBackendOptions {
 }
 
 const sessionHeader = 'mcp-session-id';
+/** How long a server that answered `initialize` may think about what only the other era knows, in ms. */
+const discoverMs = 2_000;
 
 /**
  * A server on loopback that speaks MCP over HTTP by itself. What is of its era passes as bytes, with the router's identity
@@ -31,8 +36,11 @@ const sessionHeader = 'mcp-session-id';
 export class HttpChildBackend implements Backend {
   era: Era = 'legacy';
   initialized: Readonly<Record<string, unknown>> = {};
-  readonly relaysSingle = true;
+  /** The same server in the modern era, when it speaks both. */
+  other?: Backend;
   readonly #options: HttpChildBackendOptions;
+  /** Of a server that keeps sessions and takes nothing without one: the bridge's own, for single requests. */
+  #session: string | undefined;
 
   constructor(options: HttpChildBackendOptions) {
     this.#options = options;
@@ -50,6 +58,39 @@ export class HttpChildBackend implements Backend {
     );
     this.era = introduced.era;
     this.initialized = introduced.initialized;
+    if (this.#session !== undefined) {
+      this.notify(JsonRpcMessage.notification('notifications/initialized'), bridgeItself);
+    }
+    if (this.era === 'legacy' && this.other === undefined) {
+      const modern = await this.#inModernEra();
+      if (modern !== undefined) this.other = modern;
+    }
+  }
+
+  /** Legacy requests without a session pass as they are where the server keeps none. */
+  get relaysSingle(): boolean {
+    return this.#session === undefined;
+  }
+
+  /** A server that speaks both eras gets clients of each as they are. */
+  async #inModernEra(): Promise<HttpChildBackend | undefined> {
+    const modern = new HttpChildBackend(this.#options);
+    modern.era = 'modern';
+    const headers = { 'mcp-protocol-version': modernRevision, 'mcp-method': 'server/discover' };
+    const sender = { clientInfo: { name: 'systemprompt', version: '1' }, capabilities: {}, logLevel: undefined };
+    const request = JsonRpcMessage.request('discover', 'server/discover', toModernParams({}, sender));
+    const answer = await new Promise<JsonRpcMessage | undefined>((resolve) => {
+      const hearer = { onMessage: () => undefined, onAnswer: resolve };
+      const pending = modern.request(request, { ...bridgeItself, era: 'modern', headers }, hearer);
+      setTimeout(() => {
+        pending.cancel();
+        resolve(undefined);
+      }, discoverMs).unref();
+    });
+    const { result } = answer?.value ?? {};
+    if (!isDiscovered(result)) return undefined;
+    modern.initialized = result;
+    return modern;
   }
 
   request(request: JsonRpcMessage, asker: Asker, hearer: Hearer): PendingRequest {
@@ -113,32 +154,31 @@ export class HttpChildBackend implements Backend {
     asker: Asker,
     hear: (message: JsonRpcMessage | undefined) => void,
     signal: AbortSignal | undefined,
+    again = true,
   ): Promise<void> {
     const { pool, maxMessageBytes } = this.#options;
+    const own = message.method === 'initialize' || this.#session === undefined ? [] : [sessionHeader, this.#session];
     const options: Dispatcher.RequestOptions = {
       path: '/mcp',
       method: 'POST',
-      headers: this.#headers(asker, false),
+      headers: [...this.#headers(asker, false), ...own],
       body: message.text,
       ...(signal === undefined ? {} : { signal }),
     };
     const { statusCode, headers, body } = await pool.request(options);
-    const splitter = mediaType(headers) === 'text/event-stream' ? new SseSplitter(maxMessageBytes) : undefined;
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      for (const event of splitter?.push(chunk) ?? []) {
-        const data = eventData(event);
-        if (data !== '') hear(JsonRpcMessage.parse(data));
-      }
-      if (splitter !== undefined) continue;
-      bytes += chunk.length;
-      if (bytes > maxMessageBytes) throw new RangeError('too large');
-      chunks.push(chunk);
+    const begun = headers[sessionHeader];
+    if (message.method === 'initialize' && typeof begun === 'string') this.#session = begun;
+    if (again && statusCode === 404 && own.length > 0 && message.kind === 'request') {
+      // It has forgotten the session, and done nothing with the request (2025-11-25, session management).
+      await body.dump();
+      this.#session = undefined;
+      await this.introduce();
+      await this.#post(message, asker, hear, signal, false);
+      return;
     }
-    if (splitter === undefined && statusCode !== 202 && statusCode !== 204) {
-      hear(JsonRpcMessage.parse(Buffer.concat(chunks).toString('utf8')));
-    }
+    const streams = mediaType(headers) === 'text/event-stream';
+    const whole = await read(body as AsyncIterable<Buffer>, streams ? hear : undefined, maxMessageBytes);
+    if (!streams && statusCode !== 202 && statusCode !== 204) hear(JsonRpcMessage.parse(whole));
   }
 
   /** Of the client's request: who it is, and what MCP and tracing say of it. Without one the bridge speaks for itself. */
@@ -167,6 +207,28 @@ export class HttpChildBackend implements Backend {
         : 'The server did not answer: the connection broke.';
     return new UpstreamFailedError(message);
   }
+}
+
+/** Reads a body: its events as they come, or all of it. @throws RangeError when a message is too large */
+async function read(
+  body: AsyncIterable<Buffer>,
+  hear: ((message: JsonRpcMessage | undefined) => void) | undefined,
+  limit: number,
+): Promise<string> {
+  const splitter = hear === undefined ? undefined : new SseSplitter(limit);
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body) {
+    for (const event of splitter?.push(chunk) ?? []) {
+      const data = eventData(event);
+      if (data !== '') hear?.(JsonRpcMessage.parse(data));
+    }
+    if (splitter !== undefined) continue;
+    bytes += chunk.length;
+    if (bytes > limit) throw new RangeError('too large');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 function session(headers: IncomingHttpHeaders): string[] {

@@ -3,7 +3,7 @@ import { traceIdOf } from '../../infra/logging/call-facts.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
 import { type AppError, toAppError, UsageError } from '../../shared/errors.ts';
 import type { ExecutionId } from '../../shared/ids.ts';
-import { Cancellation, type Dispatch, type Question, type ToolCall } from '../executor/call.ts';
+import { Cancellation, type Dispatch, type LookOver, type Question, type ToolCall } from '../executor/call.ts';
 import { type Executed, ExecutionError, type Executor, refusalOf, requiredScopes } from '../executor/executor.ts';
 import { type ErrorAnswer, executionHeader } from './answers.ts';
 import { type RetriedCall, type RetryAsking, streamAsker } from './asking.ts';
@@ -156,7 +156,7 @@ export class Calls {
       const input = rewritten ?? (approved ? call : undefined);
       const sent = input === undefined ? original : withArguments(original, input.input);
       const events = this.#resumable(live, on);
-      const running = new CallUpstream(id, this.#clientOf(exchange), answerBytes, events?.idOf, look);
+      const running = new CallUpstream(id, this.#clientOf(exchange), answerBytes, events?.idOf, both(look, on.naming));
       const request: RequestFor = (upstream) => {
         running.from = upstream;
         const headers = upstreamHeaders(exchange.req, upstream, on, executionId);
@@ -189,10 +189,11 @@ export class Calls {
 
   /** How the person behind the call can be asked whether it may be made, if they can. */
   #askedWay(exchange: Exchange, { session }: OnBehalf, body: Buffer): Partial<RetriedCall> | undefined {
-    const { route, claims, res } = exchange;
+    const { route, claims, res, virtualSession } = exchange;
     // Who acts for somebody else does not answer for them.
     if (claims.act !== undefined) return undefined;
-    if (session?.elicits !== true) return this.#deps.retryAsking.of(route.config.name, claims, body);
+    if ((virtualSession ?? session)?.elicits !== true)
+      return this.#deps.retryAsking.of(route.config.name, claims, body);
     const begin = () => this.#beginStream(exchange, undefined, {});
     return { asker: streamAsker({ res, keepAlive: this.#deps.keepAlive, begin }) };
   }
@@ -284,6 +285,12 @@ export class Calls {
     const status = error.data['reason'] === 'policy' || error.data['reason'] === 'approval' ? { status: 200 } : {};
     refuse(exchange, { error, id, executionId, ...status });
   }
+}
+
+/** One after the other, where there are any. */
+export function both(first: LookOver | undefined, second: LookOver | undefined): LookOver | undefined {
+  if (first === undefined || second === undefined) return first ?? second;
+  return (message) => second(first(message));
 }
 
 /** A call is answered with a question, and is made again with what was asked. */

@@ -3,6 +3,7 @@ import type { Claims, ProtectedResource } from '../../domain/auth/index.ts';
 import type { McpServerConfig, SessionTransport } from '../../domain/mcp/index.ts';
 import type { RateLimitedError } from '../../shared/errors.ts';
 import type { ClientHello } from './client-hello.ts';
+import type { Session } from './session-table.ts';
 
 /** Which of a server's addresses: Streamable HTTP, or the two of clients that speak HTTP with SSE (MCP 2024-11-05). */
 export type McpWay = 'mcp' | 'sse' | 'messages';
@@ -27,6 +28,10 @@ export interface Exchange {
   readonly hello?: ClientHello | undefined;
   /** The virtual server that the client spoke to, and what the tool is called where it is: of a call that goes on to a target. */
   readonly via?: { readonly server: string; readonly tool: string } | undefined;
+  /** The client's session with that virtual server. */
+  readonly virtualSession?: Session | undefined;
+  /** The session at the server that an answer is for, where its client shows another one; empty for none. */
+  readonly inSession?: string | undefined;
   /** By which way the client speaks; Streamable HTTP unless told. */
   readonly transport?: SessionTransport | undefined;
   /** Looks again whether the caller may still listen, while a stream lasts. @throws what speaks against it */

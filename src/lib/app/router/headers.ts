@@ -5,6 +5,7 @@ import { identityHeaderName, signIdentity } from '../../infra/security/identity-
 import type { ExecutionId } from '../../shared/ids.ts';
 import { traceparentOfCall } from '../../shared/trace-context.ts';
 import { credentialsHeaderName } from '../bridge/credentials.ts';
+import type { LookOver } from '../executor/call.ts';
 import { tokenHeaderName } from './delegation.ts';
 import type { Session } from './sessions.ts';
 import { unknownSession } from './unknown-session.ts';
@@ -24,6 +25,8 @@ export interface OnBehalf {
   readonly tool?: string | undefined;
   /** A token of the caller, for a server that may act for them. */
   readonly token: string | undefined;
+  /** Gives questions of the server ids that find back to it, where its client speaks to several. */
+  readonly naming?: LookOver | undefined;
   /** What the server behind wants beside, for the header `x-systemprompt-upstream`. */
   readonly credentials?: string | undefined;
 }

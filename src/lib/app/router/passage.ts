@@ -7,14 +7,23 @@ import { downstreamHeaders, type OnBehalf, sessionOf } from './headers.ts';
 import type { Session, Sessions } from './sessions.ts';
 import { unknownSession } from './unknown-session.ts';
 import type { Upstream } from './upstreams.ts';
+import type { VirtualSessions } from './virtual-sessions.ts';
 
 /** What changes on the way between client and server: whose session it is, and in whose name the server may act. */
 export class Passage {
   readonly sessions: Sessions;
   readonly #delegation: Pick<Delegation, 'token'>;
   readonly #credentials: UpstreamCredentialSource | undefined;
+  readonly #virtual: Pick<VirtualSessions, 'at' | 'naming'>;
 
-  constructor(sessions: Sessions, delegation: Pick<Delegation, 'token'>, credentials?: UpstreamCredentialSource) {
+  /** @param virtual sessions of clients of virtual servers, and what they have at targets */
+  constructor(
+    sessions: Sessions,
+    delegation: Pick<Delegation, 'token'>,
+    credentials: UpstreamCredentialSource | undefined,
+    virtual: Pick<VirtualSessions, 'at' | 'naming'>,
+  ) {
+    this.#virtual = virtual;
     this.sessions = sessions;
     this.#delegation = delegation;
     this.#credentials = credentials;
@@ -25,11 +34,10 @@ export class Passage {
    * @throws NotFoundError for a session that is not the caller's, that is over, or that another run of the server had;
    *   ForbiddenError when the server wants something that the caller has not brought
    */
-  async onBehalf(
-    { req, route, claims, via }: Exchange,
-    { instanceId }: Pick<Upstream, 'instanceId'>,
-  ): Promise<OnBehalf> {
-    // A virtual server keeps no sessions.
+  async onBehalf(exchange: Exchange, upstream: Upstream): Promise<OnBehalf> {
+    const { req, route, claims, via } = exchange;
+    const { instanceId } = upstream;
+    // What the client shows to a virtual server is no session of a target's.
     const given = via === undefined ? sessionOf(req) : undefined;
     let session: Session | undefined;
     if (given !== undefined) {
@@ -47,7 +55,12 @@ export class Passage {
     const token = route.config.delegate ? await this.#delegation.token(claims) : undefined;
     const wanted = this.#credentials?.headerFor(route.config.name, claims.sub);
     const credentials = wanted === undefined ? undefined : await wanted;
-    return { claims, session, token, tool: via?.tool, credentials };
+    const on = { claims, session, token, tool: via?.tool, credentials };
+    const { inSession, virtualSession } = exchange;
+    if (inSession !== undefined) return { ...on, session: sessionAt(upstream, inSession) };
+    if (virtualSession === undefined) return on;
+    const begun = await this.#virtual.at(exchange, upstream, on);
+    return { ...on, session: begun, naming: this.#virtual.naming(virtualSession, route.config.name, begun) };
   }
 
   /**
@@ -68,4 +81,9 @@ export class Passage {
       return this.sessions.begin(owner, sessionId, claims, hello, transport).bound;
     });
   }
+}
+
+/** A session that is known by its id at the server alone: another API process may have begun it. */
+function sessionAt({ instanceId }: Upstream, upstreamId: string): Session | undefined {
+  return upstreamId === '' ? undefined : ({ id: '', upstreamId, instanceId } as Session);
 }

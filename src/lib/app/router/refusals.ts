@@ -63,20 +63,20 @@ const legacyMethods: ErrorAnswer = {
   headers: { allow: 'GET' },
 };
 
-const postOnly: ErrorAnswer = {
-  error: new UsageError('This address takes POST.'),
+const noStream: ErrorAnswer = {
+  error: new UsageError('This address takes POST and DELETE.'),
   status: 405,
-  headers: { allow: 'POST' },
+  headers: { allow: 'POST, DELETE' },
 };
 
 /**
- * The refusal of a method that an address doesn't have. A virtual server says nothing by itself and keeps no sessions:
- * there is nothing to listen to and nothing to end.
+ * The refusal of a method that an address doesn't have. A virtual server says nothing by itself: there is nothing to listen
+ * to.
  */
 export function wrongMethod({ config }: Route, way: McpWay, method: string | undefined): ErrorAnswer | undefined {
   if (way === 'sse') return method === 'GET' ? undefined : legacyMethods;
   if (way === 'messages') return method === 'POST' ? undefined : legacyMethods;
-  if (config.kind === 'virtual') return method === 'POST' ? undefined : postOnly;
+  if (config.kind === 'virtual') return method === 'POST' || method === 'DELETE' ? undefined : noStream;
   return method === 'POST' || method === 'GET' || method === 'DELETE' ? undefined : methodNotAllowed;
 }
 

@@ -46,6 +46,7 @@ import { adoptTrace } from './trace-of.ts';
 import { type RouterTracing, TracedUpstreams } from './tracing.ts';
 import { type Directory, Upstreams } from './upstreams.ts';
 import { VirtualServers } from './virtual.ts';
+import { VirtualSessions, virtualInstance } from './virtual-sessions.ts';
 
 export interface McpRouterDeps {
   readonly servers: readonly McpServerConfig[];
@@ -164,7 +165,8 @@ class Router implements McpRouter {
     this.#tracing = tracing;
     const binding = new SessionBinding(deps.identityRoot);
     const sessions = new Sessions({ binding, database, idleMs: limits.sessionIdleMs ?? sessionIdleMs, log });
-    const passage = new Passage(sessions, deps.delegation, deps.credentials);
+    const virtualSessions = new VirtualSessions(deps.identityRoot, sessions, upstreams);
+    const passage = new Passage(sessions, deps.delegation, deps.credentials, virtualSessions);
     const keepAlive = new KeepAlive({ quietMs: limits.quietMs });
     const way = { upstreams, passage, keepAlive, breakers };
     this.#upstreams = upstreams;
@@ -196,7 +198,10 @@ class Router implements McpRouter {
       sessions,
       peers,
       dispatch: async (exchange, message, body) => this.#dispatch(exchange, message, body),
-      listen: (exchange) => this.#relays.handle(exchange, null, null),
+      listen: async (exchange) => {
+        // A virtual server says nothing by itself.
+        if (exchange.route.config.kind !== 'virtual') await this.#relays.handle(exchange, null, null);
+      },
       tell: (session, { claims }) => tellOver(upstreams, { ...session, userName: claims.name }),
     });
     const { catalogue, denied, onDifference } = deps;
@@ -215,6 +220,8 @@ class Router implements McpRouter {
     this.#virtual = new VirtualServers({
       calls: this.#calls,
       tasks: this.#tasks,
+      sessions: virtualSessions,
+      respond: (exchange, message, body) => this.#response(exchange, message, body),
       routes: this.#routes,
       serverLimits,
       catalogue,
@@ -277,6 +284,7 @@ class Router implements McpRouter {
     else if (exchange.tooMany !== undefined) refuse(exchange, { error: exchange.tooMany });
     else if (req.method === 'GET')
       await this.#listen({ ...exchange, stillAllowed: this.#again(exchange, sender) }, way, resumed);
+    else if (route.config.kind === 'virtual') await this.#virtual.end(exchange);
     else await this.#relays.handle(exchange, null, null);
   }
 
@@ -309,7 +317,8 @@ class Router implements McpRouter {
   }
 
   #instances(directory: Directory): ServiceInstanceId[] {
-    return [...this.#routes.keys()].flatMap((name) => {
+    return [...this.#routes].flatMap(([name, { config }]) => {
+      if (config.kind === 'virtual') return [virtualInstance];
       const endpoint = directory.endpoint(`mcp:${name}`);
       return endpoint?.state === 'ready' ? [endpoint.instanceId] : [];
     });

@@ -17,7 +17,7 @@ import { ExecutionError, type Executor, refusalOf, requiredScopes } from '../exe
 import { type ErrorAnswer, executionHeader } from './answers.ts';
 import type { Breakers } from './breaker.ts';
 import { CallUpstream, type HeldAnswer } from './call-upstream.ts';
-import { toolCall } from './calls.ts';
+import { both, toolCall } from './calls.ts';
 import type { Exchange, Route } from './exchange.ts';
 import { type OnBehalf, upstreamHeaders } from './headers.ts';
 import { isRecord, type RequestId } from './jsonrpc.ts';
@@ -140,7 +140,8 @@ export class Tasks {
     const refusal = refusalOf({ server: config, claims }, requiredScopes(config, place.tool));
     if (refusal !== undefined) throw refusal;
     // Whoever began what is not permitted any more may still end it.
-    const held = method === 'tasks/cancel' ? undefined : catalogue?.refusalOf(config.name, place.tool);
+    await catalogue?.ready(config.name, claims.sub);
+    const held = method === 'tasks/cancel' ? undefined : catalogue?.refusalOf(config.name, place.tool, claims.sub);
     if (held !== undefined) throw held;
     if (method !== 'tasks/cancel' && denied?.({ claims, route }, place.tool) === true) {
       throw new ForbiddenError('A rule denies this tool', { data: { reason: 'policy' } });
@@ -164,7 +165,7 @@ export class Tasks {
       { res, keepAlive, beginStream },
       answerBytes,
       undefined,
-      executor.looksOver(call),
+      both(executor.looksOver(call), on.naming),
     );
     const ms = method === 'tasks/result' ? Math.max(resultWaitMs, timeoutMs) : timeoutMs;
     const timer = setTimeout(

@@ -7,17 +7,24 @@ import { refusalOf, requiredScopes } from '../executor/executor.ts';
 import type { ErrorAnswer } from './answers.ts';
 import { type Calls, malformedAnswer } from './calls.ts';
 import type { Exchange, Route } from './exchange.ts';
+import { sessionHeader, sessionOf } from './headers.ts';
 import { isRecord, type Message, type RequestId } from './jsonrpc.ts';
 import { mayCall, type ToolDenied } from './lists.ts';
+import { answerIn } from './question.ts';
 import { refuse } from './refusals.ts';
 import { renameCall } from './rename-call.ts';
 import type { ServerLimits } from './server-limits.ts';
 import { isAboutTasks, type Tasks } from './tasks.ts';
+import { unknownSession } from './unknown-session.ts';
+import type { VirtualSessions } from './virtual-sessions.ts';
 import { asListed, type OfferedTool, offeredTool, offeredTools } from './virtual-tools.ts';
 
 export interface VirtualDeps {
   readonly calls: Calls;
   readonly tasks: Pick<Tasks, 'handle'>;
+  readonly sessions: Pick<VirtualSessions, 'begin' | 'find' | 'end' | 'questionOf'>;
+  /** Takes the answer to a question: the router's own, or of the server that the exchange is with. */
+  readonly respond: (exchange: Exchange, message: Response, body: Buffer) => Promise<void>;
   /** All servers, by name. */
   readonly routes: ReadonlyMap<string, Route>;
   readonly serverLimits: Pick<ServerLimits, 'refusal'>;
@@ -35,6 +42,8 @@ const ownToolsMs = 10_000;
 const pageSize = 200;
 
 type Call = Message & { readonly kind: 'call' };
+type Request = Message & { readonly kind: 'request' };
+type Response = Message & { readonly kind: 'response' };
 type Params = Readonly<Record<string, unknown>>;
 
 /**
@@ -49,32 +58,94 @@ export class VirtualServers {
   }
 
   /** Answers one message. Settles when the exchange is over. */
-  async handle(exchange: Exchange, message: Message, body: Buffer): Promise<void> {
-    const { config } = exchange.route;
+  async handle(received: Exchange, message: Message, body: Buffer): Promise<void> {
+    const shown = sessionOf(received.req) !== undefined;
+    const virtualSession = shown ? await this.#deps.sessions.find(received) : undefined;
+    const exchange: Exchange = virtualSession === undefined ? received : { ...received, virtualSession };
     if (message.kind === 'malformed') {
       if (message.tool !== undefined) return this.#deps.calls.malformed(exchange, message);
       return refuse(exchange, malformedAnswer(message));
     }
-    const against = await this.#against(exchange);
+    const unknown = shown && virtualSession === undefined ? unknownSession() : undefined;
+    const against = unknown ?? (await this.#against(exchange));
     await this.#ready(exchange, message.kind === 'request' && message.method === 'tools/list');
     if (message.kind === 'call') return this.#call(exchange, message, body, against);
     const id = message.kind === 'request' ? message.id : null;
     if (against !== undefined) return refuse(exchange, { error: against, id });
+    if (message.kind === 'response') return this.#answer(exchange, message, body);
     if (message.kind !== 'request') {
       if (message.kind === 'notification' && message.cancels !== undefined)
         this.#deps.calls.cancel(exchange, message.cancels);
       exchange.res.writeHead(202, { ...exchange.headers }).end();
       return;
     }
-    if (isAboutTasks(message.method)) return this.#deps.tasks.handle(exchange, message.method, message.id, body);
+    return this.#request(exchange, message, body);
+  }
+
+  #request(exchange: Exchange, message: Request, body: Buffer): Promise<void> | void {
+    const { id } = message;
+    if (isAboutTasks(message.method)) return this.#deps.tasks.handle(exchange, message.method, id, body);
     const params = paramsOf(body);
     const era = eraOf(exchange, params);
     if (typeof era !== 'string') return refuse(exchange, { ...era, id });
     if (era === 'modern') return this.#modern(exchange, message.method, message.id, params);
-    if (message.method === 'initialize') return send(exchange, message.id, initialized(config, params));
+    if (message.method === 'initialize') {
+      const { bound } = this.#deps.sessions.begin(exchange, body);
+      return send(exchange, message.id, this.#initialized(exchange, params), { [sessionHeader]: bound });
+    }
     if (message.method === 'ping') return send(exchange, message.id, {});
     if (message.method !== 'tools/list') return refuse(exchange, { ...unknownMethod(message.method), status: 200, id });
     return this.#list(exchange, message.id, params, {});
+  }
+
+  /** Ends the session that a client shows (DELETE). */
+  async end(exchange: Exchange): Promise<void> {
+    const session = await this.#deps.sessions.find(exchange);
+    if (session === undefined) return refuse(exchange, { error: unknownSession() });
+    this.#deps.sessions.end(session, exchange);
+    exchange.res.writeHead(204, { ...exchange.headers }).end();
+  }
+
+  /** The answer to a question of a target, or of the router's own. */
+  #answer(exchange: Exchange, message: Response, body: Buffer): Promise<void> | void {
+    const { virtualSession: session, route } = exchange;
+    const { respond, sessions, routes } = this.#deps;
+    if (answerIn(message) !== undefined) return respond(exchange, message, body);
+    const question = session && sessions.questionOf(session, message.to);
+    const target = question && routes.get(question.target);
+    if (question === undefined || target === undefined) {
+      exchange.res.writeHead(202, { ...exchange.headers }).end();
+      return;
+    }
+    const { virtualSession: _, ...rest } = exchange;
+    const onward: Exchange = {
+      ...rest,
+      route: { config: target.config, resource: route.resource },
+      via: { server: route.config.name, tool: '' },
+      inSession: question.session,
+    };
+    const answer = { ...(JSON.parse(body.toString('utf8')) as object), id: question.id };
+    return respond(onward, { ...message, to: question.id }, Buffer.from(JSON.stringify(answer)));
+  }
+
+  #initialized(exchange: Exchange, params: Params) {
+    const { config } = exchange.route;
+    const offersTasks = this.#offered(exchange).some(({ known }) => {
+      const execution = known?.definition['execution'];
+      return isRecord(execution) && ['optional', 'required'].includes(String(execution['taskSupport']));
+    });
+    const tasks = offersTasks ? { tasks: { cancel: {}, requests: { tools: { call: {} } } } } : {};
+    return {
+      protocolVersion: negotiate(params['protocolVersion']),
+      capabilities: { ...capabilities, ...tasks },
+      serverInfo: infoOf(config),
+      instructions: config.description,
+    };
+  }
+
+  #offered({ route, claims }: Exchange): OfferedTool[] {
+    const { catalogue } = this.#deps;
+    return catalogue === undefined ? [] : [...offeredTools(route.config, catalogue, claims.sub).values()];
   }
 
   #modern(exchange: Exchange, method: string, id: RequestId, params: Params): void {
@@ -94,10 +165,7 @@ export class VirtualServers {
 
   #list(exchange: Exchange, id: RequestId, { cursor }: Params, always: Params): void {
     const { config } = exchange.route;
-    const offered =
-      this.#deps.catalogue === undefined
-        ? []
-        : [...offeredTools(config, this.#deps.catalogue, exchange.claims.sub).values()];
+    const offered = this.#offered(exchange);
     const tools = offered.filter((tool) => this.#mayBeCalled(exchange, tool));
     if (tools.length === 0) {
       refuse(exchange, { error: this.#nothing(config, offered), id });
@@ -199,11 +267,6 @@ function infoOf({ name, displayName }: McpServerConfig) {
   return { name, title: displayName, version: packageVersion() };
 }
 
-function initialized(config: McpServerConfig, params: Params) {
-  const protocolVersion = negotiate(params['protocolVersion']);
-  return { protocolVersion, capabilities, serverInfo: infoOf(config), instructions: config.description };
-}
-
 /** By which era a request is to be answered, or what is wrong with it. */
 function eraOf({ req }: Exchange, params: Params): 'legacy' | 'modern' | ErrorAnswer {
   const meta = isRecord(params['_meta']) ? params['_meta'] : {};
@@ -232,13 +295,19 @@ function paramsOf(body: Buffer): Params {
   return isRecord(message) && isRecord(message['params']) ? message['params'] : {};
 }
 
-function send({ res, headers }: Exchange, id: RequestId, result: unknown): void {
+function send(
+  { res, headers }: Exchange,
+  id: RequestId,
+  result: unknown,
+  more: Readonly<Record<string, string>> = {},
+): void {
   const body = JSON.stringify({ jsonrpc: '2.0', id, result });
   res.writeHead(200, {
     ...headers,
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
+    ...more,
   });
   res.end(body);
 }

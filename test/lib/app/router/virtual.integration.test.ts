@@ -1,5 +1,14 @@
+import { join } from 'node:path';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import {
+  CreateMessageRequestSchema,
+  ElicitRequestSchema,
+  ListRootsRequestSchema,
+} from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { renameCall } from '../../../../src/lib/app/router/rename-call.ts';
+import { type GovernedServer, governedServer } from '../../../helpers/governed-server.ts';
 import { until } from '../../../helpers/until.ts';
 import { startToolServer, type ToolServer, tool } from '../catalogue/tool-server.ts';
 import { openTestGateway, serverConfig, type TestGateway } from './gateway.ts';
@@ -98,13 +107,19 @@ describe('a virtual server', () => {
       serverInfo: { name: 'alpha' },
       instructions: 'Tools of alpha.',
     });
-    expect(begun.headers).not.toHaveProperty('mcp-session-id');
+    expect(begun.headers).toHaveProperty('mcp-session-id');
     expect((await rpc('notifications/initialized', {}, { id: null })).status).toBe(202);
     expect((await rpc('ping')).json).toEqual({ jsonrpc: '2.0', id: 1, result: {} });
     expect((await rpc('prompts/list')).json.error?.code).toBe(-32_601);
     const path = '/api/v1/mcp/alpha/mcp';
     expect((await test.send('', {}, 'GET', path)).status).toBe(405);
-    expect((await test.send('', {}, 'DELETE', path)).status).toBe(405);
+    const session = { 'mcp-session-id': String(begun.headers['mcp-session-id']) };
+    expect((await rpc('ping', {}, { headers: session })).status).toBe(200);
+    expect((await test.send('', session, 'DELETE', path)).status).toBe(204);
+    for (const over of [session, { 'mcp-session-id': `${session['mcp-session-id']}x` }]) {
+      expect((await rpc('ping', {}, { headers: over })).status).toBe(404);
+      expect((await test.send('', over, 'DELETE', path)).status).toBe(404);
+    }
   });
 
   it('answers a client of the modern era by itself', async () => {
@@ -216,4 +231,53 @@ it('a name is put into the place of another wherever it stands', () => {
   expect(at('{"id":[{"params":{"name":"x"}}],\n"params" :\t{ "x":[1,{"name":2}],"name" : "a" }}')).toBe(
     '{"id":[{"params":{"name":"x"}}],\n"params" :\t{ "x":[1,{"name":2}],"name" : "é\\"" }}',
   );
+});
+
+describe('a session with a virtual server', () => {
+  const program = join(import.meta.dirname, '../../../fixtures/mcp/everything.mjs');
+  let governed: GovernedServer;
+  beforeAll(async () => {
+    const bridged = serverConfig({
+      kind: 'stdio',
+      process: { instances: 'shared', idleStopMs: 0, startTimeoutMs: 15_000, userVariables: [] },
+    });
+    const more = { servers: [bridged, virtual('team', [{ server: 'alpha' }])], catalogued: true };
+    governed = await governedServer({ program: process.execPath, args: [program, 'legacy', 'stdio'] }, more);
+  });
+  afterAll(() => governed[Symbol.asyncDispose]());
+
+  it('brings what a target asks to its client, and is on record', { timeout: 30_000 }, async () => {
+    const { gateway } = governed;
+    const authorization = `Bearer ${await gateway.token({ server: 'team' })}`;
+    const capabilities = { elicitation: {}, sampling: {}, roots: {} };
+    const client = new Client({ name: 'asked', version: '3' }, { capabilities });
+    const asked: string[] = [];
+    client.setRequestHandler(ElicitRequestSchema, ({ params }) => {
+      asked.push(params.message);
+      return { action: 'accept', content: { username: 'ada', email: 'ada@example.com' } };
+    });
+    client.setRequestHandler(CreateMessageRequestSchema, () => {
+      asked.push('sample');
+      return { role: 'assistant', model: 'm', content: { type: 'text', text: 'Paris' } };
+    });
+    client.setRequestHandler(ListRootsRequestSchema, () => ({ roots: [] }));
+    const url = new URL(`http://127.0.0.1:${gateway.port}/api/v1/mcp/team/mcp`);
+    const transport = new StreamableHTTPClientTransport(url, { requestInit: { headers: { authorization } } });
+    await client.connect(transport as never);
+    expect(transport.sessionId).toMatch(/_2025-11-25_fsr\./);
+    const call = async (name: string, args: Record<string, unknown>) =>
+      JSON.stringify((await client.callTool({ name, arguments: args })).content);
+    expect(await call('test_elicitation', { message: 'Who are you?' })).toContain('ada');
+    expect(await call('test_sampling', { prompt: 'Capital?' })).toContain('Paris');
+    expect(asked).toEqual(['Who are you?', 'sample']);
+    const sessions = () =>
+      gateway.database.query(
+        `SELECT server, client_name, ended_at IS NOT NULL AS over FROM mcp.sessions ORDER BY server`,
+      );
+    await gateway.gateway.router.close(0).catch(() => undefined);
+    expect(await sessions()).toEqual([
+      { server: 'alpha', client_name: 'asked', over: false },
+      { server: 'team', client_name: 'asked', over: false },
+    ]);
+  });
 });
