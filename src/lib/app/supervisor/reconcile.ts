@@ -1,5 +1,5 @@
 import { isAlive, type ProcessIdentity, processInfo } from '../../infra/process/identity.ts';
-import { markedProcesses, markOf } from '../../infra/process/marker.ts';
+import { type MarkedProcess, markedProcesses, markOf } from '../../infra/process/marker.ts';
 import { ProbeConnection } from '../../infra/process/probe-connection.ts';
 import type { ServiceSpec } from '../../infra/process/spec.ts';
 import type { ServiceInstanceId } from '../../shared/ids.ts';
