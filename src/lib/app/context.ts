@@ -159,7 +159,11 @@ export async function openApiContext(
     const serviceEvents = new ServiceEventFeed(database, instance.id);
     closers.push(() => serviceEvents.close());
 
-    const artifacts = new KeptArtifacts({ database, days: configuration.artifactDays, secrets, log });
+    const externalUrl = profile.server.external_url;
+    const oauth = new OAuthServers({ servers, secrets, externalUrl });
+    const credentials = await UpstreamCredentials.open({ servers, database, secrets, externalUrl, oauth });
+    closers.push(() => credentials.close());
+    const artifacts = new KeptArtifacts({ database, days: configuration.artifactDays, secrets, credentials, log });
     closers.push(() => artifacts.close());
     const policy = await openToolPolicy({ configuration, database, log });
     closers.push(() => policy.close());
@@ -173,10 +177,6 @@ export async function openApiContext(
     )) {
       log.warn({ at: `${file}:${line}:${column}`, hint }, message);
     }
-    const externalUrl = profile.server.external_url;
-    const oauth = new OAuthServers({ servers, secrets, externalUrl });
-    const credentials = await UpstreamCredentials.open({ servers, database, secrets, externalUrl, oauth });
-    closers.push(() => credentials.close());
     // Before the gateway, so that it ends after it and seals what that wrote last.
     const retentionDays = profile.audit.retention_days;
     const sealing = openSealer({ secrets, connection: sealer, retentionDays, log });

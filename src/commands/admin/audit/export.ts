@@ -53,7 +53,7 @@ export default class AuditExport extends BaseCommand<typeof AuditExport> {
     const time = new Date().toISOString().slice(0, 19).replaceAll(':', '-');
     const file = resolve(output.session.cwd, flags.output ?? `audit-${time}Z.${endings[format]}`);
     using progress = new ProgressLine(output.session, 'Exporting');
-    const { lines, bytes } = await exportAudit(await context.database(), await context.currentActor(), {
+    const { lines, bytes, unsealed } = await exportAudit(await context.database(), await context.currentActor(), {
       filter: { server, user, since, until },
       format,
       file,
@@ -61,6 +61,8 @@ export default class AuditExport extends BaseCommand<typeof AuditExport> {
       version: packageVersion(),
       onProgress: progress.say,
     });
-    return { type: 'text', content: `${lines} lines written to ${file}.`, data: { file, format, lines, bytes } };
+    const left = `${unsealed} ${unsealed === 1 ? 'row is' : 'rows are'} not sealed yet and not in it: the running system seals them within a second.`;
+    const content = [`${lines} lines written to ${file}.`, ...(unsealed === 0 ? [] : [left])].join('\n');
+    return { type: 'text', content, data: { file, format, lines, bytes, unsealed } };
   }
 }

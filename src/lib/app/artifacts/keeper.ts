@@ -5,11 +5,15 @@ import type { Queryable } from '../../infra/database/connection.ts';
 import { KnownSecrets } from '../../infra/logging/known-secrets.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
 import { artifactSchema } from '../../shared/artifact.ts';
-import type { ExecutionId } from '../../shared/ids.ts';
+import { ForbiddenError, PreconditionError } from '../../shared/errors.ts';
+import type { ExecutionId, UserId } from '../../shared/ids.ts';
+import type { UpstreamCredentials } from '../bridge/backend.ts';
+import { readCredentials } from '../bridge/credentials.ts';
 import type { ToolCall } from '../executor/call.ts';
 import type { ArtifactKeeper } from '../executor/executor.ts';
 import { toolName } from '../executor/rows.ts';
 import { serverVariables } from '../secrets/variables.ts';
+import type { UpstreamCredentialSource } from '../upstream/credentials.ts';
 
 export interface KeptArtifactsOptions {
   readonly database: Queryable;
@@ -17,6 +21,8 @@ export interface KeptArtifactsOptions {
   readonly days: number;
   /** Holds what servers are given as variables: a tool that returns such a value returns a secret. */
   readonly secrets: Pick<SecretStore, 'get' | 'fingerprint'>;
+  /** What servers behind are sent with a user's requests: they may return it. */
+  readonly credentials?: Pick<UpstreamCredentialSource, 'headerFor'> | undefined;
   readonly log: Pick<Logger, 'warn'>;
 }
 
@@ -99,10 +105,14 @@ export class KeptArtifacts implements ArtifactKeeper {
 
   /** Without the values of secrets that the servers were given: neither a name nor a form tells those. */
   async #withoutValues(waiting: readonly Waiting[]): Promise<NewArtifact[]> {
-    const known = new Map<McpServerConfig, KnownSecrets>();
-    for (const { server } of waiting) if (!known.has(server)) known.set(server, await this.#secretsOf(server));
-    return waiting.map(({ server, artifact }) => {
-      const blank = (text: string): string => known.get(server)?.blankOwn(text) ?? text;
+    const known = new Map<string, KnownSecrets>();
+    const keyOf = ({ server, artifact }: Waiting): string => `${server.name} ${artifact.userId}`;
+    for (const one of waiting) {
+      if (!known.has(keyOf(one))) known.set(keyOf(one), await this.#secretsOf(one.server, one.artifact.userId));
+    }
+    return waiting.map((one) => {
+      const { artifact } = one;
+      const blank = (text: string): string => known.get(keyOf(one))?.blankOwn(text) ?? text;
       const { title } = artifact;
       return {
         ...artifact,
@@ -112,11 +122,28 @@ export class KeptArtifacts implements ArtifactKeeper {
     });
   }
 
-  async #secretsOf(server: McpServerConfig): Promise<KnownSecrets> {
+  async #secretsOf(server: McpServerConfig, userId: NewArtifact['userId']): Promise<KnownSecrets> {
     const { env, secret } = await serverVariables(server, this.#options.secrets);
     const known = new KnownSecrets();
     for (const name of secret) known.add(env[name] ?? '');
+    for (const value of await this.#upstreamSecrets(server.name, userId)) known.add(value);
     return known;
+  }
+
+  /** @throws DatabaseUnavailableError: what can't be looked through is not kept */
+  async #upstreamSecrets(server: string, userId: NewArtifact['userId']): Promise<string[]> {
+    let sent: UpstreamCredentials | undefined;
+    try {
+      sent = readCredentials(await this.#options.credentials?.headerFor(server, userId as UserId));
+    } catch (error) {
+      // Taken back since the call: then nobody knows it here.
+      if (error instanceof ForbiddenError || error instanceof PreconditionError) return [];
+      throw error;
+    }
+    if (sent === undefined) return [];
+    // Of "Bearer …" the server may return the key alone.
+    const headers = Object.values(sent.headers).flatMap((value) => [value, value.slice(value.indexOf(' ') + 1)]);
+    return [...headers, ...Object.values(sent.variables)];
   }
 }
 

@@ -1,4 +1,10 @@
-import { type AuditEntry, AuditReader, type ExportFilter, exportChain } from '../../domain/governance/index.ts';
+import {
+  type AuditEntry,
+  AuditReader,
+  type ExportFilter,
+  exportChain,
+  unsealedTail,
+} from '../../domain/governance/index.ts';
 import type { Database } from '../../infra/database/connection.ts';
 import type { Actor } from '../../shared/actor.ts';
 import { csvCell, writeExport } from '../export-file.ts';
@@ -43,14 +49,14 @@ const csvColumns: Readonly<Record<string, (entry: AuditEntry) => unknown>> = {
 /**
  * Writes the audit to a file, as it stands at one moment and in bounded memory: `jsonl` with the chain, to be verified
  * anywhere; `csv` and `ocsf` one tool call after another.
- * @returns how many lines and bytes
+ * @returns how many lines and bytes; of the chain also how many rows it does not cover yet, which are not in the file
  * @throws UsageError, NotFoundError for the file; DatabaseUnavailableError
  */
 export async function exportAudit(
   database: Database,
   actor: Actor,
   request: AuditExport,
-): Promise<{ lines: number; bytes: number }> {
+): Promise<{ lines: number; bytes: number; unsealed: number }> {
   let lines = 0;
   return database.transaction(async (tx) => {
     await tx.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY');
@@ -65,7 +71,9 @@ export async function exportAudit(
       }
     };
     const bytes = await writeExport(counted(), request.file, request.overwrite);
-    return { lines, bytes };
+    // In the same snapshot: what is not in the file is counted, none twice.
+    const unsealed = request.format === 'jsonl' ? (await unsealedTail(tx)).rows : 0;
+    return { lines, bytes, unsealed };
   });
 }
 

@@ -112,23 +112,8 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
   const asking = catalogue && new Upstreams(directory, identityRoot);
   const watcher =
     catalogue && asking && new ToolWatcher({ catalogue, directory, upstreams: asking, servers, credentials, log });
-  const held =
-    catalogue &&
-    (({ server, tool, claims }: ToolCall) => {
-      const refusal = () => catalogue.refusalOf(server.name, tool, claims.sub);
-      const waiting = catalogue.ready(server.name, claims.sub);
-      const look = () => watcher?.before(server.name, claims);
-      if (waiting !== undefined) return waiting.then(look).then((failed) => failed ?? refusal());
-      return look()?.then((failed) => failed ?? refusal()) ?? refusal();
-    });
-  const breakers = new Breakers({
-    onChange: (server, state) => {
-      metrics?.circuit?.(server, state);
-      const facts = { server, state };
-      if (state === 'open') log.warn(facts, 'A server fails: nothing is sent to it for a while');
-      else if (state === 'closed') log.info(facts, 'The server answers again');
-    },
-  });
+  const held = catalogue && heldCheck(catalogue, watcher);
+  const breakers = new Breakers({ onChange: circuitChanged(metrics, log) });
   const serverLimits = new ServerLimits(
     options.allowances ?? new OwnAllowances(() => performance.now()),
     metrics?.rateLimitRefusal && (() => metrics.rateLimitRefusal?.('mcp_server')),
@@ -187,5 +172,25 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
       await router.close(graceMs);
       await audit.close();
     },
+  };
+}
+
+/** Why a tool is held; under review the look that a call has to wait for comes first. */
+function heldCheck(catalogue: ToolCatalogue, watcher: ToolWatcher | undefined) {
+  return ({ server, tool, claims }: ToolCall) => {
+    const refusal = () => catalogue.refusalOf(server.name, tool, claims.sub);
+    const waiting = catalogue.ready(server.name, claims.sub);
+    const look = () => watcher?.before(server.name, claims);
+    if (waiting !== undefined) return waiting.then(look).then((failed) => failed ?? refusal());
+    return look()?.then((failed) => failed ?? refusal()) ?? refusal();
+  };
+}
+
+function circuitChanged(metrics: GatewayMetrics | undefined, log: Logger) {
+  return (server: string, state: CircuitState) => {
+    metrics?.circuit?.(server, state);
+    const facts = { server, state };
+    if (state === 'open') log.warn(facts, 'A server fails: nothing is sent to it for a while');
+    else if (state === 'closed') log.info(facts, 'The server answers again');
   };
 }

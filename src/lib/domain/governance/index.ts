@@ -17,7 +17,13 @@ export { type ExportFilter, exportChain } from './chain/export.ts';
 export type { FindingKind } from './chain/findings.ts';
 export { keyIdOfPem, type SigningKey, signingKey, toPem } from './chain/keys.ts';
 export { anyUnsealed, type ChainHead, chainHead, pruneThrough, type SealOptions, sealPass } from './chain/seal.ts';
-export { type Verification, type VerifyOptions, type VerifyProgress, verifyChain } from './chain/verify.ts';
+export {
+  unsealedTail,
+  type Verification,
+  type VerifyOptions,
+  type VerifyProgress,
+  verifyChain,
+} from './chain/verify.ts';
 export { verifyExport } from './chain/verify-export.ts';
 export { newExecutionId } from './execution-id.ts';
 export { type AuditFilter, type AuditPage, AuditReader } from './reader.ts';

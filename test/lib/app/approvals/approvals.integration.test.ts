@@ -135,6 +135,13 @@ it('where somebody else has to approve, the caller can’t, by no way', async ()
     [id],
   );
   await expect(forged).rejects.toThrow(/check constraint/);
+  for (const state of ['approved', 'denied']) {
+    const unrecorded = test.database.query(
+      'UPDATE tool_approvals SET state = $2, decided_at = now(), decided_by = gen_random_uuid() WHERE id = $1',
+      [id, state],
+    );
+    await expect(unrecorded).rejects.toThrow('is not on record');
+  }
   await approve(id);
   expect((await test.call('slow', { ms: 1 })).json.result).toBeDefined();
 });

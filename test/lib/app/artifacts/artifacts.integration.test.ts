@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { artifactOf } from '../../../../src/lib/app/artifacts/find.ts';
 import { KeptArtifacts } from '../../../../src/lib/app/artifacts/keeper.ts';
+import { encodeCredentials } from '../../../../src/lib/app/bridge/credentials.ts';
 import { openPolicy } from '../../../../src/lib/app/policy/open.ts';
 import { forgetArtifacts } from '../../../../src/lib/domain/governance/index.ts';
 import { toolHooksSchema } from '../../../../src/lib/domain/mcp/index.ts';
@@ -13,6 +14,8 @@ import { openTestGateway, type Reply, type TestGateway } from '../router/gateway
 const secret = `ghp_${'a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8'}`;
 /** Looks like nothing that is secret; the server was given it as one. */
 const held = 'correct horse battery';
+/** What the server behind is sent of the user's. */
+const sent = 'plain words of a user';
 const warnings: string[] = [];
 let test: TestGateway;
 let keeper: KeptArtifacts;
@@ -29,6 +32,10 @@ beforeAll(async () => {
         database,
         days: 30,
         secrets: { get: async (name) => (name === 'TOKEN' ? held : undefined), fingerprint: async () => '' },
+        credentials: {
+          headerFor: async () =>
+            encodeCredentials({ headers: { authorization: `Bearer ${sent}` }, variables: { PIN: 'green-9-doors' } }),
+        },
         log: { warn: (...args: unknown[]) => void warnings.push(JSON.stringify(args)) },
       });
       const [secrets, quotas] = [{ require: async () => '' }, { take: async () => undefined }];
@@ -49,7 +56,16 @@ it('what a tool returns as an artifact is kept with its type, without secrets, a
     type: 'table',
     title: 'Keys',
     columns: [{ name: 'name', column_type: 'string' }],
-    items: [{ name: 'x'.repeat(9000), password: 'hunter2-hunter2', note: 'marked', key: secret, of: `${held}!` }],
+    items: [
+      {
+        name: 'x'.repeat(9000),
+        password: 'hunter2-hunter2',
+        note: 'marked',
+        key: secret,
+        of: `${held}!`,
+        back: `${sent} green-9-doors`,
+      },
+    ],
     count: 1,
   };
   const reply = await test.call('structured', table);
@@ -64,6 +80,7 @@ it('what a tool returns as an artifact is kept with its type, without secrets, a
         note: '[redacted]',
         key: '[redacted]',
         of: '[redacted]!',
+        back: '[redacted] [redacted]',
       },
     ],
   });

@@ -59,6 +59,21 @@ describe('an export with its chain', () => {
     expect(found.head).toEqual((await rig.verify()).head);
   });
 
+  it('says how many rows the chain does not cover yet', async () => {
+    const request = {
+      filter: {},
+      format: 'jsonl',
+      file: join(folder, 'export'),
+      overwrite: true,
+      version: '1',
+    } as const;
+    expect((await exportAudit(rig.app, admin, request)).unsealed).toBe(0);
+    await rig.event();
+    expect((await exportAudit(rig.app, admin, request)).unsealed).toBe(1);
+    await rig.seal();
+    rows += 1;
+  });
+
   it('proves the rows that were asked for, and counts the others', async () => {
     const found = await verifyAuditFile(await write({ filter: { server: 'beta' } }), { keyFile });
     expect(found).toMatchObject({ findings: [], rows: 1, absent: rows - 1 });

@@ -118,7 +118,7 @@ const appendOnly = new Set(['public.identity_events', 'audit.tool_intents', 'pub
 /** Of tables whose rows keep their user: what may change. */
 const changeable: Readonly<Record<string, string>> = {
   'public.personal_access_tokens': 'revoked_at = now()',
-  'public.tool_approvals': "state = 'denied', decided_at = now()",
+  'public.tool_approvals': "state = 'expired'",
 };
 
 beforeAll(async () => {

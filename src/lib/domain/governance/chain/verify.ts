@@ -158,7 +158,7 @@ async function checkPruned(tx: Queryable, findings: Findings, through: number): 
 /** What PostgreSQL reads as a key of that type. */
 const keyForms = { uuid: /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, bigint: /^\d{1,18}$/ } as const;
 
-async function unsealedTail(tx: Queryable): Promise<UnsealedTail> {
+export async function unsealedTail(tx: Queryable): Promise<UnsealedTail> {
   const { sources } = await chainHead(tx);
   let rows = 0;
   let oldest: string | undefined;

@@ -91,3 +91,56 @@ describe('the chain', () => {
     );
   });
 });
+
+describe('a database that came to another server', () => {
+  const positions = () =>
+    rig.owner.query<{ low: number; high: number }>(
+      'SELECT min(position) AS low, max(position) AS high FROM audit.tool_intents',
+    );
+  const adopted = async () =>
+    (await rig.sealer.query<{ base: number }>('SELECT audit.adopt_server() AS base'))[0]?.base ?? 0;
+
+  it('goes on where it was, though transactions are numbered anew: nothing is skipped, nothing sealed twice', async () => {
+    // As its server had a million transactions behind it, and this one has not.
+    await rig.admin.query('UPDATE audit.servers SET base = 1000000');
+    expect(await adopted()).toBe(1_000_000);
+    await rig.calls(2);
+    await rig.seal();
+    const before = await rig.verify();
+    // Rows that came with the backup and that nobody had sealed there.
+    await rig.calls(1);
+    const [there] = await positions();
+    await rig.admin.query("UPDATE audit.servers SET identifier = 'the server before'");
+    const base = await adopted();
+    expect(await adopted()).toBe(base);
+    expect(await rig.owner.query('SELECT FROM audit.servers')).toHaveLength(2);
+    await rig.calls(3);
+    const [here] = await positions();
+    expect(here?.high).toBeGreaterThan(there?.high ?? Number.POSITIVE_INFINITY);
+    expect(await rig.seal()).toBe(8);
+    expect(await rig.seal()).toBe(0);
+    const after = await rig.verify();
+    expect(after).toMatchObject({ findings: before.findings, unsealed: { rows: 0 }, rows: before.rows + 8 });
+    const noted = { number: before.head?.number ?? 0, hash: before.head?.hash ?? '' };
+    expect((await rig.verify({ noted })).findings).toEqual(before.findings);
+  });
+
+  it('adds nothing where transactions are already beyond', async () => {
+    await rig.admin.query(
+      "UPDATE audit.servers SET identifier = 'a small one' WHERE number = (SELECT max(number) FROM audit.servers)",
+    );
+    await rig.tampered(
+      [
+        'DELETE FROM audit.tool_intents',
+        'DELETE FROM audit.tool_outcomes',
+        'DELETE FROM identity_events',
+        'DELETE FROM audit.segments',
+        'DELETE FROM audit.checkpoints',
+      ],
+      async () => expect(await adopted()).toBe(0),
+    );
+    await rig.calls(1);
+    expect(await rig.seal()).toBe(2);
+    expect((await rig.verify()).findings).toEqual([]);
+  });
+});

@@ -203,9 +203,16 @@ describe('verify', () => {
 
   it('finds rows that outlive their retention, and rows deleted without it', async () => {
     const [last] = await rig.app.query<{ number: number }>('SELECT max(number) AS number FROM audit.segments');
+    await rig.owner.query(
+      `WITH someone AS (INSERT INTO users (name, display_name, roles) VALUES ('kim', 'Kim', '{user}') RETURNING id)
+       INSERT INTO tool_artifacts (execution_id, user_id, server, tool, type, bytes, created_at, expires_at)
+       SELECT uuidv7(), id, 'alpha', 'echo', 'text', 1, now() + old, now() + interval '9 days'
+       FROM someone, unnest('{-1 day, 1 day}'::interval[]) old`,
+    );
     expect(await rig.prune(Number(last?.number))).toBe(27);
     await rig.seal();
     expect(await rig.app.query('SELECT FROM audit.tool_intents')).toEqual([]);
+    expect(await rig.app.query('SELECT FROM tool_artifacts')).toHaveLength(1);
     const whole = await rig.verify({ trusted: [rig.key.id], noted });
     expect(whole).toMatchObject({ findings: [], pruned: 27, rows: 1, unsealed: { rows: 0 } });
     const insert = `INSERT INTO audit.tool_outcomes (execution_id, status, position) VALUES (uuidv7(), 'success', 1)`;
