@@ -97,17 +97,7 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
     log,
     onCommit: metrics && ((ms, committed) => metrics.auditCommit(ms, committed)),
   });
-  const measured: ExecutorOptions['onEnd'] =
-    metrics &&
-    ((call, outcome, reason) =>
-      metrics.toolCall(call.server.name, outcome, reason, performance.now() - call.arrivedAt));
-  const onEnd: ExecutorOptions['onEnd'] =
-    tracing === undefined
-      ? measured
-      : (call, outcome, reason) => {
-          tracing.ended(reason);
-          measured?.(call, outcome, reason);
-        };
+  const onEnd = endHeard(metrics, tracing);
   const { catalogue, credentials, directory, servers } = options;
   const asking = catalogue && new Upstreams(directory, identityRoot);
   const watcher =
@@ -192,5 +182,17 @@ function circuitChanged(metrics: GatewayMetrics | undefined, log: Logger) {
     const facts = { server, state };
     if (state === 'open') log.warn(facts, 'A server fails: nothing is sent to it for a while');
     else if (state === 'closed') log.info(facts, 'The server answers again');
+  };
+}
+
+function endHeard(metrics: GatewayMetrics | undefined, tracing: RouterTracing | undefined): ExecutorOptions['onEnd'] {
+  const measured: ExecutorOptions['onEnd'] =
+    metrics &&
+    ((call, outcome, reason) =>
+      metrics.toolCall(call.server.name, outcome, reason, performance.now() - call.arrivedAt));
+  if (tracing === undefined) return measured;
+  return (call, outcome, reason) => {
+    tracing.ended(reason);
+    measured?.(call, outcome, reason);
   };
 }
