@@ -105,10 +105,10 @@ function router() {
       ],
       rows,
     ),
-    `What one call costs in the router, step by step (one connection, µs):`,
+    `What one call costs in the router, step by step (one connection, µs; CPU: of the API's own process):`,
     table(
-      ['step', 'µs'],
-      steps.map(({ step, us }) => [step, us]),
+      ['step', 'µs', 'CPU µs'],
+      steps.map(({ step, us, cpuUs }) => [step, us, cpuUs ?? '']),
     ),
     `Memory of the API under this load, resident:`,
     table(['calls', 'MB'], [[0, memory.idleMb], ...grown.map(({ calls, rssMb }) => [calls, rssMb])]),
