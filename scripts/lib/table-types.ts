@@ -30,6 +30,7 @@ const tablesOf: Readonly<Record<string, readonly string[]>> = {
     'mcp.tool_events',
     'mcp.tool_lists',
     'mcp.sessions',
+    'mcp.server_logs',
   ],
   'src/lib/domain/users/tables.ts': ['users'],
 };

@@ -12,6 +12,7 @@ export const logFilterFlags = {
   service: string({ multiple: true, helpValue: '<name>', summary: 'Of this service or kind; may be repeated' }),
   level: option({ options: logLevels, summary: 'Nothing less severe; what has no level is shown' })(),
   trace: string({ helpValue: '<id>', summary: 'Of this tool call: its execution id, or how that begins' }),
+  user: string({ helpValue: '<name>', summary: 'Of the calls of this user: calls, and lines that name it' }),
   source: option({
     options: logSourceNames,
     multiple: true,

@@ -7,6 +7,7 @@ import {
   type AppError,
   ConfigInvalidError,
   DatabaseUnavailableError,
+  NotFoundError,
   PreconditionError,
   UsageError,
 } from '../../lib/shared/errors.ts';
@@ -15,6 +16,8 @@ import { configuredServices } from './configured-services.ts';
 export interface OpenPlaces extends LogPlaces {
   /** Those that were asked for; undefined when none was. */
   readonly asked: readonly string[] | undefined;
+  /** Id of the user who was asked for. */
+  readonly user: string | undefined;
   /** Why the database has no part in it. */
   readonly missing: string | undefined;
 }
@@ -25,12 +28,14 @@ export interface OpenPlaces extends LogPlaces {
  *
  * @param asked names of services or kinds
  * @param needsRows whether the database is asked at all
- * @throws NotFoundError with the nearest names
+ * @param user a name
+ * @throws NotFoundError with the nearest names; PreconditionError when a user is asked for and the database is not there
  */
 export async function openLogPlaces(
   context: CommandContext,
   asked: readonly string[],
   needsRows = true,
+  user?: string,
 ): Promise<OpenPlaces> {
   const { logsDir } = await context.instance();
   const names = [...loggedServices(logsDir), ...(await configuredNames(context)), supervisorLog];
@@ -38,11 +43,13 @@ export async function openLogPlaces(
   const chosen = asked.length === 0 ? undefined : selectLogs(asked, services);
   const opened = needsRows ? await openRows(context) : undefined;
   const rows = opened !== undefined && !(opened instanceof Error) ? opened : undefined;
+  if (user !== undefined && opened instanceof Error) throw opened;
   return {
     logsDir,
     services,
     rows,
     asked: chosen,
+    user: user === undefined || rows === undefined ? undefined : await userId(rows, user),
     missing: opened instanceof Error ? `Events and calls are missing: ${opened.message.split('\n')[0]}` : undefined,
   };
 }
@@ -60,6 +67,13 @@ async function openRows(context: CommandContext): Promise<LogRows | AppError> {
     if (known) return error as AppError;
     throw error;
   }
+}
+
+/** @throws NotFoundError */
+async function userId({ database }: LogRows, name: string): Promise<string> {
+  const [found] = await database.query<{ id: string }>('SELECT id FROM users WHERE name = $1', [name]);
+  if (found !== undefined) return found.id;
+  throw new NotFoundError(`There is no user ${name.slice(0, 80)}`, { next: ['admin users list'] });
 }
 
 async function configuredNames(context: CommandContext): Promise<string[]> {

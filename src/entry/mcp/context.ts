@@ -88,7 +88,8 @@ export function toolContext(facts: RequestFacts, questions: CallQuestions): Tool
 /** What each line of a call carries, so that it can be found by the call. */
 export function factsOf(subject: string, execution: string, { http }: ServerContext): LoggedCall {
   const trace = traceIdOf(http?.req?.headers.get('traceparent'));
-  return { tool: subject, execution, ...(trace === undefined ? {} : { trace_id: trace }) };
+  const { sub: user } = callerOf(http?.authInfo?.extra).identity;
+  return { tool: subject, execution, user, ...(trace === undefined ? {} : { trace_id: trace }) };
 }
 
 function toolLogger(logger: Logger): ToolLogger {

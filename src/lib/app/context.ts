@@ -1,4 +1,4 @@
-import { listsByUser, type McpServerConfig, type ToolHook } from '../domain/mcp/index.ts';
+import { hasProcess, listsByUser, type McpServerConfig, type ToolHook } from '../domain/mcp/index.ts';
 import { activeProfile } from '../infra/config/active-profile.ts';
 import { requireInstance } from '../infra/config/instance.ts';
 import { packageRoot } from '../infra/config/package-root.ts';
@@ -24,6 +24,7 @@ import type { ServicesConfiguration } from './config/types.ts';
 import { fleetFacts } from './fleet/facts.ts';
 import { fleetLatencies } from './fleet/latencies.ts';
 import { type Identity, openIdentity } from './identity.ts';
+import { ServerLogs } from './logs/keeper.ts';
 import { type Authorization, openAuthorization } from './oauth/open.ts';
 import type { OAuthPages } from './oauth/pages.ts';
 import { openAccount } from './open-account.ts';
@@ -75,6 +76,8 @@ export interface ApiConfiguration {
   readonly services: Pick<ServicesConfiguration, 'mcpServers' | 'agents' | 'originOf'>;
   /** How long artifacts are kept, in days; 0: not at all. */
   readonly artifactDays: number;
+  /** Whether this process is the one that copies the lines of servers into the database. */
+  readonly ownLogs?: boolean;
 }
 
 /**
@@ -98,6 +101,8 @@ export async function readApiConfiguration(cwd: string, env: NodeJS.ProcessEnv):
     profile,
     servers,
     services,
+    // A supervisor's first API process; `api:2` and the like leave it to that one.
+    ownLogs: env['SYSTEMPROMPT_SERVICE'] === 'api',
     toolHooks: settings.tool_hooks,
     artifactDays: settings.tool_artifacts_days,
     secrets: await openSecretStore(instance, env),
@@ -123,6 +128,7 @@ export async function openApiContext(
   tracer?: Tracer,
 ): Promise<ApiContext> {
   const { instance, profile, secrets, servers } = configuration;
+  const { ownLogs = false } = configuration;
   const closers: (() => Promise<void>)[] = [];
   const close = async () => {
     while (closers.length > 0) await closers.pop()?.();
@@ -155,6 +161,15 @@ export async function openApiContext(
     closers.push(() => people.close());
     const directory = await ServiceDirectory.open(database, instance.id);
     closers.push(() => directory.close());
+
+    const days = profile.logging.database_days;
+    // One process copies for all; what two of them copy while one takes the place of the other is kept once.
+    if (days > 0 && ownLogs) {
+      const named = servers.filter((server) => server.enabled && hasProcess(server)).map(({ name }) => name);
+      const { logsDir } = instance;
+      const logs = new ServerLogs({ database, logsDir, servers: named, directory, days, log });
+      closers.push(() => logs.close());
+    }
 
     const serviceEvents = new ServiceEventFeed(database, instance.id);
     closers.push(() => serviceEvents.close());

@@ -40,9 +40,9 @@ export default class LogsExport extends BaseCommand<typeof LogsExport> {
     ]);
     const { format, overwrite } = this.flags;
     const wanted = wantedLogs(this.flags);
-    const places = await openLogPlaces(this.context, this.flags.service ?? []);
+    const places = await openLogPlaces(this.context, this.flags.service ?? [], true, this.flags.user);
     const file = resolve(this.output.session.cwd, this.flags.output);
-    const entries = allEntries(places, { ...wanted, services: places.asked });
+    const entries = allEntries(places, { ...wanted, services: places.asked, user: places.user });
     const { count, bytes } = await exportEntries(entries, file, { format, overwrite });
     const { missing } = places;
     return {

@@ -40,8 +40,11 @@ export default class LogsSearch extends BaseCommand<typeof LogsSearch> {
     const passes = searchPattern(this.args.pattern, { regex, ignoreCase });
     const before = pageEnd(this.flags.cursor, 'infra logs search --help');
     const wanted = wantedLogs(this.flags);
-    const places = await openLogPlaces(this.context, this.flags.service ?? []);
-    const page = await newestEntries(places, { ...wanted, services: places.asked }, limit, { before, passes });
+    const places = await openLogPlaces(this.context, this.flags.service ?? [], true, this.flags.user);
+    const page = await newestEntries(places, { ...wanted, services: places.asked, user: places.user }, limit, {
+      before,
+      passes,
+    });
     return entriesText(page, places.missing, 'No matches found.');
   }
 }

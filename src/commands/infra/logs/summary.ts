@@ -30,8 +30,8 @@ export default class LogsSummary extends BaseCommand<typeof LogsSummary> {
         import('../../../entry/cli/views/log-entries.ts'),
       ]);
     const wanted = wantedLogs(this.flags);
-    const places = await openLogPlaces(this.context, this.flags.service ?? []);
-    const entries = allEntries(places, { ...wanted, services: places.asked });
+    const places = await openLogPlaces(this.context, this.flags.service ?? [], true, this.flags.user);
+    const entries = allEntries(places, { ...wanted, services: places.asked, user: places.user });
     if (this.flags['over-time']) {
       const { countOverTime } = await import('../../../lib/app/logs/over-time.ts');
       return overTimeChart(await countOverTime(entries), places.missing);

@@ -24,8 +24,13 @@ export default class LogsView extends BaseCommand<typeof LogsView> {
     ]);
     const before = pageEnd(this.flags.cursor, 'infra logs view');
     const wanted = wantedLogs(this.flags);
-    const places = await openLogPlaces(this.context, this.flags.service ?? []);
-    const page = await newestEntries(places, { ...wanted, services: places.asked }, this.flags.limit, { before });
+    const places = await openLogPlaces(this.context, this.flags.service ?? [], true, this.flags.user);
+    const page = await newestEntries(
+      places,
+      { ...wanted, services: places.asked, user: places.user },
+      this.flags.limit,
+      { before },
+    );
     return entriesText(page, places.missing, 'Nothing was logged that is like this.');
   }
 }

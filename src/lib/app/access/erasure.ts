@@ -17,6 +17,7 @@ export async function eraseCredentials(tx: Queryable, userId: UserId, by: UserId
   await tx.query('DELETE FROM mcp.user_tools WHERE user_id = $1', [userId]);
   await tx.query('DELETE FROM mcp.upstream_grants WHERE user_id = $1', [userId]);
   await tx.query('DELETE FROM mcp.upstream_attempts WHERE user_id = $1', [userId]);
+  await tx.query('DELETE FROM mcp.server_logs WHERE user_id = $1', [userId]);
   await tx.query(
     'UPDATE user_sessions SET user_agent = NULL, revoked_at = coalesce(revoked_at, now()) WHERE user_id = $1',
     [userId],

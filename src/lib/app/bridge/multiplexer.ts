@@ -49,6 +49,13 @@ export class Multiplexer {
     return this.#pending.size;
   }
 
+  /** Who waits for an answer, when that is one request alone. */
+  get onlyAsker(): Asker | undefined {
+    if (this.#pending.size !== 1) return undefined;
+    for (const { asker } of this.#pending.values()) return asker;
+    return undefined;
+  }
+
   request(request: JsonRpcMessage, asker: Asker, hearer: Hearer): PendingRequest {
     const id = request.id as RequestId;
     this.#last += 1;

@@ -1,3 +1,4 @@
+import { type CallFacts, traceIdOf } from '../../infra/logging/call-facts.ts';
 import type { KnownSecrets } from '../../infra/logging/known-secrets.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
 import { type ChildProgram, startProgram } from '../../infra/process/child-program.ts';
@@ -74,6 +75,15 @@ export class StdioFactory implements BackendFactory {
   }
 }
 
+/** What a line of standard error is about: the one request that is being worked on, else whose instance it is. */
+function aboutWhom(asker: Asker | undefined, scope: InstanceScope): Partial<CallFacts> {
+  if (asker === undefined) return scope.kind === 'user' ? { user: scope.user } : {};
+  const { sub: user, exec: execution } = asker.identity;
+  const { traceparent } = asker.headers;
+  const trace = typeof traceparent === 'string' ? traceIdOf(traceparent) : undefined;
+  return { user, ...(execution && { execution }), ...(trace && { trace_id: trace }) };
+}
+
 class StdioBackend implements Backend {
   era: Era = 'legacy';
   initialized: Readonly<Record<string, unknown>> = {};
@@ -101,7 +111,9 @@ class StdioBackend implements Backend {
       oneClient: scope.kind === 'session',
       onStray: (what, facts) => this.#logger.warn(facts, what),
     });
-    this.#stderr = new StderrTail(options.secrets, (line) => this.#logger.info({ stream: 'stderr' }, '%s', line));
+    this.#stderr = new StderrTail(options.secrets, (line) =>
+      this.#logger.info({ stream: 'stderr', ...aboutWhom(this.#multiplexer.onlyAsker, scope) }, '%s', line),
+    );
     const splitter = new LineSplitter(options.maxMessageBytes, {
       onLine: (line) => this.#multiplexer.receive(line),
       onLongLine: (line) => this.#multiplexer.receiveLong(line),

@@ -19,6 +19,8 @@ export interface LogEntry {
   readonly facts?: string;
   /** Execution id, where it is known. */
   readonly trace?: string;
+  /** Id of the user whose call it is about, where it is known. */
+  readonly user?: string;
   /** The line as it stands in the file, the event or the call as its row says. */
   readonly raw: string;
 }
@@ -34,12 +36,15 @@ export interface LogWanted {
   readonly until?: string | undefined;
   /** The beginning of an execution or trace id, in lower case. */
   readonly trace?: string | undefined;
+  /** Id of the user whose calls it is about. */
+  readonly user?: string | undefined;
   readonly sources?: readonly LogSourceName[] | undefined;
 }
 
 /** Whether an entry is wanted. */
 export function isWanted(entry: LogEntry, wanted: LogWanted): boolean {
-  const { services, level, since, until, trace, sources } = wanted;
+  const { services, level, since, until, trace, user, sources } = wanted;
+  if (user !== undefined && entry.user !== user) return false;
   if (sources !== undefined && !sources.includes(entry.source)) return false;
   if (services !== undefined && !services.includes(entry.service)) return false;
   if (since !== undefined && entry.at !== '' && entry.at < since) return false;
@@ -56,6 +61,7 @@ export function byTime(a: LogEntry, b: LogEntry): number {
   return a.at < b.at ? -1 : a.at > b.at ? 1 : 0;
 }
 
+const userMember = /"user":"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"/;
 const traceMember = /"(?:execution|executionId)":"([0-9a-f-]{36})"/;
 
 /** @param before the line of the same run before it: what has no time or level of its own goes on about that */
@@ -63,6 +69,7 @@ export function lineEntry({ service, line }: Pick<ServiceLogLine, 'service' | 'l
   const { time, level, message, facts } = logRecord(line);
   const spoken = level ?? (time === undefined ? before?.level : undefined);
   const trace = traceMember.exec(line)?.[1];
+  const user = userMember.exec(line)?.[1];
   return {
     source: 'lines',
     at: time ?? before?.at ?? '',
@@ -71,6 +78,7 @@ export function lineEntry({ service, line }: Pick<ServiceLogLine, 'service' | 'l
     message,
     ...(facts === undefined ? {} : { facts }),
     ...(trace === undefined ? {} : { trace }),
+    ...(user === undefined ? {} : { user }),
     raw: line,
   };
 }
@@ -114,6 +122,7 @@ export function callEntry(call: AuditEntry): LogEntry {
     message: `${userName} called ${tool}: ${status}${took}${error}`,
     facts: `execution=${executionId} decision=${decision}`,
     trace: executionId,
+    user: call.userId,
     raw: JSON.stringify({ execution_id: executionId, server, tool, user: userName, status, decision }),
   };
 }

@@ -1,7 +1,7 @@
 import { readLogs } from '../supervisor/log-reading.ts';
 import { byTime, isWanted, type LogEntry, type LogWanted, lineEntry } from './entries.ts';
 import { fileEntries } from './files.ts';
-import { type LogRows, mergedAsync, newestRows, rowEntries } from './rows.ts';
+import { type LogRows, newestRows, onceEach, rowEntries } from './rows.ts';
 
 /** Where logs are read from; without rows the files alone. */
 export interface LogPlaces {
@@ -16,7 +16,7 @@ export async function* allEntries(places: LogPlaces, wanted: LogWanted): AsyncGe
   const services = wanted.services ?? places.services;
   const lines = hasLines(wanted) ? fileEntries(places.logsDir, services, wanted.since) : [];
   const rows = places.rows === undefined ? [] : rowEntries(places.rows, wanted);
-  for await (const entry of mergedAsync(lines, rows)) {
+  for await (const entry of onceEach(lines, rows)) {
     if (wanted.until !== undefined && entry.at > wanted.until) return;
     if (isWanted(entry, wanted)) yield entry;
   }
@@ -51,7 +51,8 @@ export async function newestEntries(
   const narrowed = { ...wanted, until };
   // One more tells whether there are older ones.
   const most = limit + (before?.seen ?? 0) + 1;
-  const simple = until === undefined && wanted.trace === undefined && passes === undefined;
+  const plain = wanted.trace === undefined && wanted.user === undefined && passes === undefined;
+  const simple = until === undefined && plain;
   const found = simple ? await tails(places, narrowed, most) : await sifted(places, narrowed, most, passes);
   const pages = before === undefined ? found : dropSeen(found, before);
   const entries = pages.slice(-limit);
@@ -78,7 +79,9 @@ async function tails(places: LogPlaces, wanted: LogWanted, limit: number): Promi
   const rows = places.rows === undefined ? [] : await newestRows(places.rows, wanted, limit);
   // A line below its level may stand there to complete the one before it; readLogs has decided that.
   const kept = rows.filter((entry) => isWanted(entry, wanted));
-  return [...lines, ...kept].sort(byTime).slice(-limit);
+  const entries: LogEntry[] = [];
+  for await (const entry of onceEach(lines, kept.sort(byTime))) entries.push(entry);
+  return entries.slice(-limit);
 }
 
 /** Through all of it, holding no more than is wanted. */

@@ -1,14 +1,16 @@
 import type { AuditReader } from '../../domain/governance/index.ts';
-import type { Queryable } from '../../infra/database/connection.ts';
+import { type ServerLogLine, serverLogLineLength, serverLogsBetween } from '../../domain/mcp/index.ts';
+import type { Database, Queryable } from '../../infra/database/connection.ts';
+import { withActor } from '../../infra/database/connection.ts';
 import type { Actor } from '../../shared/actor.ts';
 import { eventsBetween } from '../supervisor/event-rows.ts';
-import { callEntry, eventEntry, type LogEntry, type LogWanted } from './entries.ts';
+import { callEntry, eventEntry, type LogEntry, type LogSourceName, type LogWanted, lineEntry } from './entries.ts';
 
 const page = 500;
 
 /** What the database has to say: the changes of the services' states, and the tool calls. */
 export interface LogRows {
-  readonly database: Queryable;
+  readonly database: Queryable & Pick<Database, 'transaction'>;
   readonly installationId: string;
   readonly audit: AuditReader;
   readonly actor: Actor;
@@ -18,7 +20,8 @@ export interface LogRows {
 export async function* rowEntries(rows: LogRows, wanted: LogWanted): AsyncGenerator<LogEntry, void, undefined> {
   const events = has(wanted, 'events') ? allEvents(rows, wanted) : none();
   const calls = has(wanted, 'calls') ? allCalls(rows, wanted) : none();
-  yield* mergedAsync(events, calls);
+  const lines = has(wanted, 'lines') ? keptLines(rows, wanted) : none();
+  yield* mergedAsync(mergedAsync(events, calls), lines);
 }
 
 /** The newest rows before a time, in the order of their times, at most so many of each kind. */
@@ -29,7 +32,10 @@ export async function newestRows(rows: LogRows, wanted: LogWanted, limit: number
     ? await eventsBetween(database, installationId, { since, until, newest: true, limit })
     : [];
   const calls = has(wanted, 'calls') ? await audit.between(actor, { since, until, newest: true, limit }) : [];
-  return [...events.map(eventEntry), ...calls.map(callEntry)];
+  const lines = has(wanted, 'lines')
+    ? await withActor(database, 'system', (tx) => serverLogsBetween(tx, { ...narrowed(wanted), newest: true, limit }))
+    : [];
+  return [...events.map(eventEntry), ...calls.map(callEntry), ...lines.map(keptEntry)];
 }
 
 /** Two streams that are in order, as one. */
@@ -59,8 +65,8 @@ function iterator(entries: AsyncIterable<LogEntry> | Iterable<LogEntry>): Steps 
 }
 
 /** An execution id is no service's state: with a trace wanted, events can't be meant. */
-function has({ sources, trace }: LogWanted, source: 'events' | 'calls'): boolean {
-  if (source === 'events' && trace !== undefined) return false;
+function has({ sources, trace, user }: LogWanted, source: LogSourceName): boolean {
+  if (source === 'events' && (trace !== undefined || user !== undefined)) return false;
   return sources === undefined || sources.includes(source);
 }
 
@@ -85,5 +91,57 @@ async function* allCalls({ audit, actor }: LogRows, { since, until }: LogWanted)
     after = last.executionId;
   }
 }
+
+/** Lines of servers that the database keeps; those that are in the files too are told apart by {@link onceEach}. */
+async function* keptLines({ database }: LogRows, wanted: LogWanted) {
+  let after: { readonly at: string; readonly id: string } | undefined;
+  for (;;) {
+    const filter = { ...narrowed(wanted), after, limit: page };
+    const lines = await withActor(database, 'system', (tx) => serverLogsBetween(tx, filter));
+    yield* lines.map(keptEntry);
+    after = lines.at(-1);
+    if (after === undefined || lines.length < page) return;
+  }
+}
+
+function narrowed({ services, since, until, trace, user }: LogWanted) {
+  const servers = services?.flatMap((name) => (name.startsWith('mcp:') ? [name.slice('mcp:'.length)] : []));
+  return { servers, since, until, trace, userId: user };
+}
+
+function keptEntry({ server, line, at, level }: ServerLogLine): LogEntry {
+  const entry = lineEntry({ service: `mcp:${server}`, line });
+  return { ...entry, at, ...(level === undefined ? {} : { level }) };
+}
+
+/** Leaves out what comes a second time: a line stands in its file, and the database may have it too. */
+export async function* onceEach(
+  files: AsyncIterable<LogEntry> | Iterable<LogEntry>,
+  rows: AsyncIterable<LogEntry> | Iterable<LogEntry>,
+): AsyncGenerator<LogEntry, void, undefined> {
+  // Of one time, since both are in order: how often each line came from one side only.
+  let at = '';
+  let ahead = new Map<string, number>();
+  const marked = async function* (entries: typeof files, side: number) {
+    for await (const entry of entries) yield { ...entry, side };
+  };
+  for await (const { side, ...entry } of mergedAsync(marked(files, 1), marked(rows, -1)) as AsyncIterable<Sided>) {
+    if (entry.source !== 'lines' || !entry.service.startsWith('mcp:')) {
+      yield entry;
+      continue;
+    }
+    if (entry.at !== at) {
+      at = entry.at;
+      ahead = new Map();
+    }
+    const key = `${entry.service} ${entry.raw.slice(0, serverLogLineLength)}`;
+    const count = ahead.get(key) ?? 0;
+    ahead.set(key, count + side);
+    // The other side has given it already.
+    if (count * side >= 0) yield entry;
+  }
+}
+
+type Sided = LogEntry & { readonly side: number };
 
 async function* none(): AsyncGenerator<LogEntry, void, undefined> {}

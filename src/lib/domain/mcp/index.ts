@@ -24,6 +24,14 @@ export {
   toServerConfig,
 } from './server-config.ts';
 export {
+  forgetServerLogs,
+  insertServerLogs,
+  newestServerLogs,
+  type ServerLogLine,
+  serverLogLineLength,
+  serverLogsBetween,
+} from './server-logs.ts';
+export {
   claimUnsettled,
   endedAmong,
   endIdle,

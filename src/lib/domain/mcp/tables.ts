@@ -70,3 +70,17 @@ export interface SessionsRow {
   readonly end_reason: 'closed' | 'idle' | 'ended' | 'lost' | 'restarted' | null;
   readonly settled: boolean;
 }
+
+/** A row of `mcp.server_logs`. */
+export interface ServerLogsRow {
+  readonly id: number;
+  readonly server: string;
+  readonly instance_id: string;
+  readonly at: Date;
+  readonly level: string | null;
+  readonly execution_id: string | null;
+  readonly trace_id: string | null;
+  readonly user_id: string | null;
+  readonly line: string;
+  readonly digest: Buffer;
+}

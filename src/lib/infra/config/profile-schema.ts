@@ -229,6 +229,14 @@ const logging = z
       .max(100)
       .default(5)
       .describe('How many files of one run are kept: the one that is written to and the parts before it.'),
+    database_days: z
+      .int()
+      .min(0)
+      .max(365)
+      .default(7)
+      .describe(
+        'How long the lines of MCP servers are kept in the database beside the files, in days; 0: they are not.',
+      ),
   })
   .prefault({})
   .describe('The logs of the supervisor and of each run of a service. Of each service the last ten runs are kept.');

@@ -6,6 +6,8 @@ export interface CallFacts {
   readonly execution: string;
   /** Of the W3C trace context, where the caller sent one. */
   readonly trace_id?: string;
+  /** Id of the caller. */
+  readonly user?: string;
 }
 
 const current = new AsyncLocalStorage<CallFacts>();

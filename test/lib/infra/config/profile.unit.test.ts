@@ -79,8 +79,8 @@ describe('loadProfile', () => {
         client_multiplier: 20,
         tier_multipliers: { admin: 10, user: 1, service: 5, a2a: 5, mcp: 5, anon: 0.5 },
       },
-      logging: { max_file_mb: 10, max_files: 5 },
-      telemetry: { metrics: 'off' },
+      logging: { max_file_mb: 10, max_files: 5, database_days: 7 },
+      telemetry: { metrics: 'off', traces: 'off' },
       runtime: {
         log_level: 'info',
         apply_changes: 'automatic',
@@ -144,7 +144,7 @@ describe('loadProfile', () => {
 
   it('has a port for metrics that no other port of the profile is', async () => {
     const on = (port: number, rest = '') => `telemetry: { metrics: on, metrics_port: ${port} }\n${rest}`;
-    expect((await load(on(8464))).telemetry).toEqual({ metrics: 'on', metrics_port: 8464 });
+    expect((await load(on(8464))).telemetry).toEqual({ metrics: 'on', metrics_port: 8464, traces: 'off' });
     const [place, mean] = ['1:41', '`telemetry.metrics_port`'];
     expect(await issuesOf(on(8080))).toEqual([`${place} ${mean} is \`server.port\``]);
     expect(await issuesOf(on(8081, 'server: { port: 8081 }'))).toEqual([`${place} ${mean} is \`server.port\``]);

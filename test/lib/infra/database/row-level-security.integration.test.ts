@@ -94,6 +94,12 @@ const rows: Readonly<Record<string, (tx: Queryable, user: UserId, session: Sessi
        VALUES (gen_random_uuid(), 's', gen_random_uuid(), 'u', $1, $2, 'c', 'streamable-http')`,
       [user, session],
     ),
+  'mcp.server_logs': (tx, user) =>
+    tx.query(
+      `INSERT INTO mcp.server_logs (server, instance_id, at, user_id, line, digest)
+       VALUES ('s', gen_random_uuid(), now(), $1, 'l', 'd')`,
+      [user],
+    ),
   'mcp.user_tools': (tx, user) =>
     tx.query("INSERT INTO mcp.user_tools (user_id, server, tools) VALUES ($1, gen_random_uuid()::text, '{}')", [user]),
   'mcp.user_credentials': (tx, user) =>
@@ -114,7 +120,12 @@ const rows: Readonly<Record<string, (tx: Queryable, user: UserId, session: Sessi
       [user, bytes()],
     ),
 };
-const appendOnly = new Set(['public.identity_events', 'audit.tool_intents', 'public.tool_artifacts']);
+const appendOnly = new Set([
+  'public.identity_events',
+  'audit.tool_intents',
+  'public.tool_artifacts',
+  'mcp.server_logs',
+]);
 /** Of tables whose rows keep their user: what may change. */
 const changeable: Readonly<Record<string, string>> = {
   'public.personal_access_tokens': 'revoked_at = now()',
