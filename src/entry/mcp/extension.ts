@@ -16,10 +16,19 @@ export async function loadServer(path: string): Promise<McpServerDefinition> {
     module = await import(pathToFileURL(resolve(path)).href);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new StartRefusedError(`SYSTEMPROMPT_EXTENSION ${path} could not be loaded: ${reason}`, { cause });
+    throw new StartRefusedError(`SYSTEMPROMPT_EXTENSION ${path} could not be loaded: ${reason}${missing(cause)}`, {
+      cause,
+    });
   }
   if (isMcpServerDefinition(module.server)) return module.server;
   throw new StartRefusedError(
     `SYSTEMPROMPT_EXTENSION ${path} has no export "server" made by defineMcpServer() of systemprompt/mcp`,
   );
+}
+
+/** What to do about a package that is not installed, as Node.js words it. */
+function missing(cause: unknown): string {
+  const [, name] =
+    /^Cannot find package '((?:@[\w.-]+\/)?[\w.-]+)/.exec(cause instanceof Error ? cause.message : '') ?? [];
+  return name === undefined ? '' : `; install it in the project (npm install ${name}), then restart the server`;
 }

@@ -35,6 +35,11 @@ describe('a server that can’t start as it is told to', () => {
       { SYSTEMPROMPT_EXTENSION: '/nowhere.mjs' },
       'SYSTEMPROMPT_EXTENSION /nowhere.mjs could not be loaded',
     ],
+    [
+      'a package that is not installed',
+      { SYSTEMPROMPT_EXTENSION: join(fixtures, 'absent-package.mjs') },
+      '(npm install @nobody/has-this)',
+    ],
     ['a module that fails', { SYSTEMPROMPT_EXTENSION: join(fixtures, 'broken.mjs') }, 'broken while loading'],
     [
       'a module without a server',

@@ -47,7 +47,8 @@ export function reconcileFailure(result: ReconcileResult): AppError | undefined 
   const succeeded = result.services.map(({ name }) => name).filter((name) => !result.failed.includes(name));
   const Class = succeeded.length === 0 ? UpstreamFailedError : PartialError;
   return new Class(`Not as configured: ${reasons.join('; ')}`, {
-    next: [`infra services logs ${first}`, 'infra services status'],
+    // The same files are tried again only when somebody says so.
+    next: [`infra services logs ${first}`, `infra services restart ${first}`],
     data: { failed: result.failed, succeeded, steps: result.steps },
   });
 }
