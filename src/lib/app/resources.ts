@@ -41,7 +41,7 @@ export interface ResourceServer {
 /** The resource servers of the instance. */
 export interface ResourceServers {
   all(): readonly ResourceServer[];
-  /** In exactly that form: with a slash at the end it is another resource. */
+  /** In exactly that form, or as the address of its SSE: with a slash at the end it is another resource. */
   byAudience(audience: string): ResourceServer | undefined;
   byName(name: string): ResourceServer | undefined;
 }
@@ -99,7 +99,10 @@ function indexOf(servers: readonly McpServerConfig[], settings: ResourceSettings
   const all = [instance, ...others];
   return {
     all,
-    byAudience: new Map(all.map((server) => [server.audience, server])),
+    byAudience: new Map([
+      ...others.map((server) => [sseAddress(server.audience), server] as const),
+      ...all.map((server) => [server.audience, server] as const),
+    ]),
     // An MCP server of that name has it.
     byName: new Map(all.map((server) => [server.name, server])),
   };
@@ -110,11 +113,19 @@ export function ordinaryScopes(server: Pick<ResourceServer, 'scopes'>): string[]
   return server.scopes.filter((scope) => !scope.sensitive).map((scope) => scope.name);
 }
 
-/** What callers without a good token are told of it. */
-export function protectedResource(server: ResourceServer): ProtectedResource {
+/**
+ * The other address of an MCP server, where clients of 2024-11-05 connect. They ask for a token for what they connect to
+ * (RFC 9728 section 3.3), and get one for the server.
+ */
+export function sseAddress(audience: string): string {
+  return audience.replace(/\/mcp$/, '/sse');
+}
+
+/** What callers without a good token are told of it. @param at the address that they connect to, its own unless told */
+export function protectedResource(server: ResourceServer, at = server.audience): ProtectedResource {
   return {
     audience: server.audience,
-    metadataUrl: resourceMetadataUrl(server.audience),
+    metadataUrl: resourceMetadataUrl(at),
     scopes: ordinaryScopes(server),
     requireDpop: server.requireDpop,
   };

@@ -114,6 +114,9 @@ describe('discovery', () => {
       dpop_bound_access_tokens_required: false,
     });
     expect((await ask('/.well-known/oauth-protected-resource/api/v1')).json().resource).toBe(`${externalUrl}/api/v1`);
+    // What a client connects to by the older transport is named as that (section 3.3).
+    const sse = await ask('/.well-known/oauth-protected-resource/api/v1/mcp/alpha/sse');
+    expect(sse.json()).toEqual({ ...answer.json(), resource: `${externalUrl}/api/v1/mcp/alpha/sse` });
     expect((await ask('/.well-known/oauth-protected-resource/api/v1/mcp/nobody/mcp')).status).toBe(404);
   });
 

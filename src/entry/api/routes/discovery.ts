@@ -1,7 +1,7 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { unknownServer } from '../../../lib/app/identity.ts';
-import { instanceResource, ordinaryScopes, type ResourceServer } from '../../../lib/app/resources.ts';
+import { instanceResource, ordinaryScopes, type ResourceServer, sseAddress } from '../../../lib/app/resources.ts';
 import { proofAlgorithms } from '../../../lib/domain/auth/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { problemSchema } from '../openapi.ts';
@@ -100,6 +100,15 @@ export function discoveryRoutes(deps: ApiDependencies): FastifyPluginAsync {
       '/.well-known/oauth-protected-resource/api/v1/mcp/:server/mcp',
       { schema: { summary: 'How to sign in to an MCP server (RFC 9728)', params: serverParams, response: answers } },
       metadataOf,
+    );
+    app.get(
+      '/.well-known/oauth-protected-resource/api/v1/mcp/:server/sse',
+      { schema: { summary: 'The same for the address of its SSE', params: serverParams, response: answers } },
+      async (request, reply) => {
+        const document = published(serverParams.parse(request.params).server, 'mcp');
+        reply.header('cache-control', cacheControl);
+        return { ...document, resource: sseAddress(document.resource) };
+      },
     );
     // Where clients of older revisions of MCP looked: below the address of the server.
     app.get(

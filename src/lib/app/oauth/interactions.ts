@@ -27,6 +27,8 @@ export interface Interaction {
   /** What is asked for at each resource; `refused`: the user may not have it, so that it is not to be given. */
   readonly resources: readonly {
     readonly resource: ResourceServer;
+    /** As the client named it: its own address, or that of its SSE. */
+    readonly at: string;
     readonly asked: readonly ResourceScope[];
     readonly refused: readonly string[];
   }[];
@@ -113,19 +115,19 @@ export class OAuthInteractions implements Interactions {
     const there = await this.#deps.browser.current(request);
     if (userId === undefined || there?.userId !== userId) throw otherUser();
     const asked = await this.#describe(details);
-    const given = asked.resources.map(({ resource, asked: names, refused }) => {
+    const given = asked.resources.map(({ resource, at, asked: names, refused }) => {
       const wanted = new Set(scopes.get(resource.audience) ?? []);
       const [yes, no] = [names.filter(({ name }) => wanted.has(name)), names.filter(({ name }) => !wanted.has(name))];
-      return { resource, yes: yes.map(({ name }) => name), no: [...no.map(({ name }) => name), ...refused] };
+      return { resource, at, yes: yes.map(({ name }) => name), no: [...no.map(({ name }) => name), ...refused] };
     });
     const some = given.some(({ yes }) => yes.length > 0) || (given.length === 0 && asked.oidcScopes.length > 0);
     if (!some) return this.deny(request, response);
     const clientId = asked.client.id;
     const grant = new provider.Grant({ accountId: userId, clientId });
     if (asked.oidcScopes.length > 0) grant.addOIDCScope([...asked.oidcScopes]);
-    for (const { resource, yes, no } of given) {
-      if (yes.length > 0) grant.addResourceScope(resource.audience, yes);
-      if (no.length > 0) grant.rejectResourceScope(resource.audience, no);
+    for (const { at, yes, no } of given) {
+      if (yes.length > 0) grant.addResourceScope(at, yes);
+      if (no.length > 0) grant.rejectResourceScope(at, no);
     }
     const { store, database } = this.#deps;
     const grantId = await database.transaction(async (tx) => {
@@ -191,7 +193,7 @@ export class OAuthInteractions implements Interactions {
             : await this.#deps.entitlements.permittedScopes({ userId: userId as UserId, clientId }, resource);
         const may = ({ name }: ResourceScope): boolean => permitted?.scopes.has(name) ?? true;
         const refused = names.filter((scope) => !may(scope)).map(({ name }) => name);
-        return { resource, asked: names.filter(may), refused };
+        return { resource, at: audience, asked: names.filter(may), refused };
       }),
     );
     const redirectUri = textOf(params['redirect_uri']);

@@ -14,7 +14,7 @@ import type { ServiceInstanceId } from '../../shared/ids.ts';
 import type { Executor } from '../executor/executor.ts';
 import { unknownServer } from '../identity.ts';
 import type { RateLimiter } from '../rate-limits.ts';
-import { mcpResource, protectedResource } from '../resources.ts';
+import { mcpResource, protectedResource, sseAddress } from '../resources.ts';
 import { identify, type Sender, type TrustedProxies } from '../trusted-proxies.ts';
 import type { UpstreamCredentialSource } from '../upstream/credentials.ts';
 import { type AnswerDesk, RetryAsking } from './asking.ts';
@@ -134,6 +134,7 @@ class Router implements McpRouter {
   readonly #proxies: McpRouterDeps['proxies'];
   readonly #bodyLimits: { readonly bytes: number; readonly timeoutMs: number };
   readonly #routes = new Map<string, Route>();
+  readonly #sseRoutes = new Map<string, Route>();
   readonly #upstreams: Upstreams;
   readonly #calls: Calls;
   readonly #relays: Relays;
@@ -234,8 +235,11 @@ class Router implements McpRouter {
       if (!config.enabled) continue;
       // How long a token lives its verifier knows.
       const settings = { externalUrl: deps.externalUrl, maxTtlSeconds: Number.POSITIVE_INFINITY };
-      const resource = protectedResource(mcpResource(config, settings, deps.servers));
-      this.#routes.set(config.name, { config, resource });
+      const server = mcpResource(config, settings, deps.servers);
+      this.#routes.set(config.name, { config, resource: protectedResource(server) });
+      // Who connects to the older address is told how to sign in there.
+      const resource = protectedResource(server, sseAddress(server.audience));
+      this.#sseRoutes.set(config.name, { config, resource });
     }
     this.#keeper =
       database &&
@@ -256,7 +260,7 @@ class Router implements McpRouter {
     way: McpWay = 'mcp',
   ): Promise<void> {
     const arrivedAt = performance.now();
-    const route = this.#routes.get(serverName);
+    const route = (way === 'mcp' ? this.#routes : this.#sseRoutes).get(serverName);
     if (route === undefined) throw unknownServer(serverName);
     const resumed = req.method === 'GET' && way === 'mcp' ? eventHandle(req.headers[lastEventHeader]) : undefined;
     if (this.#isElsewhere(req, res, way, resumed)) return;

@@ -26,6 +26,17 @@ const errorOf = async (params: Record<string, string | undefined>) => {
   return answered(answer).get('error') ?? `${answer.status} ${answer.text}`;
 };
 
+it('is for a server whichever of its addresses the client connects to', async () => {
+  const url = rig.request({}).address;
+  const own = new URL(url, 'http://x').searchParams.get('resource') ?? '';
+  const sse = own.replace(/mcp$/, 'sse');
+  const authorized = await rig.authorize(browser, { resource: sse });
+  const answer = await redeem(authorized, { resource: sse });
+  expect(answer.status).toBe(200);
+  const tokens = answer.json() as { access_token: string; refresh_token?: string };
+  expect(decodeJwt(tokens.access_token).aud).toBe(own);
+});
+
 describe('a request for authorization', () => {
   it('auth 1: goes nowhere without a challenge by S256, and a code nowhere without its verifier', async () => {
     expect(await errorOf({ code_challenge: undefined, code_challenge_method: undefined })).toBe('invalid_request');

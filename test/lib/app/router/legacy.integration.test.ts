@@ -158,6 +158,11 @@ it('says what is wrong: with a message at once, with a server on the stream; a c
       .sort(),
   ).toEqual([1, 2, 3]);
   expect((await post(`${base}/sse`, initialize('x'))).status).toBe(405);
+  const stranger = await fetch(`http://127.0.0.1:${test.port}${base}/sse`);
+  expect([stranger.status, stranger.headers.get('www-authenticate')]).toEqual([
+    401,
+    expect.stringContaining(`/.well-known/oauth-protected-resource${base}/sse"`) as string,
+  ]);
   await until('it is kept alive', () => stream.text().includes(': keep-alive\n\n'));
   const aborted = (await test.seen()).aborted;
   await post(stream.endpoint, call(4, 'never'));

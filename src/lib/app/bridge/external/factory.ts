@@ -42,6 +42,15 @@ const perhapsSse: ReadonlySet<unknown> = new Set([400, 404, 405, 406, 415, 501])
 /** How often at most a server is asked again what it speaks, in ms. */
 const askAgainMs = 30_000;
 
+/**
+ * Whether a server that speaks the modern era has no sessions for others: it said so, or answered like one that does not know
+ * `initialize`. One that can't be reached, is at fault or does not take the credentials has said nothing of the kind.
+ */
+function hasNoSessions(error: unknown): boolean {
+  const { upstream_status: status, rpc_code: code, reason } = (error as AppError).data ?? {};
+  return reason === 'no_sessions' || code !== undefined || perhapsSse.has(status);
+}
+
 /** Servers that run elsewhere: finds out what each speaks, and remembers. */
 export class ExternalFactory implements BackendFactory {
   readonly #options: ExternalOptions;
@@ -76,7 +85,10 @@ export class ExternalFactory implements BackendFactory {
     const limit = this.#options.maxMessageBytes;
     const backend = new ModernBackend({ endpoint: this.#endpoint, discovered, limit, onDoubt });
     // A server that keeps sessions for its legacy clients gets them as they are.
-    const legacy: Backend | undefined = await this.#legacy('http', opening, listener, true).catch(() => undefined);
+    const legacy: Backend | undefined = await this.#legacy('http', opening, listener, true).catch((error: unknown) => {
+      if (hasNoSessions(error)) return undefined;
+      throw error;
+    });
     return legacy === undefined ? backend : Object.assign(backend, { other: legacy });
   }
 
@@ -113,7 +125,7 @@ export class ExternalFactory implements BackendFactory {
     const first = await open({ opened, credentials, listener, ofSession: false });
     if (stateful && first.sessionId === undefined) {
       await first.close();
-      throw new UpstreamFailedError('The server keeps no sessions.');
+      throw new UpstreamFailedError('The server keeps no sessions.', { data: { reason: 'no_sessions' } });
     }
     if (!stateful) this.#known = spoken;
     const relays = spoken === 'http';

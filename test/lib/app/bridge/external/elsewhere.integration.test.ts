@@ -285,7 +285,77 @@ describe('a server elsewhere that fails', () => {
     expect(server.got.filter(({ message }) => message.method === 'initialize')).toHaveLength(3);
   });
 
-  it('is told when a client leaves, and read no faster than a client reads', async () => {
+  it('goes on with a stream that broke, after the last event of it', async () => {
+    await using server = await upstream((sent, res) => {
+      if (legacyOpening(sent, res, { 'mcp-session-id': 's' })) return;
+      res.writeHead(200, { 'content-type': 'text/event-stream' });
+      const event = (id: string, message: object) =>
+        `id: ${id}\ndata: ${JSON.stringify({ jsonrpc: '2.0', ...message })}\n\n`;
+      if (sent.method === 'GET') {
+        res.end(event(`${sent.headers['last-event-id']}+`, { id: calls, result: text('resumed') }));
+        return;
+      }
+      calls = sent.message.id;
+      const params = { progressToken: 'p', progress: 1 };
+      res.write(event('e1', { method: 'notifications/progress', params }), () => res.destroy());
+    });
+    let calls: unknown;
+    await using rig = await bridgeRig({ external: elsewhere(server.endpoint) });
+    const answers = await messagesOf(await rig.send(modernCall(), modern));
+    expect(textOf(answers.at(-1) ?? {})).toBe('resumed');
+    const again = server.got.filter(
+      ({ method, headers }) => method === 'GET' && headers['last-event-id'] !== undefined,
+    );
+    expect(again.map(({ headers }) => [headers['last-event-id'], headers['mcp-session-id']])).toEqual([['e1', 's']]);
+    expect(server.got.filter(({ message }) => message.method === 'tools/call')).toHaveLength(1);
+  });
+
+  it('is read no faster than a client reads', async () => {
+    let poured = 0;
+    await using server = await upstream((sent, res) => {
+      if (legacyOpening(sent, res, { 'mcp-session-id': 's' })) return;
+      res.writeHead(200, { 'content-type': 'text/event-stream' });
+      const chunk = `: ${'x'.repeat(65_000)}\n\n`;
+      const pour = () => {
+        while (poured < 200 * 1024 * 1024 && !res.destroyed) {
+          poured += chunk.length;
+          if (!res.write(chunk)) return res.once('drain', pour);
+        }
+        return undefined;
+      };
+      pour();
+    });
+    await using rig = await bridgeRig({ external: elsewhere(server.endpoint) });
+    const session = (await rig.send({ id: 0, method: 'initialize', params: {} })).headers.get('mcp-session-id') ?? '';
+    // Nobody reads its body.
+    const response = await rig.send(list, { session });
+    let before = -1;
+    await until('nothing more is taken', () => {
+      const still = poured > 0 && poured === before;
+      before = poured;
+      return still;
+    });
+    expect(poured).toBeLessThan(32 * 1024 * 1024);
+    await response.body?.cancel();
+  });
+
+  it('has its legacy sessions tried again when it could not be asked for them', async () => {
+    let fails = true;
+    await using server = await upstream((sent, res) => {
+      if (sent.message.method === 'initialize' && fails) {
+        fails = false;
+        json(res, {}, 503);
+      } else if (sent.message.method === 'initialize') legacyOpening(sent, res, { 'mcp-session-id': 'own' });
+      else if (!modernOpening(sent, res) && !legacyOpening(sent, res)) json(res, { id: sent.message.id, result: {} });
+    });
+    await using rig = await bridgeRig({ external: elsewhere(server.endpoint) });
+    const hello = { id: 0, method: 'initialize', params: {} };
+    expect((await rig.ask(hello)).error?.message).toContain('503');
+    await until('it is tried again', async () => (await rig.ask(hello)).error === undefined);
+    expect((await rig.send(hello)).headers.get('mcp-session-id')).toBe('own');
+  });
+
+  it('is told when a client leaves', async () => {
     let left = 0;
     await using server = await upstream((sent, res) => {
       if (legacyOpening(sent, res, { 'mcp-session-id': 's' })) return;
