@@ -1,18 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Logger } from '../../infra/logging/logger.ts';
 import type { Identity } from '../../infra/security/identity-header.ts';
 import { isRecord } from '../router/jsonrpc.ts';
-import type {
-  Asker,
-  Backend,
-  BackendEnded,
-  BackendFactory,
-  Hearer,
-  InstanceScope,
-  Opening,
-  Translate,
-  UpstreamCredentials,
-} from './backend.ts';
+import type { Asker, Backend, BackendEnded, Hearer, InstanceScope, Opening } from './backend.ts';
 import { isModernRevision, negotiated } from './era.ts';
 import { modernStatus } from './eras/refusal.ts';
 import { eventId, parseEventId } from './event-log.ts';
@@ -22,50 +11,18 @@ import type { Instance } from './instance.ts';
 import { JsonRpcMessage, type RequestId } from './message.ts';
 import { InstancePool } from './pool.ts';
 import { Reply, sendJson } from './reply.ts';
+import type { Listening, Posted, ServiceOptions } from './service-options.ts';
 import { type ClientSession, ownStream } from './session.ts';
 import { ClientSessions } from './sessions.ts';
-
-export interface ServiceOptions {
-  readonly factory: BackendFactory;
-  readonly translate: Translate;
-  /** Who shares an instance. */
-  readonly instances: 'shared' | 'session' | 'user';
-  /** Whether the server behind keeps sessions that outlive its instances here. */
-  readonly sessionsElsewhere?: boolean;
-  /** 0 for ever, in ms. */
-  readonly idleStopMs: number;
-  readonly instanceLimit: number;
-  readonly sessionLimit: number;
-  readonly sessionIdleMs: number;
-  readonly keepAliveMs: number;
-  readonly logger: Logger;
-  /** Hears of every instance that has ended. */
-  readonly onEnd?: () => void;
-}
-
-/** A request without a body. */
-export interface Listening {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
-  readonly identity: Identity;
-  readonly credentials: UpstreamCredentials | undefined;
-}
-
-/** One POST, read and understood. */
-export interface Posted extends Listening {
-  readonly body: Buffer;
-  readonly message: JsonRpcMessage;
-}
+import { refuseSession, SessionsElsewhere } from './sessions-elsewhere.ts';
+import { SharedSubscriptions } from './shared-subscriptions.ts';
 
 const sessionHeader = 'mcp-session-id';
-const sessionNotFound = -32001;
 const methodNotFound = -32601;
 const invalidRequest = -32600;
 const invalidParams = -32602;
-/** What is kept for as long as a session lasts is bounded: its `initialize`, in bytes, and what it subscribes to. */
+/** What is kept for as long as a session lasts is bounded: its `initialize`, in bytes. */
 const longestInitialize = 64 * 1024;
-const longestUri = 8 * 1024;
-const mostSubscriptions = 1_000;
 
 /** What a bridge does with the messages of its clients: it finds the instance that each is for, and brings the answers back. */
 export class BridgeService {
@@ -73,6 +30,8 @@ export class BridgeService {
   readonly sessions: ClientSessions;
   readonly #options: ServiceOptions;
   readonly #keepAlive: KeepAlive;
+  readonly #subscriptions: SharedSubscriptions;
+  readonly #elsewhere: SessionsElsewhere;
   /** Requests outside of a session, with who asked: a cancellation has to find them. */
   readonly #single = new Map<Reply, { readonly asker: Asker; readonly id: RequestId }>();
   #tools: number | undefined;
@@ -87,6 +46,7 @@ export class BridgeService {
       limit: options.sessionLimit,
       onEnd: (session) => this.#sessionEnded(session),
     });
+    this.#subscriptions = new SharedSubscriptions(this.sessions);
     this.pool = new InstancePool({
       factory: options.factory,
       translate: options.translate,
@@ -97,6 +57,11 @@ export class BridgeService {
         onEnd: (instance, reason, stopped) => this.#instanceEnded(instance, reason, stopped),
       },
     });
+    this.#elsewhere = new SessionsElsewhere(
+      this.pool,
+      (asker) => this.#scope(asker),
+      options.sessionsElsewhere === true,
+    );
   }
 
   /** How many tools the last whole list had; undefined before there was one. */
@@ -117,7 +82,7 @@ export class BridgeService {
       opened: session?.opened,
       headers: req.headers,
     };
-    if (typeof given === 'string' && session === undefined) return await this.#elsewhere(posted, asker);
+    if (typeof given === 'string' && session === undefined) return await this.#elsewhere.post(posted, asker);
     if (message.kind === 'request') await this.#request(posted, asker, session);
     else if (message.kind === 'notification') this.#notification(posted, asker, session);
     else this.#response(posted, asker, session);
@@ -127,7 +92,7 @@ export class BridgeService {
   async get(listening: Listening): Promise<void> {
     const { req, res, identity } = listening;
     const session = this.#sessionOf(req, identity);
-    if (session === undefined) return await this.#relayOr(listening, () => refuseSession(res, null));
+    if (session === undefined) return await this.#elsewhere.other(listening);
     if (this.#stopping) return refuseSession(res, null);
     const last = parseEventId(String(req.headers['last-event-id'] ?? ''));
     const waiting = last === undefined ? undefined : replyOf(session, last.stream);
@@ -143,7 +108,7 @@ export class BridgeService {
   async delete(listening: Listening): Promise<void> {
     const { req, res, identity } = listening;
     const session = this.#sessionOf(req, identity);
-    if (session === undefined) return await this.#relayOr(listening, () => refuseSession(res, null));
+    if (session === undefined) return await this.#elsewhere.other(listening);
     this.sessions.end(session);
     res.writeHead(204).end();
   }
@@ -187,12 +152,12 @@ export class BridgeService {
     const { req, res, message } = posted;
     const id = message.id as RequestId;
     const backend = instance.for(asker.era);
-    if (session !== undefined && isTooMuch(session, message)) {
-      const text = `A session subscribes to ${mostSubscriptions} resources at most, of ${longestUri} characters each.`;
-      sendJson(res, JsonRpcMessage.error(id, invalidParams, text).text);
+    const tooMuch = session && this.#subscriptions.refusalOf(session, message);
+    if (tooMuch !== undefined) {
+      sendJson(res, JsonRpcMessage.error(id, invalidParams, tooMuch).text);
       return;
     }
-    if (session !== undefined && this.#sharesSubscription(session, message)) {
+    if (session !== undefined && this.#subscriptions.takes(session, message)) {
       sendJson(res, JsonRpcMessage.result(id, {}).text);
       return;
     }
@@ -315,25 +280,7 @@ export class BridgeService {
       return;
     }
     if (instance.ended !== undefined) return;
-    for (const uri of session.subscriptions) {
-      if (this.#isWantedByOthers(session, uri)) continue;
-      const request = JsonRpcMessage.request(0, 'resources/unsubscribe', { uri });
-      instance.for('legacy').request(request, session.asker, deaf);
-    }
-  }
-
-  /** @returns whether the server need not hear of it: another client still wants to know of the same resource */
-  #sharesSubscription(session: ClientSession, { method, params }: JsonRpcMessage): boolean {
-    const { uri } = params;
-    if (typeof uri !== 'string') return false;
-    if (method === 'resources/subscribe') session.subscriptions.add(uri);
-    if (method !== 'resources/unsubscribe') return false;
-    session.subscriptions.delete(uri);
-    return this.#isWantedByOthers(session, uri);
-  }
-
-  #isWantedByOthers(session: ClientSession, uri: string): boolean {
-    return [...this.sessions.on(session.instance)].some((other) => other !== session && other.subscriptions.has(uri));
+    this.#subscriptions.end(session, instance);
   }
 
   #counting(list: JsonRpcMessage, reply: Reply): Hearer {
@@ -378,30 +325,6 @@ export class BridgeService {
     return typeof given === 'string' ? this.sessions.find(given, identity) : undefined;
   }
 
-  /** A message of a session that is none of ours: of the server behind, if that keeps sessions itself. */
-  async #elsewhere({ req, res, body, message }: Posted, asker: Asker): Promise<void> {
-    const instance = await this.#keeper(asker);
-    if (instance?.relays('legacy') === true) return await instance.relay({ req, res, body, asker });
-    refuseSession(res, message.kind === 'request' ? (message.id as RequestId) : null);
-  }
-
-  async #relayOr({ req, res, identity, credentials }: Listening, otherwise: () => void): Promise<void> {
-    const asker: Asker = { identity, session: undefined, era: 'legacy', credentials, headers: req.headers };
-    const instance = await this.#keeper(asker);
-    if (instance?.relays('legacy') === true) {
-      await instance.relay({ req, res, body: undefined, asker });
-    } else otherwise();
-  }
-
-  /** The instance that may know of a session which is none of ours. One that only knows of what it has begun is not started for it. */
-  async #keeper(asker: Asker): Promise<Instance | undefined> {
-    const scope = this.#scope(asker);
-    const ready = this.pool.ready(scope);
-    if (ready !== undefined || this.#options.sessionsElsewhere !== true) return ready;
-    const { credentials } = asker;
-    return await this.pool.acquire(scope, credentials === undefined ? {} : { credentials }).catch(() => undefined);
-  }
-
   #refuse(res: ServerResponse, id: RequestId, error: unknown): void {
     const answer = errorAnswer(id, error);
     if (isRecord(answer.value['error']) && answer.value['error']['code'] === -32603) {
@@ -420,19 +343,8 @@ function offered(initialized: Readonly<Record<string, unknown>>): Readonly<Recor
   return { ...initialized, capabilities: { ...capabilities, tasks: rest } };
 }
 
-const deaf: Hearer = { onMessage: () => undefined, onAnswer: () => undefined };
 const nobody = { session: undefined, era: 'legacy', credentials: undefined, headers: {} } as unknown as Asker;
-
-function isTooMuch({ subscriptions }: ClientSession, { method, params: { uri } }: JsonRpcMessage): boolean {
-  if (method !== 'resources/subscribe' || typeof uri !== 'string' || subscriptions.has(uri)) return false;
-  return uri.length > longestUri || subscriptions.size >= mostSubscriptions;
-}
 
 function replyOf(session: ClientSession, stream: number): Reply | undefined {
   return [...session.replies.values()].find((reply) => reply.streamNumber === stream);
-}
-
-/** 404 makes a client begin a new session (MCP 2025-11-25, Streamable HTTP, session management). */
-function refuseSession(res: ServerResponse, id: RequestId | null): void {
-  sendJson(res, JsonRpcMessage.error(id, sessionNotFound, 'There is no such session.').text, {}, 404);
 }
