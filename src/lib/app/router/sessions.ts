@@ -48,6 +48,9 @@ export class Sessions {
   readonly #writeMs: number;
   readonly #clock: NodeJS.Timeout;
   #writing: Promise<void> | undefined;
+  /** What is over, and not written down yet. */
+  readonly #ends: { readonly id: string; readonly reason: SessionEnd; readonly entry: Entry | undefined }[] = [];
+  #ending: Promise<void> | undefined;
   #failing = false;
 
   constructor(options: SessionsOptions) {
@@ -120,12 +123,24 @@ export class Sessions {
     if (!this.markEnded(session.id)) return false;
     const { database } = this.#options;
     if (database === undefined) return true;
-    // After what is on its way, which would not write over an end, but may be what makes the row.
-    const entry = this.#table.byId(session.id);
-    void this.write(entry === undefined ? [] : [entry])
-      .then(() => endSettled(database, [session.id], reason))
-      .catch((err: unknown) => this.#failed(err));
+    this.#ends.push({ id: session.id, reason, entry: this.#table.byId(session.id) });
+    this.#ending ??= this.#settle(database).finally(() => {
+      this.#ending = undefined;
+    });
     return true;
+  }
+
+  /** Writes ends down: those that come while others are written go together, be they thousands. */
+  async #settle(database: Queryable): Promise<void> {
+    while (this.#ends.length > 0) {
+      const some = this.#ends.splice(0, batch);
+      // After what is on its way, which would not write over an end, but may be what makes the row.
+      await this.write(some.flatMap(({ entry }) => entry ?? []));
+      for (const [reason, ended] of Map.groupBy(some, (end) => end.reason)) {
+        const ids = ended.map(({ id }) => id);
+        await endSettled(database, ids, reason).catch((err: unknown) => this.#failed(err));
+      }
+    }
   }
 
   /** Ends a session here, its streams too. @returns whether it was in use */
@@ -159,6 +174,7 @@ export class Sessions {
 
   async close(): Promise<void> {
     clearInterval(this.#clock);
+    await this.#ending;
     for (const entry of this.#held) this.#waiting.add(entry);
     await this.write([...this.#waiting]);
   }
