@@ -26,6 +26,7 @@ export type {
   UrlQuestion,
   WorkSpan,
 } from './lib/shared/mcp/context.ts';
+export type { ToolHookCall, ToolHookContext, ToolHookFunction, ToolHookVerdict } from './lib/shared/mcp/hook.ts';
 export type {
   Completer,
   PromptArgument,

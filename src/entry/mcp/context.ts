@@ -92,7 +92,7 @@ export function factsOf(subject: string, execution: string, { http }: ServerCont
   return { tool: subject, execution, user, ...(trace === undefined ? {} : { trace_id: trace }) };
 }
 
-function toolLogger(logger: Logger): ToolLogger {
+export function toolLogger(logger: Logger): ToolLogger {
   const at =
     (level: 'debug' | 'info' | 'warn' | 'error') => (message: string, fields?: Readonly<Record<string, unknown>>) => {
       logger[level]({ ...fields }, message);

@@ -13,8 +13,10 @@ import {
 import type { Logger } from '../../lib/infra/logging/logger.ts';
 import type { ReadinessCheck } from '../../lib/infra/process/readiness.ts';
 import type { Vitals } from '../../lib/infra/process/vitals.ts';
+import type { McpServerDefinition } from '../../lib/shared/mcp/server.ts';
 import type { Caller } from './context.ts';
 import type { McpEnvironment } from './env.ts';
+import { answerHook, hooksPath } from './hooks.ts';
 
 /** The header in which the router hands on a short-lived token of the caller, to servers with `delegate: true`. */
 const tokenHeaderName = 'x-systemprompt-token';
@@ -27,6 +29,8 @@ export interface HttpDeps {
   readonly version: string;
   readonly tools: number;
   readonly vitals: Vitals;
+  /** What looks at calls of tools, by name. */
+  readonly hooks: McpServerDefinition['hooks'];
   /** Absent when the server is ready whenever it runs. */
   readonly readiness: ReadinessCheck | undefined;
   /** Whether the process is about to end. */
@@ -61,7 +65,13 @@ async function answer(req: IncomingMessage, res: ServerResponse, deps: HttpDeps,
   }
   const identity = admit(req, res, environment, deps.logger);
   if (identity === undefined) return;
-  if (pathOf(req) !== '/mcp') return problem(res, 404, 'There is nothing here', 'The MCP endpoint is /mcp');
+  const path = pathOf(req);
+  if (path?.startsWith(hooksPath)) {
+    const name = path.slice(hooksPath.length);
+    const hook = deps.hooks !== undefined && Object.hasOwn(deps.hooks, name) ? deps.hooks[name] : undefined;
+    return await answerHook(req, res, hook, { logger: deps.logger, gone: goneSignal(res) });
+  }
+  if (path !== '/mcp') return problem(res, 404, 'There is nothing here', 'The MCP endpoint is /mcp');
   const token = req.headers[tokenHeaderName];
   const caller: Caller = {
     identity,

@@ -65,6 +65,7 @@ async function serve(environment: McpEnvironment, { logger, secrets }: ProcessLo
     maxBodyBytes,
     version: definition.version,
     tools: definition.tools.length,
+    hooks: definition.hooks,
     vitals: new Vitals(),
     readiness: readinessOf(definition, environment, logger),
     stopping: () => stopping,

@@ -180,7 +180,7 @@ export async function openApiContext(
     closers.push(() => credentials.close());
     const artifacts = new KeptArtifacts({ database, days: configuration.artifactDays, secrets, credentials, log });
     closers.push(() => artifacts.close());
-    const policy = await openToolPolicy({ configuration, database, log });
+    const policy = await openToolPolicy({ configuration, database, directory, log });
     closers.push(() => policy.close());
     const catalogue = await ToolCatalogue.open({ database, servers, log });
     closers.push(() => catalogue.close());

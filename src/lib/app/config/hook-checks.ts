@@ -7,10 +7,34 @@ import { type Declarations, type Declared, issueAt, placeOf } from './declaratio
 export async function hookFaults({ servers }: Composed, declarations: Declarations): Promise<ConfigIssue[]> {
   const issues: ConfigIssue[] = [];
   for (const settings of declarations.whole('settings')) {
-    issues.push(...(await faultsOf(settings, ['tool_hooks'], settings.value.tool_hooks)));
+    const hooks = settings.value.tool_hooks;
+    issues.push(...(await faultsOf(settings, ['tool_hooks'], hooks)));
+    issues.push(...extensionFaults(settings, ['tool_hooks'], hooks, servers));
   }
-  for (const server of servers) issues.push(...(await faultsOf(server, ['hooks'], server.value.hooks)));
+  for (const server of servers) {
+    issues.push(...(await faultsOf(server, ['hooks'], server.value.hooks)));
+    issues.push(...extensionFaults(server, ['hooks'], server.value.hooks, servers));
+  }
   return issues;
+}
+
+/** A hook of an extension is asked in the process of a server of ours: without one every call would be refused. */
+function extensionFaults(
+  declared: Declared,
+  within: readonly string[],
+  hooks: readonly ToolHook[],
+  servers: Composed['servers'],
+): ConfigIssue[] {
+  return hooks.flatMap((hook, index) => {
+    if (hook.type !== 'extension') return [];
+    const server = servers.find(({ name }) => name === hook.extension)?.value;
+    const path = [...within, index, 'extension'];
+    if (server === undefined) return [issueAt(declared, path, 'is no MCP server', 'name one of mcp_servers')];
+    if (server.type !== 'internal' || server.command !== undefined) {
+      return [issueAt(declared, path, 'is no server that is built with defineMcpServer', 'name another one')];
+    }
+    return server.enabled ? [] : [issueAt(declared, path, 'is not enabled', 'enable it, or leave the hook out')];
+  });
 }
 
 async function faultsOf(

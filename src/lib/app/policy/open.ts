@@ -4,9 +4,12 @@ import { resolveSecretReference, type SecretStore } from '../../infra/config/sec
 import type { Database } from '../../infra/database/connection.ts';
 import { createGuardedFetch } from '../../infra/http/guarded-fetch.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
+import { PreconditionError } from '../../shared/errors.ts';
 import { Approvals } from '../approvals/desk.ts';
 import type { ToolPolicy } from '../executor/policy.ts';
 import { SharedAllowances } from '../rate-limit/shared-allowances.ts';
+import { type Directory, Upstreams } from '../router/upstreams.ts';
+import { extensionRunner } from './extension-runner.ts';
 import { matcherOf } from './matcher.ts';
 import { type ApprovalDesk, HookPolicy, type ReadyHook } from './policy.ts';
 import { type QuotaCounter, Quotas } from './quotas.ts';
@@ -26,6 +29,8 @@ export interface OpenPolicyOptions {
   readonly secrets: Pick<SecretStore, 'require'>;
   readonly quotas: QuotaCounter;
   readonly approvals: ApprovalDesk;
+  /** The ways to the servers that have hooks of extensions. */
+  readonly upstreams?: Pick<Upstreams, 'to'> | undefined;
 }
 
 /** The rules and hooks of an API process, and what they stand on. */
@@ -40,6 +45,7 @@ export interface OpenToolPolicy {
 export async function openToolPolicy({
   configuration,
   database,
+  directory,
   log,
 }: {
   readonly configuration: Pick<OpenPolicyOptions, 'secrets' | 'servers'> & {
@@ -48,6 +54,7 @@ export async function openToolPolicy({
     readonly toolHooks: readonly ToolHook[];
   };
   readonly database: Database;
+  readonly directory: Directory;
   readonly log: Logger;
 }): Promise<OpenToolPolicy> {
   const { instance, profile, secrets, servers, toolHooks } = configuration;
@@ -63,13 +70,19 @@ export async function openToolPolicy({
     forgetApprovals(database, keptDays).catch((err) => log.warn({ err }, 'Old approvals could not be removed'));
   }, sweepMs).unref();
   const quotas = new Quotas(allowances);
-  const policy = await openPolicy({ hooks: toolHooks, servers, root: instance.root, secrets, quotas, approvals });
+  const all = [...toolHooks, ...servers.flatMap(({ hooks = [] }) => hooks)];
+  const upstreams = all.some(({ type }) => type === 'extension')
+    ? new Upstreams(directory, new Uint8Array(Buffer.from(await secrets.require('identity.root'), 'base64url')))
+    : undefined;
+  const { root } = instance;
+  const policy = await openPolicy({ hooks: toolHooks, servers, root, secrets, quotas, approvals, upstreams });
   return {
     policy,
     approvals,
     close: async () => {
       clearInterval(sweeper);
       allowances.close();
+      await upstreams?.close();
       await approvals.close();
     },
   };
@@ -96,7 +109,7 @@ export async function openPolicy(options: OpenPolicyOptions): Promise<ToolPolicy
 async function readyHook(
   hook: ToolHook,
   fallback: string,
-  { root, secrets }: OpenPolicyOptions,
+  { root, secrets, upstreams }: OpenPolicyOptions,
   fetch: ReturnType<typeof createGuardedFetch>,
 ): Promise<ReadyHook> {
   const known = { hook, name: hook.name ?? fallback, matches: matcherOf(hook.tools) };
@@ -105,6 +118,9 @@ async function readyHook(
       return { ...known, runner: commandRunner(hook, root) };
     case 'http':
       return { ...known, runner: httpRunner(hook, await resolveSecretReference(hook.key, secrets), fetch) };
+    case 'extension':
+      if (upstreams === undefined) throw new PreconditionError('There is no way to the servers of extensions here.');
+      return { ...known, runner: extensionRunner(hook, upstreams) };
     case 'quota':
       return known;
     default:

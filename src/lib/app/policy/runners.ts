@@ -11,7 +11,7 @@ type Of<T extends ToolHook['type']> = Extract<ToolHook, { type: T }>;
 export type HookRunner = (call: HookCall) => Promise<string>;
 
 /** Largest answer of a hook, in bytes: it may carry the whole output of a tool. */
-const maxAnswerBytes = 10 * 1024 * 1024;
+export const maxAnswerBytes = 10 * 1024 * 1024;
 /** How many programs run at once; further ones wait, and their time runs. */
 const maxPrograms = 16;
 

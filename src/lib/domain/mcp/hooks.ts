@@ -134,8 +134,31 @@ const http = z
   })
   .describe('An address that gets the call by POST, signed, and answers with a verdict.');
 
+const extension = z
+  .strictObject({
+    type: z.literal('extension'),
+    ...shared,
+    events,
+    extension: z.string().min(1).max(200).describe('Server of this configuration that is built with defineMcpServer.'),
+    hook: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]{1,128}$/, 'must be a name of letters, digits, _, - and .')
+      .describe('Which of its `hooks`.'),
+    timeout_ms: timeout,
+  })
+  .describe('A function of an extension, which runs in the process of its server.');
+
 /** One rule or hook. */
-export const toolHookSchema = z.discriminatedUnion('type', [secrets, deny, ask, schema, quota, command, http]);
+export const toolHookSchema = z.discriminatedUnion('type', [
+  secrets,
+  deny,
+  ask,
+  schema,
+  quota,
+  command,
+  http,
+  extension,
+]);
 export type ToolHook = z.output<typeof toolHookSchema>;
 
 /** `hooks` of a server, and `tool_hooks` of the settings: asked in this order. */

@@ -1,3 +1,4 @@
+import type { ToolHookFunction } from './hook.ts';
 import type { PromptDefinition } from './prompt.ts';
 import type { ResourceDefinition, ResourceTemplateDefinition } from './resource.ts';
 import { requireName } from './schema.ts';
@@ -29,6 +30,8 @@ export interface McpServerDefinition {
   /** With the pages of the tools. */
   readonly resources?: readonly ResourceDefinition[] | undefined;
   readonly resourceTemplates?: readonly ResourceTemplateDefinition[] | undefined;
+  /** What looks at calls of tools, of whichever server, by name. */
+  readonly hooks?: Readonly<Record<string, ToolHookFunction>> | undefined;
   /** Absent in servers that are ready whenever they run. */
   readonly ready?: ((context: ReadyContext) => ServerReadiness | Promise<ServerReadiness>) | undefined;
 }
@@ -45,6 +48,8 @@ export interface McpServerOptions {
   /** The pages that tools name in `ui` need not be repeated here. */
   readonly resources?: readonly ResourceDefinition[];
   readonly resourceTemplates?: readonly ResourceTemplateDefinition[];
+  /** Functions that look at calls of tools, of whichever server; a hook of the type `extension` names one. */
+  readonly hooks?: Readonly<Record<string, ToolHookFunction>>;
   /**
    * Asked every two seconds. While it says no, takes longer than a second or throws, no request is routed to the server;
    * it goes on running, and requests come again when it says yes. Leave it out if running is all that it takes.
@@ -62,7 +67,13 @@ export function defineMcpServer(options: McpServerOptions): McpServerDefinition 
   requireName('Server', name);
   const pages = tools.flatMap(({ ui }) => (ui === undefined ? [] : [ui]));
   const resources = [...new Set([...(options.resources ?? []), ...pages])];
-  if (tools.length + prompts.length + resources.length + resourceTemplates.length === 0)
+  const hooks = options.hooks === undefined ? undefined : Object.freeze({ ...options.hooks });
+  for (const [hook, work] of Object.entries(hooks ?? {})) {
+    requireName('Hook', hook);
+    if (typeof work !== 'function') throw new TypeError(`Server ${name}: the hook ${hook} is no function`);
+  }
+  const looks = Object.keys(hooks ?? {}).length;
+  if (tools.length + prompts.length + resources.length + resourceTemplates.length + looks === 0)
     throw new TypeError(`Server ${name}: it has no tools`);
   const twice = (what: string, names: readonly string[]): void => {
     const found = names.find((one, index) => names.indexOf(one) !== index);
@@ -91,7 +102,7 @@ export function defineMcpServer(options: McpServerOptions): McpServerDefinition 
   const kind = 'systemprompt/mcp-server';
   const ready = options.ready?.bind(options);
   const about = { name, title, version, description, instructions };
-  return Object.freeze({ kind, contract: 2, ...about, tools, prompts, resources, resourceTemplates, ready });
+  return Object.freeze({ kind, contract: 2, ...about, tools, prompts, resources, resourceTemplates, hooks, ready });
 }
 
 /** Whether a module's export is a server of a contract that is served; what is inside was checked when it was defined. */
