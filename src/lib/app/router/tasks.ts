@@ -251,9 +251,9 @@ export class Tasks {
  * extension for tasks). A server says which part of a wish it grants; who is told of none asks with `tasks/get`.
  */
 export function withoutTaskWishes(body: Buffer): Buffer {
-  if (!body.includes('taskIds')) return body;
+  // Read, not searched: JSON may write a name with escapes.
   const { notifications } = paramsOf(body);
-  if (!isRecord(notifications)) return body;
+  if (!isRecord(notifications) || !('taskIds' in notifications)) return body;
   const { taskIds: _, ...wished } = notifications;
   return withParams(body, { notifications: wished });
 }

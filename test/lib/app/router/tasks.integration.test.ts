@@ -172,6 +172,11 @@ it('tells of no task by a subscription, and by no stream', async () => {
   const [listen] = (await test.seen()).requests;
   expect(JSON.parse(listen?.body ?? '{}')).toMatchObject({ params: { notifications: { toolsListChanged: true } } });
   expect(listen?.body).not.toContain('taskIds');
+  const escaped = `{"jsonrpc":"2.0","id":7,"method":"subscriptions/listen","params":{"notifications":{"task\\u0049ds":["task-1"]}}}`;
+  await test.send(escaped, { authorization: `Bearer ${test.bearer}` }, 'POST', '/api/v1/mcp/alpha/mcp');
+  const [again] = (await test.seen()).requests;
+  expect(JSON.parse(again?.body ?? '{}')).toMatchObject({ params: { notifications: {} } });
+  expect(JSON.parse(again?.body ?? '{}').params.notifications).not.toHaveProperty('taskIds');
   expect((await test.call('stream_says', { says: 'hello' })).body).not.toContain('notifications/tasks');
 });
 
