@@ -49,15 +49,20 @@ const oauth = z.strictObject({
       'Our secret there, as `${secret:NAME}`. With `per: shared` the instance itself asks for tokens by it, and nobody signs in.',
     )
     .meta({ secretReference: true }),
-  issuer: webAddress.optional().describe('Its authorization server. Default: the first that its metadata names.'),
+  issuer: webAddress
+    .optional()
+    .describe('Its authorization server, wanted with a client_secret. Default: the first that its metadata names.'),
 });
 
 /** `upstream_auth` of a server elsewhere. */
 export const upstreamAuthSchema = z
   .discriminatedUnion('type', [none, key, oauth], { error: 'must have type none, key or oauth' })
   .superRefine((auth, context) => {
-    if (auth.type !== 'oauth' || auth.client_secret === undefined || auth.client_id !== undefined) return;
-    context.addIssue({ code: 'custom', path: ['client_secret'], message: 'needs the client_id that it belongs to' });
+    if (auth.type !== 'oauth' || auth.client_secret === undefined) return;
+    const needs = (message: string) => context.addIssue({ code: 'custom', path: ['client_secret'], message });
+    if (auth.client_id === undefined) needs('needs the client_id that it belongs to');
+    // Else the server elsewhere says who is shown the secret.
+    if (auth.issuer === undefined) needs('needs the issuer that it is for');
   })
   .describe('What the server elsewhere asks of us.');
 

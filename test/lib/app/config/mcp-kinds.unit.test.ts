@@ -73,7 +73,7 @@ describe('the kinds of server', () => {
   signed:
     type: external
     endpoint: https://mcp.example.com/mcp
-    upstream_auth: { type: oauth, scopes: [a], client_id: us, client_secret: '\${secret:remote.client}' }
+    upstream_auth: { type: oauth, scopes: [a], client_id: us, client_secret: '\${secret:remote.client}', issuer: 'https://as.example.com' }
     …
   team:
     type: virtual
@@ -120,6 +120,7 @@ describe('the kinds of server', () => {
       scopes: ['a'],
       clientId: 'us',
       clientSecret: 'remote.client',
+      issuer: 'https://as.example.com',
     });
     expect(servers.get('team')?.virtual?.targets).toEqual([
       {
@@ -135,6 +136,16 @@ describe('the kinds of server', () => {
     const bridged = [...servers.values()].filter(isBridged).map(({ name }) => name);
     expect(bridged).toEqual(['files', 'own', 'py', 'remote', 'secured', 'signed']);
     expect([...servers.values()].filter((server) => !hasProcess(server)).map(({ name }) => name)).toEqual(['team']);
+  });
+
+  it('shows a client secret to the issuer that is named here alone, not to whom the server names', async () => {
+    const faults = await findings(`  a:
+    type: external
+    endpoint: https://mcp.example.com/mcp
+    upstream_auth: { type: oauth, client_id: us, client_secret: '\${secret:remote.client}' }
+    …
+`);
+    expect(faults).toEqual([expect.stringContaining('needs the issuer that it is for')]);
   });
 
   it('tells what a kind lacks or has too much, all at once', async () => {
