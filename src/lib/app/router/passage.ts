@@ -15,6 +15,8 @@ export class Passage {
   readonly #delegation: Pick<Delegation, 'token'>;
   readonly #credentials: UpstreamCredentialSource | undefined;
   readonly #virtual: Pick<VirtualSessions, 'at' | 'naming'>;
+  /** What each request took along for the server behind: it may be refused when another has taken its place. */
+  readonly #sent = new WeakMap<Exchange['req'], string>();
 
   /** @param virtual sessions of clients of virtual servers, and what they have at targets */
   constructor(
@@ -55,6 +57,7 @@ export class Passage {
     const token = route.config.delegate ? await this.#delegation.token(claims) : undefined;
     const wanted = this.#credentials?.headerFor(route.config.name, claims.sub);
     const credentials = wanted === undefined ? undefined : await wanted;
+    if (credentials !== undefined) this.#sent.set(req, credentials);
     const on = { claims, session, token, tool: via?.tool, credentials };
     const { inSession, virtualSession } = exchange;
     if (inSession !== undefined) return { ...on, session: sessionAt(upstream, inSession) };
@@ -68,12 +71,14 @@ export class Passage {
    * @param answered the run of the server that the answer is from
    */
   headers(
-    { route, claims, headers, hello, transport, via }: Exchange,
+    { req, route, claims, headers, hello, transport, via }: Exchange,
     answered: Pick<Upstream, 'instanceId'> | undefined,
     received: IncomingHttpHeaders,
   ): Record<string, string> {
     const refused = received[refusedHeaderName];
-    if (typeof refused === 'string') this.#credentials?.refused(route.config.name, claims.sub, refused);
+    if (typeof refused === 'string') {
+      this.#credentials?.refused(route.config.name, claims.sub, refused, this.#sent.get(req));
+    }
     return downstreamHeaders(headers, received, (sessionId) => {
       // Without a request there is no answer.
       if (answered === undefined || via !== undefined) return undefined;

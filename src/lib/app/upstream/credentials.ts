@@ -18,6 +18,8 @@ const entriesMax = 5_000;
 
 interface Entry {
   readonly header: Promise<string>;
+  /** What `header` has come to. */
+  value?: string;
   /** By `performance.now()`. */
   until: number;
   /** The sign-in elsewhere that it is of. */
@@ -36,8 +38,9 @@ export interface UpstreamCredentialSource {
   /**
    * The server elsewhere did not take what it was sent.
    * @param said status and scopes, as the bridge tells them
+   * @param sent the header that it was sent: what has taken its place since was not refused
    */
-  refused(server: string, userId: Claims['sub'] | undefined, said: string): void;
+  refused(server: string, userId: Claims['sub'] | undefined, said: string, sent: string | undefined): void;
 }
 
 /**
@@ -90,12 +93,12 @@ export class UpstreamCredentials implements UpstreamCredentialSource {
     return this.#keep(id, entry);
   }
 
-  refused(server: string, userId: Claims['sub'] | undefined, said: string): void {
+  refused(server: string, userId: Claims['sub'] | undefined, said: string, sent: string | undefined): void {
     const oauth = this.#tokens.servers.get(server);
     if (oauth === undefined) return;
     const id = tokenEntry(oauth, userId);
     const entry = this.#entries.get(id);
-    if (entry === undefined) return;
+    if (entry === undefined || entry.value !== sent) return;
     const [status = '', ...scopes] = said.split(' ');
     if (status === '401') this.#entries.delete(id);
     if (entry.grant === undefined) return;
@@ -117,10 +120,11 @@ export class UpstreamCredentials implements UpstreamCredentialSource {
       ),
       until: Number.POSITIVE_INFINITY,
     };
-    token.then(
-      ({ goodMs, grant }) => {
+    Promise.all([token, entry.header]).then(
+      ([{ goodMs, grant }, value]) => {
         entry.until = performance.now() + goodMs;
         entry.grant = grant;
+        entry.value = value;
       },
       () => undefined, // the header tells
     );
