@@ -56,7 +56,13 @@ const fleet = (url: string) => ({
     description: 'd',
     oauth,
     private_network: true,
-    upstream_auth: { type: 'oauth', per: 'shared', client_id: 'us: all', client_secret: '${secret:odd.client}' },
+    upstream_auth: {
+      type: 'oauth',
+      per: 'shared',
+      client_id: 'us: all',
+      client_secret: '${secret:odd.client}',
+      issuer: odd.origin,
+    },
   },
 });
 
@@ -359,17 +365,47 @@ describe('a token', () => {
       ),
     );
     const before = await good();
-    source.refused('odd', ada.id, '403 write');
-    source.refused('odd', ada.id, '401');
+    const sent = await source.headerFor('odd', ada.id);
+    source.refused('odd', ada.id, '403 write', sent);
+    source.refused('odd', ada.id, '401', sent);
     await until('there is another one', async () => (await good()) !== before);
     await until('it is on record', async () => (await ada.browser.ask('/auth/account')).text.includes('It wants more'));
     expect(new URL(await start(ada, 'odd')).searchParams.get('scope')).toBe('read write');
   });
 
-  it('of another user, server, issuer or resource opens nothing', async () => {
-    await rig.owner.query(`UPDATE mcp.upstream_grants SET resource = 'https://other.example' WHERE user_id = $1`, [
-      bob.id,
+  it('that was renewed since is not ended by a late refusal of the one before it', async () => {
+    expect((await signIn(ada)).headers.location).toBe(connected);
+    await until('it is used', async () => (await good().catch(() => undefined)) !== undefined);
+    const sent = await source.headerFor('odd', ada.id);
+    source.refused('odd', ada.id, '401', sent);
+    await until('there is another one', async () => (await source.headerFor('odd', ada.id)) !== sent);
+    // Of a call that began with the first: it says nothing of the second.
+    source.refused('odd', ada.id, '401', sent);
+    const rows = await rig.owner.query(`SELECT state FROM mcp.upstream_grants WHERE user_id = $1 AND server = 'odd'`, [
+      ada.id,
     ]);
+    expect(rows).toEqual([{ state: 'good' }]);
+    expect(await good()).toBeDefined();
+  });
+
+  it('is not sent to the address, nor taken from the issuer, that a server got since its user signed in', async () => {
+    const with_ = (over: object) => ({
+      ...openings(),
+      servers: openings().servers.map((one) =>
+        one.name === 'odd' && one.external !== undefined ? { ...one, external: { ...one.external, ...over } } : one,
+      ),
+    });
+    const auth = { type: 'oauth', per: 'user', scopes: [], issuer: 'https://other.example' } as const;
+    for (const over of [{ endpoint: 'https://other.example/mcp' }, { auth }]) {
+      const moved = await UpstreamCredentials.open(with_(over));
+      await expect(moved.headerFor('odd', ada.id)).rejects.toMatchObject({ data: { credentials: ['sign_in_again'] } });
+      await moved.close();
+    }
+    expect(await good()).toBeDefined();
+  });
+
+  it('of another user, server, issuer or resource opens nothing', async () => {
+    await rig.owner.query('UPDATE mcp.upstream_grants SET resource = $2 WHERE user_id = $1', [bob.id, odd.origin]);
     const fresh = await UpstreamCredentials.open(openings());
     await expect(fresh.headerFor('odd', bob.id)).rejects.toThrow('was not sealed for');
     await fresh.close();

@@ -155,7 +155,7 @@ function checkEndpoints({ privateNetwork }: UpstreamHttp, as: ServerMetadata): v
 }
 
 /** Whether metadata of a resource is about the endpoint: the same origin, and its path or one above. */
-function isResourceOf(resource: string, endpoint: string): boolean {
+export function isResourceOf(resource: string, endpoint: string): boolean {
   const said = URL.parse(resource);
   const ours = new URL(endpoint);
   if (said === null || said.origin !== ours.origin || said.hash !== '') return false;

@@ -16,7 +16,7 @@ import type { UserId } from '../../../shared/ids.ts';
 import type { Sealer } from '../sealing.ts';
 import { ownTokens, refreshed, scopesToAsk } from './protocol.ts';
 import { openTokens, sealTokens } from './sealed.ts';
-import type { OAuthServer, OAuthServers } from './servers.ts';
+import { isFor, type OAuthServer, type OAuthServers } from './servers.ts';
 
 /** Of a sign-in what says which form of it was used. */
 export type GrantInUse = Pick<UpstreamGrant, 'id' | 'revision' | 'scopes'>;
@@ -36,8 +36,13 @@ export interface TokenInUse {
 const marginMs = 60_000;
 /** One that says nothing of its end is looked at again after so long, in ms. */
 const unknownMs = 300_000;
-/** How long one process may take to renew, in seconds; how often the others look, in ms. */
-const renewalSeconds = 25;
+/**
+ * How long one process has a renewal for itself, in seconds: longer than its requests can take together, since a refresh
+ * token that is used twice may be taken for stolen.
+ */
+const renewalSeconds = 90;
+/** For how long the others wait for it, and how often they look, in ms. */
+const waitMs = 25_000;
 const lookMs = 100;
 /** How long after a renewal that failed the next one is tried, while the token is still good, in ms. */
 const retryMs = 10_000;
@@ -67,7 +72,7 @@ export class GrantTokens {
     if (server.byItself) return await this.#own(server);
     const owner = { server: server.name, userId: server.auth.per === 'shared' ? undefined : userId };
     const asked = server.auth.per === 'user' && userId === undefined;
-    const deadline = performance.now() + renewalSeconds * 1_000;
+    const deadline = performance.now() + waitMs;
     for (;;) {
       const grant = asked ? undefined : await findGrant(this.#deps.database, owner);
       if (grant === undefined) throw this.#missing(server, 'sign_in');
@@ -81,7 +86,7 @@ export class GrantTokens {
 
   /** The token of a sign-in, renewed if its time has come; undefined after which the sign-in is another one. */
   async #of(server: OAuthServer, grant: SealedGrant): Promise<TokenInUse | undefined> {
-    if (grant.state === 'refused') throw this.#missing(server, 'sign_in_again');
+    if (grant.state === 'refused' || !isFor(server, grant)) throw this.#missing(server, 'sign_in_again');
     if (grant.expiresAt === undefined) return await this.#use(grant, unknownMs);
     const left = grant.expiresAt.getTime() - Date.now();
     const early = Math.min(marginMs, (grant.expiresAt.getTime() - grant.issuedAt.getTime()) / 2);

@@ -1,11 +1,11 @@
-import type { McpServerConfig, UpstreamAuthConfig } from '../../../domain/mcp/index.ts';
+import type { McpServerConfig, UpstreamAuthConfig, UpstreamGrant } from '../../../domain/mcp/index.ts';
 import { serverSecretName } from '../../../infra/config/secrets/names.ts';
 import type { SecretStore } from '../../../infra/config/secrets.ts';
 import type { Queryable } from '../../../infra/database/connection.ts';
 import { createGuardedFetch, type GuardedFetch } from '../../../infra/http/guarded-fetch.ts';
 import { PreconditionError } from '../../../shared/errors.ts';
 import { clientAt, type Presentation, type UpstreamClient } from './client.ts';
-import { type Discovered, discover, type ServerMetadata, serverAt } from './discovery.ts';
+import { type Discovered, discover, isResourceOf, type ServerMetadata, serverAt } from './discovery.ts';
 import { type UpstreamHttp, upstreamHttp } from './http.ts';
 import { keptClients } from './sealed.ts';
 
@@ -28,6 +28,14 @@ export interface OAuthServersDeps {
   /** The address of the API, without a slash at its end. */
   readonly externalUrl: string;
   readonly fetch?: GuardedFetch;
+}
+
+/** Whether a sign-in is one at this server as it is configured now: at another address its tokens are a stranger's. */
+export function isFor(
+  { endpoint, auth }: Pick<OAuthServer, 'endpoint' | 'auth'>,
+  grant: Pick<UpstreamGrant, 'resource' | 'issuer'>,
+): boolean {
+  return isResourceOf(grant.resource, endpoint) && (auth.issuer === undefined || auth.issuer === grant.issuer);
 }
 
 /** How long what an authorization server published is believed, in ms. */

@@ -19,7 +19,7 @@ import type { Sealer } from '../sealing.ts';
 import { clientDocument } from './client.ts';
 import { authorizationUrl, revoke, scopesToAsk, tokensForCode, type UpstreamTokens } from './protocol.ts';
 import { openTokens, sealTokens } from './sealed.ts';
-import type { OAuthServer, OAuthServers } from './servers.ts';
+import { isFor, type OAuthServer, type OAuthServers } from './servers.ts';
 
 /** How long the way there and back may take, in seconds. */
 const waySeconds = 600;
@@ -72,13 +72,17 @@ export class UpstreamSignIns {
       withActor(database, userId, (tx) => grantsOf(tx, userId)),
       admin ? grantsOf(database, undefined) : [],
     ]);
-    return shown.map(({ name, displayName, endpoint, auth }) => ({
-      server: name,
-      displayName,
-      place: new URL(endpoint).origin,
-      shared: auth.per === 'shared',
-      grant: (auth.per === 'shared' ? shared : own).find(({ server }) => server === name),
-    }));
+    return shown.map((one) => {
+      const { name, displayName, endpoint, auth } = one;
+      const grant = (auth.per === 'shared' ? shared : own).find(({ server }) => server === name);
+      return {
+        server: name,
+        displayName,
+        place: new URL(endpoint).origin,
+        shared: auth.per === 'shared',
+        grant: grant === undefined || isFor(one, grant) ? grant : { ...grant, state: 'refused' },
+      };
+    });
   }
 
   /**
