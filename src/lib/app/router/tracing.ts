@@ -106,8 +106,10 @@ export class RouterTracing {
       watch: (...args) => {
         const watch = policy.watch(...args);
         if (watch === undefined) return undefined;
-        const { after } = watch;
+        const { after, during } = watch;
         return {
+          // Many a message passes before an answer: they are looked at, but are no spans.
+          during,
           before: (...told) => asked('before', () => watch.before(...told)),
           after: after && ((...told) => asked('after', () => after(...told))),
         };

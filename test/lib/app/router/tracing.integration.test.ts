@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { openPolicy } from '../../../../src/lib/app/policy/open.ts';
+import { RouterTracing } from '../../../../src/lib/app/router/tracing.ts';
 import { toConnectionUrl } from '../../../../src/lib/infra/database/connection-url.ts';
 import { deriveIdentityKey } from '../../../../src/lib/infra/security/identity-header.ts';
 import { openTracer } from '../../../../src/lib/infra/telemetry/tracer.ts';
@@ -225,4 +226,13 @@ it('says what went wrong by its class, and never what was sent', async () => {
     expect.stringMatching(/^[0-9a-f]{32}$/),
   ]);
   expect(receiver.text()).not.toMatch(/canary/);
+});
+
+it('leaves nothing out of what rules and hooks look at', () => {
+  const watch = { before: vi.fn(), after: vi.fn(), during: vi.fn() };
+  const traced = new RouterTracing(tracer).policy({ denies: () => false, watch: () => watch });
+  const seen = traced.watch(serverConfig(), 'tool');
+  expect(Object.keys(seen ?? {}).sort()).toEqual(Object.keys(watch).sort());
+  seen?.during?.('{}', []);
+  expect(watch.during).toHaveBeenCalledWith('{}', []);
 });
