@@ -31,6 +31,8 @@ const lookEveryMs = 2_000;
 /** How long the file of a run that serves no more is followed: it may be drained. */
 const lingerMs = 60_000;
 const sweepMs = 3_600_000;
+/** The last time that has a year of four digits. */
+const maxMs = Date.UTC(10_000, 0);
 
 interface Followed {
   readonly server: string;
@@ -159,21 +161,30 @@ function read(one: Followed): ServerLogLine[] {
   return [...lines, { server, instanceId, at, level: 'warn', line: JSON.stringify({ level: 'warn', time: at, msg }) }];
 }
 
+const isId = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** What a program wrote as its time, in the form of ours: one that is none would keep the lines of all servers out. */
+function timeOf(text: string): string | undefined {
+  const ms = Date.parse(text);
+  return ms >= 0 && ms < maxMs ? new Date(ms).toISOString() : undefined;
+}
+
 function kept(one: Followed, texts: readonly string[]): ServerLogLine[] {
   return texts.flatMap((line) => {
     if (line === '') return [];
     const entry = lineEntry({ service: `mcp:${one.server}`, line }, one.before);
-    one.before = entry;
-    if (entry.at === '') return [];
+    const at = timeOf(entry.at) ?? one.before?.at ?? '';
+    one.before = { ...entry, at };
+    if (at === '') return [];
     const { server, instanceId } = one;
-    const { at, level } = entry;
+    const { level, trace } = entry;
     return [
       {
         server,
         instanceId,
         at,
-        level: level?.slice(0, 20),
-        executionId: entry.trace,
+        level: level?.replaceAll('\0', '').slice(0, 20).toWellFormed(),
+        executionId: trace !== undefined && isId.test(trace) ? trace : undefined,
         traceId: /"trace_id":"([0-9a-f]{32})"/.exec(line)?.[1],
         userId: entry.user,
         line,

@@ -35,7 +35,7 @@ export interface ServerLogFilter {
 
 /** Keeps lines; one that is there already stays as it is. A user who is gone is left out. @throws DatabaseUnavailableError */
 export async function insertServerLogs(connection: Queryable, lines: readonly ServerLogLine[]): Promise<void> {
-  const rows = lines.map(({ line, ...more }) => ({ ...more, line: line.slice(0, serverLogLineLength).toWellFormed() }));
+  const rows = lines.map((one) => ({ ...one, line: stored(one.line).slice(0, serverLogLineLength).toWellFormed() }));
   await connection.query(
     `INSERT INTO mcp.server_logs (server, instance_id, at, level, execution_id, trace_id, user_id, line, digest)
      SELECT server, "instanceId", at, level, "executionId", "traceId", u.id, line, sha256(convert_to(line, 'UTF8'))
@@ -43,10 +43,14 @@ export async function insertServerLogs(connection: Queryable, lines: readonly Se
        "executionId" uuid, "traceId" text, "userId" uuid, line text)
      LEFT JOIN users u ON u.id = l."userId"
      ON CONFLICT DO NOTHING`,
-    // What jsonb refuses was never in a line of ours, but it may be in one of a program's.
-    [JSON.stringify(rows).replaceAll('\\u0000', '')],
+    [JSON.stringify(rows)],
     { name: 'mcp-server-logs-insert' },
   );
+}
+
+/** Without the byte that PostgreSQL keeps in no text: it is in no line of ours, but may be in one of a program's. */
+function stored(line: string): string {
+  return line.replaceAll('\0', '');
 }
 
 /** When the newest line of each run is from that has any, ISO 8601. @throws DatabaseUnavailableError */

@@ -100,6 +100,20 @@ it('finds them by server, trace, call and user', async () => {
   }
 });
 
+it('keeps the other lines beside one that is not what it looks like', async () => {
+  write(4, 'a byte \0" that no text has');
+  write(5, 'no call', { execution: '-'.repeat(36) });
+  write(6, 'no time', { time: 'tomorrow\0' });
+  appendFileSync(file, `raw \0 byte\n${JSON.stringify({ level: 'in\0fo', time: at(7), msg: 'no level' })}\n`);
+  await copy();
+  expect(warnings).toEqual([]);
+  const lines = await database.query<{ line: string }>('SELECT line FROM mcp.server_logs WHERE at >= $1 ORDER BY at', [
+    at(4),
+  ]);
+  const text = lines.map(({ line }) => line).join('\n');
+  for (const told of ['a byte', 'no call', 'no time', 'raw  byte', 'no level']) expect(text).toContain(told);
+});
+
 it('is not filled by a server that floods', async () => {
   const logs = open();
   await logs.close();
