@@ -39,7 +39,7 @@ export async function newestRows(rows: LogRows, wanted: LogWanted, limit: number
 }
 
 /** Two streams that are in order, as one. */
-export async function* mergedAsync(
+async function* mergedAsync(
   one: AsyncIterable<LogEntry> | Iterable<LogEntry>,
   other: AsyncIterable<LogEntry> | Iterable<LogEntry>,
 ): AsyncGenerator<LogEntry, void, undefined> {

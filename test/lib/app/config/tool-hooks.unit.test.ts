@@ -45,3 +45,24 @@ it('rules reach the server that they are written for, in their order', async () 
   expect(mcpServers[0]?.hooks?.map(({ type }) => type)).toEqual(['deny', 'secrets']);
   expect(settings.tool_hooks).toEqual([]);
 });
+
+it('a hook of an extension names a server of ours', async () => {
+  const hooks = ['files', 'absent', 'remote'].map(
+    (name) => `      - { type: extension, extension: ${name}, hook: watch }\n`,
+  );
+  const remote = `mcp_servers:
+  remote:
+    type: external
+    endpoint: https://mcp.example.com/mcp
+    description: A server
+    oauth: { scopes: [user] }
+`;
+  await using project = await configProject({
+    'services/mcp/files.yaml': serverYaml('files', 5001, `    hooks:\n${hooks.join('')}`),
+    'services/mcp/remote.yaml': remote,
+  });
+  const error: unknown = await loadServices(project.instance).catch((thrown: unknown) => thrown);
+  if (!(error instanceof ConfigInvalidError)) throw error;
+  const found = error.issues.filter(({ file }) => file.endsWith('files.yaml')).map(({ message }) => message);
+  expect(found).toEqual(['is no MCP server', 'is no server that is built with defineMcpServer']);
+});
