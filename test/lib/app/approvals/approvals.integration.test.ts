@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { request } from 'node:http';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { decide } from '../../../../src/lib/app/approvals/decide.ts';
 import { Approvals } from '../../../../src/lib/app/approvals/desk.ts';
@@ -23,7 +26,17 @@ const desks: Approvals[] = [];
 
 beforeAll(async () => {
   test = await openTestGateway({
-    servers: [serverConfig({ hooks })],
+    servers: [
+      serverConfig({ hooks }),
+      serverConfig({
+        name: 'team',
+        kind: 'virtual',
+        port: undefined,
+        module: '',
+        virtual: { targets: [{ server: 'alpha', prefix: '', tools: '*' }] },
+      }),
+    ],
+    catalogued: true,
     policy: async ({ database }, servers) => {
       const approvals = new Approvals({ database, waitMs: 1500 });
       desks.push(approvals);
@@ -121,6 +134,22 @@ it('what a rule refuses nobody can approve, and what was denied or has expired i
   expect(needed(await test.call('echo', { d: 1 }))).not.toBe(late);
   await expect(approve(randomUUID())).rejects.toMatchObject({ code: 'NOT_FOUND' });
   await expect(approve("' OR 1=1")).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+it('reaches the client of a virtual server in its session', async () => {
+  const client = new Client({ name: 'asked', version: '1' }, { capabilities: { elicitation: {} } });
+  const asked: string[] = [];
+  client.setRequestHandler(ElicitRequestSchema, ({ params }) => {
+    asked.push(params.message);
+    return { action: 'accept', content: { approve: true } };
+  });
+  const headers = { authorization: `Bearer ${await test.token({ server: 'team' })}` };
+  const url = new URL(`http://127.0.0.1:${test.port}/api/v1/mcp/team/mcp`);
+  await client.connect(new StreamableHTTPClientTransport(url, { requestInit: { headers } }) as never);
+  const { content } = await client.callTool({ name: 'echo', arguments: { through: 'team' } });
+  expect(content).toEqual([{ type: 'text', text: '{"through":"team"}' }]);
+  expect(asked).toEqual([expect.stringContaining('It writes.') as string]);
+  await client.close();
 });
 
 it('where somebody else has to approve, the caller can’t, by no way', async () => {
