@@ -137,7 +137,8 @@ export async function endRenewal(
 
 /**
  * The server took a token for none that should have been good: it is renewed before its next use. One that can't be, or was
- * a minute ago for the same reason, is worth nothing.
+ * a minute ago for the same reason, is worth nothing. While it is being renewed it says nothing new: what the renewal gives
+ * would be lost, and the refresh token with it.
  */
 export async function refuseGrant(
   connection: Queryable,
@@ -146,7 +147,7 @@ export async function refuseGrant(
   await connection.query(
     `UPDATE mcp.upstream_grants SET expires_at = now(), refused_at = now(), revision = revision + 1,
        state = CASE WHEN NOT refreshable OR refused_at > now() - interval '1 minute' THEN 'refused' ELSE state END
-     WHERE id = $1 AND revision = $2`,
+     WHERE id = $1 AND revision = $2 AND (renewing_until IS NULL OR renewing_until < now())`,
     [id, revision],
   );
 }

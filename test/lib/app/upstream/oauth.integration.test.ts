@@ -6,7 +6,14 @@ import { readCredentials } from '../../../../src/lib/app/bridge/credentials.ts';
 import { protectedResource } from '../../../../src/lib/app/resources.ts';
 import { UpstreamCredentials } from '../../../../src/lib/app/upstream/credentials.ts';
 import { authenticate, challengeFor } from '../../../../src/lib/domain/auth/index.ts';
-import { mcpServersSchema, toServerConfig } from '../../../../src/lib/domain/mcp/index.ts';
+import {
+  claimRenewal,
+  findGrant,
+  mcpServersSchema,
+  refuseGrant,
+  renewGrant,
+  toServerConfig,
+} from '../../../../src/lib/domain/mcp/index.ts';
 import { toAppError } from '../../../../src/lib/shared/errors.ts';
 import type { UserId } from '../../../../src/lib/shared/ids.ts';
 import { bridgeRig } from '../../../helpers/bridge-rig.ts';
@@ -385,6 +392,16 @@ describe('a token', () => {
       ada.id,
     ]);
     expect(rows).toEqual([{ state: 'good' }]);
+    expect(await good()).toBeDefined();
+  });
+
+  it('that is being renewed is not lost by a refusal of the one before it', async () => {
+    const grant = await findGrant(rig.database, { server: 'odd', userId: ada.id });
+    if (grant === undefined) throw new Error('There is no sign-in');
+    expect(await claimRenewal(rig.database, grant, 90)).toBe(true);
+    await refuseGrant(rig.database, grant);
+    const { sealed, scopes } = grant;
+    expect(await renewGrant(rig.database, grant, { sealed, scopes, refreshable: true, seconds: 3600 })).toBe(true);
     expect(await good()).toBeDefined();
   });
 
