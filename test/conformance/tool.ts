@@ -19,7 +19,7 @@ interface Visit {
  * tool wrote them down; a scenario that failed to run is none
  */
 export async function runConformance(
-  what: 'authorization' | 'server',
+  what: 'authorization' | 'client' | 'server',
   flags: readonly string[],
   visit?: Visit,
 ): Promise<Record<string, string>> {

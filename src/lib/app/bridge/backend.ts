@@ -111,6 +111,8 @@ export interface Backend {
   readonly relaysSingle?: boolean;
   /** The same server in the other era, when it speaks both by itself: its clients of that era get it as it is. */
   readonly other?: Backend;
+  /** Finds out whether there is such, before the first client of the other era; absent when that is known. */
+  readonly prepare?: (() => Promise<void>) | undefined;
   /** The legacy session of a client is over, or its client is gone for good. */
   forget?(session: string): void;
   close(): Promise<void>;

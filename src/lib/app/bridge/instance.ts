@@ -56,6 +56,11 @@ export class Instance implements Backend {
     return this.#ended;
   }
 
+  /** What has to be over before the first legacy client gets it; absent when nothing has. */
+  get prepare(): (() => Promise<void>) | undefined {
+    return this.#backend.prepare;
+  }
+
   /** Whether a user has asked something of it. */
   get served(): boolean {
     return this.#served || this.#other?.served === true;

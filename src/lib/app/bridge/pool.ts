@@ -1,4 +1,4 @@
-import { UpstreamUnavailableError } from '../../shared/errors.ts';
+import { AppError, UpstreamUnavailableError } from '../../shared/errors.ts';
 import type { BackendEnded, BackendFactory, InstanceScope, Opening, Translate } from './backend.ts';
 import { startFailed } from './faults.ts';
 import { Instance } from './instance.ts';
@@ -166,7 +166,8 @@ export class InstancePool {
   }
 
   #failed(name: string, error: unknown, of: string | undefined): void {
-    if (this.#closing) return;
+    // What is wrong with the credentials is no fault of the server: whoever has better ones is let through at once.
+    if (this.#closing || (error instanceof AppError && isAboutCredentials(error))) return;
     const key = failureName(name);
     const count = (this.#failures.get(key)?.count ?? 0) + 1;
     const wait = Math.min(backoffMs.most, backoffMs.first * 2 ** (count - 1));
@@ -240,6 +241,10 @@ export class InstancePool {
     this.#ending.add(followed);
     return followed;
   }
+}
+
+function isAboutCredentials({ data: { reason } }: AppError): boolean {
+  return reason === 'upstream_unauthorized' || reason === 'upstream_forbidden';
 }
 
 function nameOf(scope: InstanceScope): string {

@@ -137,6 +137,7 @@ export class BridgeService {
       if (message.method === 'initialize' && asker.era === 'legacy') return await this.#initialize(posted, asker);
       const scope = this.#scope(asker);
       instance = this.pool.ready(scope) ?? (await this.#acquire(posted, scope, session));
+      if (asker.era === 'legacy' && instance.prepare !== undefined) await instance.prepare();
     } catch (error) {
       return this.#refuse(res, id, error);
     }
@@ -190,6 +191,7 @@ export class BridgeService {
     const own = this.#options.instances === 'session';
     const scope: InstanceScope = own ? { kind: 'session', session } : this.#scope(asker);
     const instance = await this.pool.acquire(scope, this.#opening(posted, own ? message.params : undefined));
+    await instance.prepare?.();
     if (instance.relays('legacy')) {
       return await instance.relay({ req: posted.req, res, body: posted.body, asker });
     }

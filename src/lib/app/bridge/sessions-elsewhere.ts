@@ -46,10 +46,12 @@ export class SessionsElsewhere {
   /** The instance that may know of it. One that only knows of what it has begun is not started for it. */
   async #keeper(asker: Asker): Promise<Instance | undefined> {
     const scope = this.#scopeOf(asker);
-    const ready = this.#pool.ready(scope);
-    if (ready !== undefined || !this.#outlive) return ready;
     const { credentials } = asker;
-    return await this.#pool.acquire(scope, credentials === undefined ? {} : { credentials }).catch(() => undefined);
+    const start = () => this.#pool.acquire(scope, credentials === undefined ? {} : { credentials });
+    const ready = this.#pool.ready(scope);
+    const instance = ready !== undefined || !this.#outlive ? ready : await start().catch(() => undefined);
+    await instance?.prepare?.().catch(() => undefined);
+    return instance;
   }
 }
 

@@ -52,6 +52,27 @@ export function mirroredArguments(inputSchema: unknown): readonly MirroredArgume
   return found;
 }
 
+/**
+ * Whether a tool's schema declares a header that is none: not a token, of a value that has more than one way to be written,
+ * or one of two that are the same. A client must not use such a tool (MCP 2026-07-28, SEP-2243).
+ */
+export function declaresWrongHeader(inputSchema: unknown): boolean {
+  const seen = new Set<string>();
+  const wrong = (schema: unknown, depth: number): boolean => {
+    if (!isRecord(schema) || depth > 16) return false;
+    if (Object.hasOwn(schema, 'x-mcp-header')) {
+      const header = schema['x-mcp-header'];
+      if (typeof header !== 'string' || !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(header)) return true;
+      if (!['string', 'integer', 'boolean'].includes(String(schema['type'])) || depth === 0) return true;
+      if (seen.has(header.toLowerCase())) return true;
+      seen.add(header.toLowerCase());
+    }
+    const { properties } = schema;
+    return isRecord(properties) && Object.values(properties).some((property) => wrong(property, depth + 1));
+  };
+  return wrong(inputSchema, 0);
+}
+
 function written(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   if (typeof value === 'boolean') return String(value);

@@ -9,9 +9,10 @@ import type {
   InstanceScope,
   Opening,
 } from '../backend.ts';
-import { isDiscovered } from '../eras/discovery.ts';
+import { isDiscovered, toDiscovered } from '../eras/discovery.ts';
 import { toModernParams } from '../eras/envelope.ts';
 import { asObject, type Json } from '../eras/json.ts';
+import { errorCode, modernRevision } from '../eras/revisions.ts';
 import { bridgeItself } from '../handshake.ts';
 import { JsonRpcMessage } from '../message.ts';
 import { type Connecting, introduction, type LegacyConnection } from './connection.ts';
@@ -79,17 +80,36 @@ export class ExternalFactory implements BackendFactory {
   async #modern(discovered: Json, opening: Opening, listener: BackendListener): Promise<Backend> {
     this.#known = 'modern';
     const onDoubt = this.#doubts(true, opening, (reason) => {
-      void legacy?.close();
+      void backend.other?.close();
       listener.onEnd(reason);
     });
     const limit = this.#options.maxMessageBytes;
-    const backend = new ModernBackend({ endpoint: this.#endpoint, discovered, limit, onDoubt });
-    // A server that keeps sessions for its legacy clients gets them as they are.
-    const legacy: Backend | undefined = await this.#legacy('http', opening, listener, true).catch((error: unknown) => {
-      if (hasNoSessions(error)) return undefined;
-      throw error;
-    });
-    return legacy === undefined ? backend : Object.assign(backend, { other: legacy });
+    const backend: ModernBackend & { other?: Backend; prepare?: (() => Promise<void>) | undefined } = new ModernBackend(
+      {
+        endpoint: this.#endpoint,
+        discovered,
+        limit,
+        onDoubt,
+      },
+    );
+    // A server that keeps sessions for its legacy clients gets them as they are; one without such clients is not asked.
+    let prepared: Promise<void> | undefined;
+    backend.prepare = () => {
+      prepared ??= this.#legacy('http', opening, listener, true).then(
+        (legacy) => {
+          backend.other = legacy;
+          backend.prepare = undefined;
+        },
+        (error: unknown) => {
+          // What can't be found out now is asked again by the next.
+          prepared = undefined;
+          if (!hasNoSessions(error)) throw error;
+          backend.prepare = undefined;
+        },
+      );
+      return prepared;
+    };
+    return backend;
   }
 
   async #either(opening: Opening, listener: BackendListener): Promise<Backend> {
@@ -117,15 +137,22 @@ export class ExternalFactory implements BackendFactory {
     opening: Opening,
     listener: BackendListener,
     stateful = false,
-  ): Promise<LegacyBackend> {
+  ): Promise<Backend> {
     const open = this.#opener(spoken);
     const own = introduction(this.#options.version);
     const opened = opening.initialize ?? own;
     const { credentials } = opening;
     const first = await open({ opened, credentials, listener, ofSession: false });
-    if (stateful && first.sessionId === undefined) {
+    const modern = first.initialized['protocolVersion'] === modernRevision;
+    if (stateful && (first.sessionId === undefined || modern)) {
       await first.close();
       throw new UpstreamFailedError('The server keeps no sessions.', { data: { reason: 'no_sessions' } });
+    }
+    // A server that does not say what it is may say so here all the same.
+    if (modern && spoken === 'http') {
+      await first.close();
+      const discovered = { ...toDiscovered(first.initialized), supportedVersions: [modernRevision] };
+      return await this.#modern(discovered, opening, listener);
     }
     if (!stateful) this.#known = spoken;
     const relays = spoken === 'http';
@@ -184,7 +211,22 @@ export class ExternalFactory implements BackendFactory {
       limit: this.#options.maxMessageBytes,
     });
     const asker: Asker = { ...bridgeItself, era: 'modern', credentials: opening.credentials };
-    const answer = await new Promise<JsonRpcMessage>((resolve, reject) => {
+    let answer = await this.#asked(probe, request, asker);
+    // Only a server of this era knows this error: it is asked once more by what it says that it takes (SEP-2575).
+    const { code, data } = asObject(answer.value['error']);
+    const { supported } = asObject(data);
+    if (code === errorCode.unsupportedVersion && Array.isArray(supported) && supported.includes(modernRevision)) {
+      answer = await this.#asked(probe, request, asker);
+    }
+    const { result } = answer.value;
+    if (isDiscovered(result)) return result;
+    const failed = failureIn(answer);
+    if (failed !== undefined && !perhapsSse.has(failed.data['upstream_status'])) throw failed;
+    return undefined;
+  }
+
+  async #asked(probe: ModernBackend, request: JsonRpcMessage, asker: Asker): Promise<JsonRpcMessage> {
+    return await new Promise<JsonRpcMessage>((resolve, reject) => {
       const timer = setTimeout(() => {
         pending.cancel();
         reject(
@@ -200,10 +242,5 @@ export class ExternalFactory implements BackendFactory {
       };
       const pending = probe.request(request, asker, hearer);
     });
-    const { result } = answer.value;
-    if (isDiscovered(result)) return result;
-    const failed = failureIn(answer);
-    if (failed !== undefined && !perhapsSse.has(failed.data['upstream_status'])) throw failed;
-    return undefined;
   }
 }

@@ -162,7 +162,7 @@ export class HttpConnection implements LegacyConnection {
         endpoint: this.#options.endpoint,
         message: request,
         id: request.id ?? 0,
-        headers: this.#headers({}),
+        headers: this.#headers(namesMethod(request)),
         limit: this.#options.limit,
         credentials: this.#credentials,
         onHead: (status, headers) => {
@@ -249,7 +249,10 @@ export class HttpConnection implements LegacyConnection {
   #post(message: JsonRpcMessage): void {
     const ignore = { onMessage: () => undefined, onEnd: () => undefined };
     const { endpoint, limit } = this.#options;
-    endpoint.send({ method: 'POST', headers: this.#headers({}), body: message.text }, new Exchange(ignore, limit));
+    endpoint.send(
+      { method: 'POST', headers: this.#headers(namesMethod(message)), body: message.text },
+      new Exchange(ignore, limit),
+    );
   }
 
   #resumption(event: string) {
@@ -281,6 +284,11 @@ export class HttpConnection implements LegacyConnection {
     this.#lastId += 1;
     return this.#lastId;
   }
+}
+
+/** A server of the next era, which may be there meanwhile, wants to see it in the headers too (SEP-2243). */
+function namesMethod({ method }: JsonRpcMessage): Record<string, string> {
+  return method === undefined ? {} : { 'mcp-method': method };
 }
 
 /** Why `initialize` failed: a failure of ours on the way, or what the server said. */

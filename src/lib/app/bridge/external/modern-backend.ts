@@ -1,6 +1,6 @@
 import type { Asker, Backend, Hearer, HttpExchange, PendingRequest } from '../backend.ts';
 import { asObject, type Json } from '../eras/json.ts';
-import { type MirroredArgument, mirroredArguments, mirroredHeaders } from '../eras/mirrored.ts';
+import { declaresWrongHeader, type MirroredArgument, mirroredArguments, mirroredHeaders } from '../eras/mirrored.ts';
 import { errorCode, metaKey, modernRevision } from '../eras/revisions.ts';
 import { JsonRpcMessage, type RequestId } from '../message.ts';
 import { type Endpoint, endpointHeaders, traceHeaders } from './endpoint.ts';
@@ -94,8 +94,7 @@ export class ModernBackend implements Backend {
       hearer: {
         onMessage: (message) => hearer.onMessage(renamed(message, own, request.id ?? 0)),
         onAnswer: (answer) => {
-          if (method === 'tools/list') this.#note(answer);
-          hearer.onAnswer(answer);
+          hearer.onAnswer(method === 'tools/list' ? this.#noted(answer) : answer);
         },
       },
     });
@@ -115,8 +114,10 @@ export class ModernBackend implements Backend {
     });
   }
 
-  #note(answer: JsonRpcMessage): void {
-    const { tools } = asObject(answer.value['result']);
+  /** Remembers what tools want in their headers. @returns the list without those that declare it wrongly */
+  #noted(answer: JsonRpcMessage): JsonRpcMessage {
+    const result = asObject(answer.value['result']);
+    const { tools } = result;
     for (const tool of Array.isArray(tools) ? tools : []) {
       const { name, inputSchema } = asObject(tool);
       const found = mirroredArguments(inputSchema);
@@ -124,6 +125,11 @@ export class ModernBackend implements Backend {
       if (found.length === 0) this.#mirrored.delete(name);
       else this.#mirrored.set(name, found);
     }
+    if (!Array.isArray(tools)) return answer;
+    const usable = tools.filter((tool) => !declaresWrongHeader(asObject(tool)['inputSchema']));
+    return usable.length === tools.length
+      ? answer
+      : JsonRpcMessage.result(answer.id as RequestId, { ...result, tools: usable });
   }
 }
 
