@@ -29,7 +29,7 @@ export async function runConformance(
     const child = spawn(process.execPath, [program, what, ...flags, ...client, '--output-dir', folder], {
       cwd: folder,
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: 60_000,
+      timeout: what === 'client' ? 120_000 : 60_000,
     });
     let said = '';
     let visited: Promise<void> | undefined;
