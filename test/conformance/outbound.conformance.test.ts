@@ -8,6 +8,13 @@ import { runConformance } from './tool.ts';
 const program = `${process.execPath} ${join(import.meta.dirname, 'outbound.ts')}`;
 
 it.each(['2025-11-25', '2026-07-28'])('our outbound client conforms to %s', { timeout: 130_000 }, async (revision) => {
-  const checks = await runConformance('client', ['--command', program, '--requirements', revision, '--timeout', '100000']);
+  const checks = await runConformance('client', [
+    '--command',
+    program,
+    '--requirements',
+    revision,
+    '--timeout',
+    '100000',
+  ]);
   expect(checks).toMatchObject({ 'tool-add-numbers': 'SUCCESS', 'pkce-verifier-matches-challenge': 'SUCCESS' });
 });
