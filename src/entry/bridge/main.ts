@@ -22,6 +22,9 @@ import { type BridgeEnvironment, readEnvironment } from './env.ts';
 const drainMs = 5_000;
 const instanceLimit = 200;
 const sessionLimit = 50_000;
+/** One user can't take the room of all others. */
+const instancesPerUser = instanceLimit / 4;
+const sessionsPerUser = sessionLimit / 5;
 const sessionIdleMs = 3_600_000;
 const keepAliveMs = 30_000;
 /** The supervisor waits 2 s for an answer. */
@@ -77,6 +80,8 @@ async function serve(environment: BridgeEnvironment, { logger, secrets }: Proces
     translate,
     instanceLimit,
     sessionLimit,
+    instancesPerUser,
+    sessionsPerUser,
     sessionIdleMs,
     keepAliveMs,
     logger,

@@ -11,7 +11,13 @@ export default class SyncSkills extends BaseCommand<typeof SyncSkills> {
   static override description =
     'As cloud sync local does, for the skills alone. Where both sides have changed, nothing is done until a strategy decides.';
   static override examples = ['<%= config.bin %> core skills sync --direction to-db --dry-run'];
-  static override declaration: CommandDeclaration = { effect: 'destructive', permission: 'admin', needs: 'database' };
+  // As cloud sync local is: it writes files of this machine.
+  static override declaration: CommandDeclaration = {
+    effect: 'destructive',
+    permission: 'admin',
+    needs: 'database',
+    localOnly: true,
+  };
   static override flags = {
     direction: option({ options: ['to-db', 'to-disk'] as const })({
       required: true,

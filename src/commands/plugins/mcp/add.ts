@@ -15,6 +15,7 @@ export default class McpAdd extends BaseCommand<typeof McpAdd> {
   static override examples = [
     `<%= config.bin %> plugins mcp add 'npx -y @modelcontextprotocol/server-filesystem /srv' --name files`,
     '<%= config.bin %> plugins mcp add https://mcp.example.com/mcp --dry-run',
+    '<%= config.bin %> plugins mcp add http://10.0.0.5:8080/mcp --private-network',
     '<%= config.bin %> plugins mcp add io.github.acme/files@1.2.0 --set path=/srv',
   ];
   // It names the programs that are run.
@@ -41,6 +42,7 @@ export default class McpAdd extends BaseCommand<typeof McpAdd> {
       summary: 'The registry that is asked for names; else the public one',
       helpValue: '<url>',
     }),
+    'private-network': boolean({ summary: 'The address may be of a private network, and by http' }),
     'dry-run': boolean({ summary: 'Only check it and show what would be written' }),
   };
 
@@ -51,6 +53,7 @@ export default class McpAdd extends BaseCommand<typeof McpAdd> {
     const { cwd } = this.context.options;
     const draft = await draftFrom(this.args.source, { name, scopes: scope, values, registry, cwd });
     const path = ['mcp_servers', draft.name];
+    const yaml = this.flags['private-network'] === true ? onPrivateNetwork(draft.yaml) : draft.yaml;
     if ((await this.context.mcpServers()).some((server) => server.name === draft.name)) {
       throw new ConflictError(`There is an MCP server ${draft.name} already`, {
         hint: 'Give this one another name with --name',
@@ -60,7 +63,7 @@ export default class McpAdd extends BaseCommand<typeof McpAdd> {
     const store = await this.context.secrets();
     const kept = new Set(await store.names());
     const missing = draft.secrets.filter((secret) => !kept.has(secret) && !kept.has(`mcp.${draft.name}.${secret}`));
-    const value = missing.length === 0 ? draft.yaml : { ...draft.yaml, enabled: false };
+    const value = missing.length === 0 ? yaml : { ...yaml, enabled: false };
     const artifact = await changed(this.context, this.output, [{ path, value }], this.flags['dry-run'] === true);
     if (artifact.type !== 'text') return artifact;
     const steps = [
@@ -75,6 +78,12 @@ export default class McpAdd extends BaseCommand<typeof McpAdd> {
       data: { ...artifact.data, server: draft.name, missing_secrets: missing },
     };
   }
+}
+
+/** @throws UsageError for what is no server elsewhere */
+function onPrivateNetwork(yaml: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  if (yaml['type'] === 'external') return { ...yaml, private_network: true };
+  throw new UsageError('--private-network goes with the address of a server elsewhere');
 }
 
 function pairOf(text: string): readonly [string, string] {

@@ -11,6 +11,8 @@ export interface PoolOptions {
   readonly idleStopMs: number;
   /** Most instances at once. */
   readonly limit: number;
+  /** Most of them that are for one user; as many as there may be unless told. */
+  readonly perUser?: number;
   readonly listener: PoolListener;
 }
 
@@ -18,6 +20,8 @@ export interface PoolListener {
   onMessage(instance: Instance, message: JsonRpcMessage, session: string | undefined): void;
   /** @param stopped whether it was stopped by us and had nothing to do */
   onEnd(instance: Instance, reason: BackendEnded, stopped: boolean): void;
+  /** Hears of each try to start one that failed. */
+  onFailed?(error: unknown): void;
 }
 
 /** Starts that failed one after another, for one scope. */
@@ -32,6 +36,8 @@ interface Failures {
 interface Slot {
   /** Digest of what a user brought. */
   readonly key: string | undefined;
+  /** Whose it is, where it is for one user or one session. */
+  readonly owner: string | undefined;
   opening: Promise<Instance>;
   instance: Instance | undefined;
   stopped: boolean;
@@ -81,20 +87,22 @@ export class InstancePool {
 
   /**
    * The instance of a scope, started if need be.
+   * @param owner who asks
    * @throws what the start threw; also for a while after it, without another try; UpstreamUnavailableError when there are too many
    */
-  async acquire(scope: InstanceScope, opening: Opening): Promise<Instance> {
+  async acquire(scope: InstanceScope, opening: Opening, owner?: string): Promise<Instance> {
     const name = nameOf(scope);
     const there = this.#slots.get(name);
     if (there !== undefined && there.key === keyOf(scope)) return await there.opening;
     this.#checkOpen();
     this.#checkBackoff(name, keyOf(scope));
     if (there !== undefined) this.#retire(name, there);
-    await this.#makeRoom();
+    const whose = scope.kind === 'shared' ? undefined : owner;
+    await this.#makeRoom(whose);
     this.#checkOpen();
     const since = this.#slots.get(name);
     if (since !== undefined && since.key === keyOf(scope)) return await since.opening;
-    const slot: Slot = { key: keyOf(scope), opening: unopened, instance: undefined, stopped: false };
+    const slot: Slot = { key: keyOf(scope), owner: whose, opening: unopened, instance: undefined, stopped: false };
     slot.opening = this.#open(name, slot, scope, opening);
     this.#slots.set(name, slot);
     try {
@@ -147,6 +155,7 @@ export class InstancePool {
       return instance;
     } catch (error) {
       this.#failed(name, error, slot.key);
+      if (!this.#closing) listener.onFailed?.(error);
       throw error;
     }
   }
@@ -200,13 +209,17 @@ export class InstancePool {
     void this.#follow(leave());
   }
 
-  async #makeRoom(): Promise<void> {
-    if (this.size < this.#options.limit) return;
-    const idle = [...this.#slots]
+  /** One user's make room for each other before they take the room of others. */
+  async #makeRoom(owner: string | undefined): Promise<void> {
+    const { limit, perUser = limit } = this.#options;
+    const own = owner === undefined ? [] : [...this.#slots].filter(([, slot]) => slot.owner === owner);
+    if (own.length < perUser && this.size < limit) return;
+    const idle = (own.length < perUser ? [...this.#slots] : own)
       .filter(([, { instance }]) => instance !== undefined && instance.running === 0)
       .sort(([, one], [, other]) => (other.instance?.idleMs ?? 0) - (one.instance?.idleMs ?? 0))[0];
     if (idle === undefined) {
-      throw new UpstreamUnavailableError(`The server runs ${this.size} times already, and each has something to do.`, {
+      const times = own.length < perUser ? `${this.size} times` : `${own.length} times for you`;
+      throw new UpstreamUnavailableError(`The server runs ${times} already, and each has something to do.`, {
         hint: 'Try again in a moment.',
       });
     }

@@ -15,6 +15,9 @@ export interface ServiceOptions {
   readonly idleStopMs: number;
   readonly instanceLimit: number;
   readonly sessionLimit: number;
+  /** Of both, how many may be one user's. */
+  readonly instancesPerUser?: number;
+  readonly sessionsPerUser?: number;
   readonly sessionIdleMs: number;
   readonly keepAliveMs: number;
   readonly logger: Logger;

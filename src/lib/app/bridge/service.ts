@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Identity } from '../../infra/security/identity-header.ts';
+import { toAppError } from '../../shared/errors.ts';
 import { isRecord } from '../router/jsonrpc.ts';
 import type { Asker, Backend, BackendEnded, Hearer, InstanceScope, Opening } from './backend.ts';
 import { isModernRevision, negotiated } from './era.ts';
@@ -44,6 +45,7 @@ export class BridgeService {
       keepAlive: this.#keepAlive,
       idleMs: options.sessionIdleMs,
       limit: options.sessionLimit,
+      ...(options.sessionsPerUser === undefined ? {} : { perUser: options.sessionsPerUser }),
       onEnd: (session) => this.#sessionEnded(session),
     });
     this.#subscriptions = new SharedSubscriptions(this.sessions);
@@ -52,9 +54,14 @@ export class BridgeService {
       translate: options.translate,
       idleStopMs: options.idleStopMs,
       limit: options.instanceLimit,
+      ...(options.instancesPerUser === undefined ? {} : { perUser: options.instancesPerUser }),
       listener: {
         onMessage: (instance, message, session) => this.#unasked(instance, message, session),
         onEnd: (instance, reason, stopped) => this.#instanceEnded(instance, reason, stopped),
+        onFailed: (thrown) => {
+          const { code, message } = toAppError(thrown);
+          options.logger.warn({ code, reason: message }, 'the server could not be reached or started');
+        },
       },
     });
     this.#elsewhere = new SessionsElsewhere(
@@ -190,7 +197,11 @@ export class BridgeService {
     const session = this.sessions.newId();
     const own = this.#options.instances === 'session';
     const scope: InstanceScope = own ? { kind: 'session', session } : this.#scope(asker);
-    const instance = await this.pool.acquire(scope, this.#opening(posted, own ? message.params : undefined));
+    const instance = await this.pool.acquire(
+      scope,
+      this.#opening(posted, own ? message.params : undefined),
+      asker.identity.sub,
+    );
     await instance.prepare?.();
     if (instance.relays('legacy')) {
       return await instance.relay({ req: posted.req, res, body: posted.body, asker });
@@ -310,6 +321,7 @@ export class BridgeService {
     return await this.pool.acquire(
       scope,
       this.#opening(posted, scope.kind === 'session' ? session?.opened : undefined),
+      posted.identity.sub,
     );
   }
 

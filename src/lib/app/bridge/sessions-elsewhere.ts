@@ -47,7 +47,8 @@ export class SessionsElsewhere {
   async #keeper(asker: Asker): Promise<Instance | undefined> {
     const scope = this.#scopeOf(asker);
     const { credentials } = asker;
-    const start = () => this.#pool.acquire(scope, credentials === undefined ? {} : { credentials });
+    const opening = credentials === undefined ? {} : { credentials };
+    const start = () => this.#pool.acquire(scope, opening, asker.identity.sub);
     const ready = this.#pool.ready(scope);
     const instance = ready !== undefined || !this.#outlive ? ready : await start().catch(() => undefined);
     await instance?.prepare?.().catch(() => undefined);

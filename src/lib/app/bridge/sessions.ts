@@ -10,6 +10,8 @@ export interface SessionsOptions {
   /** How long a session may have nothing open and nothing asked, in ms. */
   readonly idleMs: number;
   readonly limit: number;
+  /** Most of one user; as many as there may be unless told. */
+  readonly perUser?: number;
   /** A session is over, its instance may have more to do. */
   readonly onEnd: (session: ClientSession) => void;
 }
@@ -20,6 +22,8 @@ const sweepMs = 30_000;
 export class ClientSessions {
   readonly #options: SessionsOptions;
   readonly #byId = new Map<string, ClientSession>();
+  /** The ones that began first come first. */
+  readonly #byUser = new Map<string, Set<ClientSession>>();
   readonly #byInstance = new Map<Instance, Set<ClientSession>>();
   readonly #sweep: NodeJS.Timeout;
 
@@ -49,7 +53,11 @@ export class ClientSessions {
     const others = this.#byInstance.get(instance);
     if (others === undefined) this.#byInstance.set(instance, new Set([session]));
     else others.add(session);
-    if (this.#byId.size > this.#options.limit) this.#endOldest();
+    const own = this.#byUser.get(session.user) ?? new Set();
+    this.#byUser.set(session.user, own.add(session));
+    const { limit, perUser = limit } = this.#options;
+    if (own.size > perUser) this.#endOldest(own);
+    else if (this.#byId.size > limit) this.#endOldest(this.#byId.values());
     return session;
   }
 
@@ -69,6 +77,9 @@ export class ClientSessions {
   /** Nothing of the session is left: what it waits for is given up, what it listens to is ended. */
   end(session: ClientSession): void {
     if (!this.#byId.delete(session.id)) return;
+    const own = this.#byUser.get(session.user);
+    own?.delete(session);
+    if (own?.size === 0) this.#byUser.delete(session.user);
     const others = this.#byInstance.get(session.instance);
     others?.delete(session);
     if (others?.size === 0) this.#byInstance.delete(session.instance);
@@ -109,9 +120,9 @@ export class ClientSessions {
   }
 
   /** The one that has had nothing to do for longest; if all have, the one that began first. */
-  #endOldest(): void {
+  #endOldest(among: Iterable<ClientSession>): void {
     let oldest: ClientSession | undefined;
-    for (const session of this.#byId.values()) {
+    for (const session of among) {
       if (oldest === undefined || session.idleMs > oldest.idleMs) oldest = session;
     }
     if (oldest !== undefined) this.end(oldest);

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parse } from 'yaml';
+import { writeFileAtomic } from '../../infra/config/atomic-file.ts';
 import { type Instance, resolveServicesDir, servicesDirOf } from '../../infra/config/instance.ts';
 import { loadProfile } from '../../infra/config/profile.ts';
 import type { ProfileFile } from '../../infra/config/profile-schema.ts';
@@ -105,6 +106,7 @@ export async function changeConfiguration(
       changed.push({ path: dottedPath(names[index] ?? path), before: shown(path, old), after: shown(path, now) });
     }
   }
+  if (!dryRun) await removeEmpty(context, [...targets.keys()]);
   const files = changed.length === 0 ? [] : [...targets.keys()].map((file) => displayPath(file));
   return { files, changes: changed, effect: effectOf(changed.map(({ path }) => path)) };
 }
@@ -119,6 +121,19 @@ async function keepSections(file: string, edits: YamlChange[]): Promise<void> {
     const ways = edit.path.map((_, depth) => valueAt(plain(text), edit.path.slice(0, depth)));
     if (ways.slice(1).every((way) => typeof way === 'object' && way !== null && Object.keys(way).length === 1))
       edits[index] = { path: [section], value: {} };
+  }
+}
+
+/** A file of servers in which nothing is left, no comment either, goes; unless something includes it by name. */
+async function removeEmpty({ instance, profileName, env }: ChangeContext, files: readonly string[]): Promise<void> {
+  for (const file of files) {
+    const text = await readFile(file, 'utf8').catch(() => '');
+    if (text.trim() !== 'mcp_servers: {}') continue;
+    const profile = await settle(loadProfile(instance, profileName, env));
+    const { mode } = await stat(file);
+    await rm(file);
+    const services = await settle(loadServices(instance, 'value' in profile ? { profile: profile.value } : {}));
+    if ('issues' in services) await writeFileAtomic(file, text, mode & 0o777);
   }
 }
 

@@ -4,6 +4,7 @@ import type { CommandContext } from '../command-context.ts';
 import type { ServiceStatus } from '../supervisor/status.ts';
 import { type FleetTool, fleetFacts } from './facts.ts';
 import { fleetLatencies } from './latencies.ts';
+import { toolsOfServer } from './tools.ts';
 
 /** One MCP server of the configuration, with what is known of it now. */
 export interface FleetServer {
@@ -41,7 +42,7 @@ export async function fleet(context: CommandContext): Promise<FleetServer[]> {
       state: stateOf(config, status, running !== undefined),
       status,
       latencyMs: latencies.get(config.name),
-      tools: tools?.get(config.name),
+      tools: toolsOfServer(config, tools),
     };
   });
 }

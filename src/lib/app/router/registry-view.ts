@@ -1,5 +1,6 @@
 import { hasProcess, type McpServerConfig, type McpServerKind } from '../../domain/mcp/index.ts';
 import type { FleetFacts } from '../fleet/facts.ts';
+import { toolsOfServer } from '../fleet/tools.ts';
 import { type ServerVariable, variablesOf } from '../fleet/variables.ts';
 import { mcpAudience, resourceMetadataUrl } from '../identity.ts';
 import type { ServiceEndpoint } from '../supervisor/directory.ts';
@@ -132,7 +133,7 @@ function statusOf(
 }
 
 function toolsOf(server: McpServerConfig, { facts }: RegistrySource): Partial<RegistryServer> {
-  const tools = facts?.tools.get(server.name);
+  const tools = toolsOfServer(server, facts?.tools);
   if (tools === undefined) return {};
   return {
     tools: tools.map(({ name, title, description, state }) => ({

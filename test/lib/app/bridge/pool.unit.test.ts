@@ -16,13 +16,16 @@ afterEach(async () => {
   for (const pool of pools.splice(0)) await pool.close();
 });
 
-function poolOf(more: { limit?: number; fail?: () => boolean; onEnd?: (stopped: boolean) => void } = {}) {
+function poolOf(
+  more: { limit?: number; perUser?: number; fail?: () => boolean; onEnd?: (stopped: boolean) => void } = {},
+) {
   const opened: Opened[] = [];
   let starts = 0;
   const pool = new InstancePool({
     translate,
     idleStopMs: 0,
     limit: more.limit ?? 10,
+    ...(more.perUser === undefined ? {} : { perUser: more.perUser }),
     factory: {
       async open(scope, _, listener) {
         starts += 1;
@@ -113,4 +116,13 @@ it('starts nothing once it is closed', async () => {
   await pool.acquire({ kind: 'shared' }, {});
   await pool.close();
   await expect(pool.acquire({ kind: 'shared' }, {})).rejects.toThrow('stopping');
+});
+
+it('lets one user take no more than a share: theirs make room for each other, those of others stay', async () => {
+  const { pool, opened } = poolOf({ limit: 10, perUser: 2 });
+  const session = (name: string): InstanceScope => ({ kind: 'session', session: name });
+  await pool.acquire(session('b1'), {}, 'bert');
+  for (const name of ['a1', 'a2', 'a3']) await pool.acquire(session(name), {}, 'anna');
+  expect(opened.map(({ closed }) => closed)).toEqual([false, true, false, false]);
+  expect(pool.size).toBe(3);
 });

@@ -90,6 +90,16 @@ describe('changeConfiguration', () => {
     expect(await readdir(join(project.path, 'services'))).toEqual(['ai', 'mcp']);
   });
 
+  it('removes a file of servers in which nothing is left, but none with a comment', async () => {
+    await using project = await opened({
+      'services/mcp/plain.yaml': serverYaml('plain', 5007).replace('# plain\n', ''),
+    });
+    await change(project, [unset('mcp_servers.plain')]);
+    await change(project, [unset('mcp_servers.crm')]);
+    expect(await readdir(join(project.path, 'services/mcp'))).toEqual(['crm.yaml']);
+    expect(await text(project, 'services/mcp/crm.yaml')).toBe('# crm\nmcp_servers: {}\n');
+  });
+
   it('edits a file that takes in a text from another', async () => {
     const agent =
       'agents:\n  helper:\n    port: 9001\n    card: { description: d }\n    metadata:\n      system_prompt: !include p.md # kept\n';
