@@ -67,7 +67,7 @@ const steps: readonly (readonly [string, number, () => void | Promise<void>])[] 
   ['floor', 4000, bareRequest],
   ['empty', 200_000, unmeasured],
   ['request', 200_000, measured],
-  ['toolCall', 200_000, () => metrics.toolCall(`server-${call++ % 20}`, 'success', 'none', 3)],
+  ['toolCall', 200_000, () => metrics.toolCall(`server-${call++ % 20}`, 'search', 'success', 'none', 3)],
   ['auditCommit', 200_000, () => metrics.auditCommit(1.2, true)],
   ['scrape', 50, async () => void (await metrics.text())],
 ];

@@ -270,7 +270,7 @@ describe('a scrape of several processes', () => {
       const server = createServer(own.onSocket((_, response) => response.writeHead(500).end(), log)).listen(socket);
       await once(server, 'listening');
       ends.push(async () => server.close());
-      own.metrics.toolCall('alpha', 'success', 'none', 3);
+      own.metrics.toolCall('alpha', 'echo', 'success', 'none', 3);
     }
     const dead = createSocketServer().listen(killed);
     await once(dead, 'listening');
@@ -308,7 +308,7 @@ describe('a scrape of several processes', () => {
     const process_ = openTelemetry(options(), own);
     const early = process_.scrape();
     await once(server, 'request');
-    process_.metrics.toolCall('alpha', 'success', 'none', 1);
+    process_.metrics.toolCall('alpha', 'echo', 'success', 'none', 1);
     const late = [process_.scrape(), process_.scrape()];
     held.resolve();
     expect(parseScrape(await early).sum('systemprompt_mcp_tool_calls_total')).toBe(0);

@@ -97,7 +97,7 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
     log,
     onCommit: metrics && ((ms, committed) => metrics.auditCommit(ms, committed)),
   });
-  const onEnd = endHeard(metrics, tracing);
+  const onEnd = endHeard(metrics, tracing, options.catalogue);
   const { catalogue, credentials, directory, servers } = options;
   const asking = catalogue && new Upstreams(directory, identityRoot);
   const watcher =
@@ -185,11 +185,23 @@ function circuitChanged(metrics: GatewayMetrics | undefined, log: Logger) {
   };
 }
 
-function endHeard(metrics: GatewayMetrics | undefined, tracing: RouterTracing | undefined): ExecutorOptions['onEnd'] {
+function endHeard(
+  metrics: GatewayMetrics | undefined,
+  tracing: RouterTracing | undefined,
+  catalogue: ToolCatalogue | undefined,
+): ExecutorOptions['onEnd'] {
+  const known = ({ server, tool }: ToolCall) =>
+    server.tools.has(tool) || catalogue?.find(server.name, tool) !== undefined;
   const measured: ExecutorOptions['onEnd'] =
     metrics &&
     ((call, outcome, reason) =>
-      metrics.toolCall(call.server.name, outcome, reason, performance.now() - call.arrivedAt));
+      metrics.toolCall(
+        call.server.name,
+        known(call) ? call.tool : undefined,
+        outcome,
+        reason,
+        performance.now() - call.arrivedAt,
+      ));
   if (tracing === undefined) return measured;
   return (call, outcome, reason) => {
     tracing.ended(reason);

@@ -17,6 +17,11 @@ export interface ApiMetricsOptions {
 /** How a tool call ended: answered as its tool means it, gone wrong on the way, or never made. */
 export type CallOutcome = 'success' | 'error' | 'refused';
 
+/** Stands for tools that have no series of their own. */
+const otherTools = 'other';
+/** Tools of all servers that have series of their own in one process. */
+const maxTools = 500;
+
 const httpBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
 const callBuckets = [0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30, 120];
 const commitBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
@@ -28,8 +33,11 @@ const commitBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2
 export class ApiMetrics {
   readonly #registry = new Registry();
   readonly #requests: Histogram<'group' | 'method' | 'status'>;
-  readonly #calls: Counter<'server' | 'outcome' | 'reason'>;
-  readonly #callDuration: Histogram<'server' | 'outcome'>;
+  readonly #calls: Counter<'server' | 'tool' | 'outcome' | 'reason'>;
+  readonly #callDuration: Histogram<'server' | 'tool' | 'outcome'>;
+  /** Tools that have series of their own, by server. */
+  readonly #tools = new Map<string, Set<string>>();
+  #toolCount = 0;
   readonly #commits: Histogram<'result'>;
   readonly #refusals: Counter<'group'>;
   readonly #circuits: Gauge<'server'>;
@@ -55,17 +63,18 @@ export class ApiMetrics {
     this.#calls = new Counter({
       name: 'systemprompt_mcp_tool_calls_total',
       help: 'Tool calls that came to an end, with the code of the error where there is none of success.',
-      labelNames: ['server', 'outcome', 'reason'],
+      labelNames: ['server', 'tool', 'outcome', 'reason'],
       registers,
     });
     this.#callDuration = new Histogram({
       name: 'systemprompt_mcp_tool_call_duration_seconds',
       help: 'From the arrival of a tool call until its outcome was recorded in the audit.',
-      labelNames: ['server', 'outcome'],
+      labelNames: ['server', 'tool', 'outcome'],
       buckets: callBuckets,
       registers,
     });
-    for (const server of options.servers) this.#calls.inc({ server, outcome: 'success', reason: 'none' }, 0);
+    for (const server of options.servers)
+      this.#calls.inc({ server, tool: otherTools, outcome: 'success', reason: 'none' }, 0);
     this.#commits = new Histogram({
       name: 'systemprompt_audit_commit_duration_seconds',
       help: 'Statements that wrote rows of the audit, each a commit of all rows that waited.',
@@ -105,10 +114,26 @@ export class ApiMetrics {
     this.#requests.observe({ group, method, status }, ms / 1000);
   }
 
-  /** @param ms from the arrival of the call until its outcome was recorded */
-  toolCall(server: string, outcome: CallOutcome, reason: string, ms: number): void {
-    this.#calls.inc({ server, outcome, reason });
-    this.#callDuration.observe({ server, outcome }, ms / 1000);
+  /**
+   * @param tool nothing where the server has none of that name: what callers make up becomes no series
+   * @param ms from the arrival of the call until its outcome was recorded
+   */
+  toolCall(server: string, tool: string | undefined, outcome: CallOutcome, reason: string, ms: number): void {
+    const label = this.#toolLabel(server, tool);
+    this.#calls.inc({ server, tool: label, outcome, reason });
+    this.#callDuration.observe({ server, tool: label, outcome }, ms / 1000);
+  }
+
+  /** The first {@link maxTools} that are called have a label; the rest share one, so that no server fills the memory. */
+  #toolLabel(server: string, tool: string | undefined): string {
+    if (tool === undefined) return otherTools;
+    const known = this.#tools.get(server);
+    if (known?.has(tool)) return tool;
+    if (this.#toolCount >= maxTools) return otherTools;
+    this.#toolCount += 1;
+    if (known === undefined) this.#tools.set(server, new Set([tool]));
+    else known.add(tool);
+    return tool;
   }
 
   circuit(server: string, state: 'closed' | 'half_open' | 'open'): void {

@@ -35,12 +35,14 @@ afterAll(async () => {
   metrics.close();
 });
 
-const calls = async () =>
-  Object.fromEntries(
-    parseScrape(await metrics.text())
-      .find('systemprompt_mcp_tool_calls_total')
-      .map(({ labels: { server, outcome, reason }, value }) => [`${server} ${outcome} ${reason}`, value]),
-  );
+async function calls(): Promise<Record<string, number>> {
+  const found: Record<string, number> = {};
+  for (const { labels, value } of parseScrape(await metrics.text()).find('systemprompt_mcp_tool_calls_total')) {
+    const series = `${labels['server']} ${labels['outcome']} ${labels['reason']}`;
+    found[series] = (found[series] ?? 0) + value;
+  }
+  return found;
+}
 
 it('counts each tool call once, by what the audit has of it', async () => {
   expect(await calls()).toEqual({ 'alpha success none': 0, 'beta success none': 0 });
@@ -75,10 +77,14 @@ it('counts each tool call once, by what the audit has of it', async () => {
   const text = await metrics.text();
   const found = parseScrape(text);
   expect(found.sum('systemprompt_mcp_tool_call_duration_seconds_count')).toBe(rows.length);
+  const of = (tool: string) => found.sum('systemprompt_mcp_tool_calls_total', { server: 'alpha', tool });
+  expect([of('never'), of('guarded')]).toEqual([1, 1]);
+  // What the server is not known to have: a name that callers made up makes no series.
+  expect([of('echo'), of('other')]).toEqual([0, rows.length - 2]);
   expect(found.sum('systemprompt_mcp_tool_call_duration_seconds_sum', { outcome: 'error' })).toBeGreaterThan(0.19);
   expect(found.sum('systemprompt_audit_commit_duration_seconds_count', { result: 'committed' })).toBeGreaterThan(5);
   expect(found.sum('systemprompt_audit_commit_duration_seconds_count', { result: 'failed' })).toBe(0);
   expect(found.sum('systemprompt_rate_limit_refusals_total', { group: 'mcp' })).toBe(1);
   expect(found.find('systemprompt_rate_limit_refusals_total', { group: 'stream' })).toHaveLength(1);
-  for (const word of ['secret-argument', 'echo', 'guarded', test.user.id, 'owner']) expect(text).not.toContain(word);
+  for (const word of ['secret-argument', 'echo', test.user.id, 'owner']) expect(text).not.toContain(word);
 });
