@@ -115,19 +115,16 @@ export class UpstreamCredentials implements UpstreamCredentialSource {
     if (known !== undefined && performance.now() < known.until) return known.header;
     const token = this.#tokens.tokenFor(oauth, userId);
     const entry: Entry = {
-      header: token.then(({ accessToken, key }) =>
-        encodeCredentials({ headers: { authorization: `Bearer ${accessToken}` }, variables: {}, key }),
-      ),
-      until: Number.POSITIVE_INFINITY,
-    };
-    Promise.all([token, entry.header]).then(
-      ([{ goodMs, grant }, value]) => {
+      // Whoever has the header finds all of it in the entry: it may be refused at once.
+      header: token.then(({ accessToken, key, goodMs, grant }) => {
+        const value = encodeCredentials({ headers: { authorization: `Bearer ${accessToken}` }, variables: {}, key });
         entry.until = performance.now() + goodMs;
         entry.grant = grant;
         entry.value = value;
-      },
-      () => undefined, // the header tells
-    );
+        return value;
+      }),
+      until: Number.POSITIVE_INFINITY,
+    };
     return this.#keep(id, entry);
   }
 

@@ -395,6 +395,18 @@ describe('a token', () => {
     expect(await good()).toBeDefined();
   });
 
+  it('that is good for no time at all is not renewed without end', async () => {
+    odd.good.set('at-short', 'read');
+    const body = { access_token: 'at-short', refresh_token: 'rt-short', token_type: 'Bearer', expires_in: 0 };
+    odd.otherwise.token = () => ({ status: 200, body });
+    await age(-5);
+    await until('it is there', async () => (await good()) === 'at-short');
+    expect(tokenRequests()).toHaveLength(1);
+    delete odd.otherwise.token;
+    expect((await signIn(ada)).headers.location).toBe(connected);
+    await until('it is used', async () => ![undefined, 'at-short'].includes(await good().catch(() => undefined)));
+  });
+
   it('that is being renewed is not lost by a refusal of the one before it', async () => {
     const grant = await findGrant(rig.database, { server: 'odd', userId: ada.id });
     if (grant === undefined) throw new Error('There is no sign-in');

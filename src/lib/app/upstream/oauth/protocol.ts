@@ -153,6 +153,9 @@ export async function revoke(party: Omit<TokenParty, 'resource'>, token: string)
   }
 }
 
+/** A token is believed to be good for so long at most: ten years. One of no time at all would be renewed without end. */
+const longestSeconds = 315_360_000;
+
 async function taken(asked: readonly string[], ask: () => Promise<TokenEndpointResponse>): Promise<UpstreamTokens> {
   const { ResponseBodyError, WWWAuthenticateChallengeError } = await import('oauth4webapi');
   let answer: TokenEndpointResponse;
@@ -172,7 +175,7 @@ async function taken(asked: readonly string[], ask: () => Promise<TokenEndpointR
     accessToken: answer.access_token,
     refreshToken: answer.refresh_token,
     scopes: answer.scope === undefined ? asked : scopesOf(answer.scope),
-    seconds: answer.expires_in,
+    seconds: answer.expires_in === undefined ? undefined : Math.min(Math.max(answer.expires_in, 5), longestSeconds),
   };
 }
 
