@@ -208,7 +208,7 @@ const internal = [
   'LOG_MAX_FILES',
   'LOG_MAX_BYTES',
   'TOOL_RUN',
-  'ENVIRONMENT',
+  'TRACES',
 ].map((name) => `SYSTEMPROMPT_${name}`);
 
 describe('the program', () => {
