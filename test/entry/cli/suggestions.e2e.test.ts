@@ -117,6 +117,7 @@ const filled: Readonly<Record<string, () => readonly string[]>> = {
   'plugins mcp approvals approve {}': () => [`plugins mcp approvals approve ${approvalId}`],
   'plugins mcp approvals show {}': () => [`plugins mcp approvals show ${approvalId}`],
   'infra services logs mcp:{}': () => ['infra services logs mcp:systemprompt'],
+  'plugins mcp logs {}': () => ['plugins mcp logs systemprompt'],
   'plugins mcp connect {}': () => ['plugins mcp connect wanting --from-env SYSTEMPROMPT_INVOKED_AS'],
   'plugins mcp show {}': () => ['plugins mcp show systemprompt'],
   'plugins mcp logs {} --lines 50': () => ['plugins mcp logs systemprompt --lines 50'],
