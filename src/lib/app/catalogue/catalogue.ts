@@ -2,6 +2,8 @@ import { recordIdentityEvent } from '../../domain/auth/index.ts';
 import {
   type Catalogue,
   type CatalogueTool,
+  endForms,
+  eraseForms,
   type Judged,
   type ListSource,
   listsByUser,
@@ -14,6 +16,8 @@ import {
   readTool,
   readToolLists,
   readToolRecords,
+  readUserTools,
+  refusedForm,
   type ToolList,
   type ToolPolicy,
   type ToolRecord,
@@ -27,8 +31,8 @@ import type { Logger } from '../../infra/logging/logger.ts';
 import type { AppError } from '../../shared/errors.ts';
 import type { UserId } from '../../shared/ids.ts';
 import { toolDigest } from './digest.ts';
-import { heldError } from './held.ts';
-import { look, planOf, planOfForms } from './plan.ts';
+import { crowdedError, heldError } from './held.ts';
+import { formsMax, fullNames, look, planOf, planOfForms } from './plan.ts';
 import { UserLists } from './user-lists.ts';
 
 /** A server as far as its tools are concerned. */
@@ -57,6 +61,8 @@ export class ToolCatalogue implements Catalogue {
   readonly #ofUsers: ReadonlySet<string>;
   /** By server, then by name; where users have lists of their own, by name and digest. */
   readonly #tools = new Map<string, ReadonlyMap<string, CatalogueTool>>();
+  /** How many forms of each tool there are, of servers that give each user a list of their own. */
+  readonly #forms = new Map<string, ReadonlyMap<string, number>>();
   readonly #lists = new Map<string, ToolList>();
   readonly #listeners = new Set<(server: string) => void>();
   /** Servers to be read again; `undefined` for all. */
@@ -155,12 +161,23 @@ export class ToolCatalogue implements Catalogue {
   #judgeForm(server: string, tool: ReadTool, user: string | undefined): Judged {
     const digest = toolDigest(tool);
     const form = this.#tools.get(server)?.get(formKey(tool.name, digest));
-    const known = form !== undefined && this.#listOf(server, user)?.get(tool.name) === digest;
+    const listed = this.#listOf(server, user)?.get(tool.name);
+    if (form === undefined && this.#formsOf(server, tool.name) >= formsMax) {
+      return { known: listed === refusedForm, admitted: false };
+    }
+    const known = form !== undefined && listed === digest;
     if (tool.invalid !== undefined || form?.reason === 'invalid') return { known, admitted: false };
     return { known, admitted: this.policy(server) === 'auto' || form?.state === 'approved' };
   }
 
+  #formsOf(server: string, tool: string): number {
+    return this.#forms.get(server)?.get(tool) ?? 0;
+  }
+
   refusalOf(server: string, tool: string, user?: string): AppError | undefined {
+    if (this.#ofUsers.has(server) && this.#listOf(server, user)?.get(tool) === refusedForm) {
+      return crowdedError(server, tool);
+    }
     const known = this.find(server, tool, user);
     if (known?.state === 'approved') return undefined;
     if (known?.reason === 'invalid') return heldError(server, tool, known);
@@ -214,17 +231,27 @@ export class ToolCatalogue implements Catalogue {
     const before = this.#listOf(server, user) ?? new Map<string, string>();
     const merged = new Map(partial && before.size + fresh.length <= namesMax ? [...before, ...fresh] : fresh);
     const list = { tools: merged, instanceId: instanceId ?? this.#userLists?.of(server, user)?.instanceId };
-    const observed = await this.#database.transaction(async (tx) => {
+    const { observed, moved } = await this.#database.transaction(async (tx) => {
       await lockServerTools(tx, server);
-      const records = await readToolRecords(tx, server);
-      const { writes, observed: result } = planOfForms(seen, records, this.policy(server));
-      await writeTools(tx, server, writes, true);
+      const had = (await readUserTools(tx, server, user))?.tools ?? new Map<string, string>();
       await writeUserTools(tx, server, user, list);
+      const names = seen.map(({ name }) => name);
+      const records = await readToolRecords(tx, server, names);
+      const left = [...had].flatMap(([name, digest]) => (merged.get(name) === digest ? [] : [name]));
+      // Accounts that are gone have left theirs.
+      const ended = await endForms(tx, server, [...left, ...fullNames(seen, records)]);
+      const times = new Map([...Map.groupBy(ended, ({ name }) => name)].map(([name, forms]) => [name, forms.length]));
+      const { writes, observed: result, refused } = planOfForms(seen, records, this.policy(server), times);
+      await writeTools(tx, server, writes, true);
+      await eraseForms(tx, server, ended);
+      for (const name of refused) merged.set(name, refusedForm);
+      if (refused.length > 0) await writeUserTools(tx, server, user, list);
       await this.#record(tx, server, result, false, user);
-      return result;
+      return { observed: result, moved: writes.length + ended.length > 0 };
     });
     this.#userLists?.set(server, user, list);
-    await this.#reread(server);
+    if (moved) await this.#reread(server);
+    else for (const listener of this.#listeners) listener(server);
     return observed;
   }
 
@@ -298,7 +325,12 @@ export class ToolCatalogue implements Catalogue {
       const tools = byServer.get(record.server) ?? new Map<string, CatalogueTool>();
       byServer.set(record.server, tools.set(key, record));
     }
-    for (const [name, tools] of byServer) this.#tools.set(name, tools);
+    for (const [name, tools] of byServer) {
+      this.#tools.set(name, tools);
+      if (!this.#ofUsers.has(name)) continue;
+      const forms = Map.groupBy(tools.values(), (tool) => tool.name);
+      this.#forms.set(name, new Map([...forms].map(([tool, all]) => [tool, all.length])));
+    }
     for (const list of lists) this.#lists.set(list.server, list);
     for (const name of byServer.keys()) for (const listener of this.#listeners) listener(name);
   }

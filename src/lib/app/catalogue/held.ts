@@ -18,3 +18,13 @@ export function heldError(server: string, tool: string, known: CatalogueTool | u
     data: { reason: 'held', held: reason ?? 'gone', server, tool: tool.slice(0, 200) },
   });
 }
+
+/** Why a form of a tool may not be called that is not even on record. */
+export function crowdedError(server: string, tool: string): ForbiddenError {
+  const name = tool.slice(0, 200);
+  return new ForbiddenError(`The tool ${name} of ${server} has too many forms among its users: yours is not taken`, {
+    hint: 'A server should describe a tool to all its users in the same words. Its forms end when no list has them.',
+    next: [`plugins mcp tools ${server}`],
+    data: { reason: 'held', held: 'forms', server, tool: name },
+  });
+}

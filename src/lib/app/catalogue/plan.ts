@@ -75,19 +75,49 @@ function observedOf(writes: readonly ToolWrite[], gone: readonly string[]): Obse
   };
 }
 
+/** How many forms of one tool users' lists may have: each of them is kept in memory by every API process. */
+export const formsMax = 500;
+
+/** Names of tools whose new form has no room. */
+export function fullNames(seen: readonly SeenTool[], records: readonly ToolRecord[]): string[] {
+  const byName = Map.groupBy(records, ({ name }) => name);
+  return seen.flatMap(({ name, digest }) => {
+    const forms = byName.get(name) ?? [];
+    return forms.length >= formsMax && forms.every((record) => record.digest !== digest) ? [name] : [];
+  });
+}
+
+/** What is to be written of forms. */
+interface FormsPlan extends Plan {
+  /** Names of tools that have as many forms as they may: these ones are not put on record. */
+  readonly refused: readonly string[];
+}
+
 /**
  * The same where each form of a tool is on record apart. A form that nobody has listed before is held against the one that was
  * approved last.
+ * @param ended forms among the records that are on record no more
  */
-export function planOfForms(seen: readonly SeenTool[], records: readonly ToolRecord[], policy: ToolPolicy): Plan {
+export function planOfForms(
+  seen: readonly SeenTool[],
+  records: readonly ToolRecord[],
+  policy: ToolPolicy,
+  ended: ReadonlyMap<string, number>,
+): FormsPlan {
+  const byName = Map.groupBy(records, ({ name }) => name);
+  const formsOf = (name: string) => byName.get(name) ?? [];
   const recordOf = ({ name, digest }: SeenTool) => {
-    const known = records.filter((record) => record.name === name);
-    const approved = known.filter(({ state }) => state === 'approved');
+    const approved = formsOf(name).filter(({ state }) => state === 'approved');
     const latest = (a: ToolRecord, b: ToolRecord) => Number(b.approvedAt ?? 0) - Number(a.approvedAt ?? 0);
-    return known.find((record) => record.digest === digest) ?? approved.sort(latest)[0];
+    return formsOf(name).find((record) => record.digest === digest) ?? approved.sort(latest)[0];
   };
-  const writes = seen.flatMap((tool) => writeOf(tool, recordOf(tool), policy) ?? []);
-  return { writes, gone: [], observed: observedOf(writes, []) };
+  const isRefused = ({ name, digest }: SeenTool) =>
+    formsOf(name).length - (ended.get(name) ?? 0) >= formsMax &&
+    formsOf(name).every((record) => record.digest !== digest);
+  const taken = seen.filter((tool) => !isRefused(tool));
+  const refused = seen.filter(isRefused).map(({ name }) => name);
+  const writes = taken.flatMap((tool) => writeOf(tool, recordOf(tool), policy) ?? []);
+  return { writes, gone: [], observed: observedOf(writes, []), refused };
 }
 
 /** What is to be written of one tool; nothing when it is as it was. */

@@ -62,7 +62,7 @@ export {
   type SealedCredential,
   writeCredential,
 } from './user-credentials.ts';
-export { readUserTools, type UserToolList, writeUserTools } from './user-tools.ts';
+export { endForms, eraseForms, readUserTools, refusedForm, type UserToolList, writeUserTools } from './user-tools.ts';
 export type { McpVariable } from './variables.ts';
 
 /** Path of a server's endpoint at the API, without the origin. */

@@ -22,11 +22,20 @@ type Row = ToolsRow & { readonly findings: readonly Finding[]; readonly scanned_
 const columns = `t.*, d.findings, d.scanned_by FROM mcp.tools t
   JOIN mcp.tool_definitions d ON d.server = t.server AND d.name = t.name AND d.digest = t.digest`;
 
-/** All tools on record, or those of one server, by name. @throws DatabaseUnavailableError */
-export async function readToolRecords(connection: Queryable, server?: string): Promise<ToolRecord[]> {
+/**
+ * All tools on record, or those of one server, by name.
+ * @param names those of them alone
+ * @throws DatabaseUnavailableError
+ */
+export async function readToolRecords(
+  connection: Queryable,
+  server?: string,
+  names?: readonly string[],
+): Promise<ToolRecord[]> {
   const rows = await connection.query<Row>(
-    `SELECT ${columns} WHERE $1::text IS NULL OR t.server = $1 ORDER BY t.server, t.name COLLATE "C", t.first_seen`,
-    [server ?? null],
+    `SELECT ${columns} WHERE ($1::text IS NULL OR t.server = $1) AND ($2::text[] IS NULL OR t.name = ANY($2))
+     ORDER BY t.server, t.name COLLATE "C", t.first_seen`,
+    [server ?? null, names ?? null],
     { name: 'mcp_tools_read' },
   );
   return rows.map(toRecord);

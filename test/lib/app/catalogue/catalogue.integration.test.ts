@@ -444,6 +444,66 @@ describe('a server with a list for each user', () => {
   });
 });
 
+describe('forms that one user’s server makes up', () => {
+  it('end when no list has them, and are no more than a bound', async () => {
+    const catalogue = test.catalogue as ToolCatalogue;
+    const [{ id: first } = { id: '' }, { id: second } = { id: '' }] = await test.database.query<{ id: string }>(
+      `INSERT INTO users (name, display_name, roles) VALUES ('fay', 'f', '{user}'), ('gus', 'g', '{user}') RETURNING id`,
+    );
+    const see = (user: string, word: string) =>
+      catalogue.observe('own', [tool('churn', { description: word })], { user });
+    const counts = async () =>
+      (
+        await test.owner.query(
+          `SELECT (SELECT count(*) FROM mcp.tools WHERE name = 'churn')::int AS forms,
+             (SELECT count(*) FROM mcp.tool_definitions WHERE name = 'churn')::int AS texts`,
+        )
+      )[0];
+    await see(second, 'kept');
+    for (const word of ['a', 'b', 'c', 'd']) await see(first, word);
+    expect(await counts()).toEqual({ forms: 2, texts: 2 });
+    // The same again is nothing to read.
+    await see(second, 'kept');
+    expect(catalogue.tools('own', second)).toMatchObject([{ name: 'churn', state: 'held' }]);
+
+    await approve(
+      test.database,
+      { server: 'own', tools: ['churn'], all: false, digest: catalogue.find('own', 'churn', second)?.digest },
+      test.user.id,
+    );
+    await catalogue.observe('own', [], { user: second });
+    expect(await counts()).toEqual({ forms: 2, texts: 2 });
+
+    await test.owner.query(
+      `WITH made AS (
+         INSERT INTO mcp.tool_definitions (server, name, digest, definition, scanned_by)
+         SELECT 'own', 'churn', lpad(to_hex(n), 64, '0'), '{"name":"churn"}', 1 FROM generate_series(1, 498) n RETURNING *),
+       crowd AS (
+         INSERT INTO users (name, display_name, roles) SELECT 'crowd' || n, 'c', '{user}' FROM generate_series(1, 498) n
+         RETURNING id, substr(name, 6)::int AS n),
+       lists AS (
+         INSERT INTO mcp.user_tools (user_id, server, tools)
+         SELECT id, 'own', jsonb_build_object('churn', lpad(to_hex(n), 64, '0')) FROM crowd)
+       INSERT INTO mcp.tools (server, name, form, digest, definition, state, reason)
+       SELECT server, name, digest, digest, definition, 'held', 'new' FROM made`,
+    );
+    await see(second, 'one too many');
+    expect(catalogue.refusalOf('own', 'churn', second)?.message).toContain('has too many forms');
+    await until(
+      'it is known',
+      () => catalogue.judge('own', [tool('churn', { description: 'one too many' })], second)[0]?.known,
+    );
+    expect(catalogue.judge('own', [tool('churn', { description: 'another' })], second)).toEqual([
+      { known: true, admitted: false },
+    ]);
+    // Accounts that go leave room.
+    await test.owner.query(`DELETE FROM users WHERE name LIKE 'crowd%'`);
+    await see(second, 'there is room');
+    expect(catalogue.find('own', 'churn', second)).toMatchObject({ state: 'held', reason: 'changed' });
+    expect(await counts()).toEqual({ forms: 3, texts: 3 });
+  });
+});
+
 it('history is append-only, and a form of a tool is never changed', async () => {
   await expect(test.owner.query('DELETE FROM mcp.tool_events')).rejects.toThrow('append-only');
   await expect(test.database.query("UPDATE mcp.tool_definitions SET definition = '{}'")).rejects.toThrow(
