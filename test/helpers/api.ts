@@ -52,6 +52,7 @@ export async function startTestApi(
     logger: pino({ level: 'trace' }, sink),
     verifier,
     resources,
+    circuits: () => ({ alpha: 'open' }),
     registry: (details) => [
       {
         name: 'alpha',

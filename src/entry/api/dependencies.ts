@@ -12,6 +12,7 @@ import type { RegistryServer } from '../../lib/app/router/registry-view.ts';
 import type { ServiceEventFeed } from '../../lib/app/supervisor/event-feed.ts';
 import type { TokenVerifier } from '../../lib/domain/auth/index.ts';
 import type { SecurityHeaderSettings } from '../../lib/infra/config/profile-server.ts';
+import type { Circuits } from '../../lib/infra/process/spec.ts';
 import type { UserId } from '../../lib/shared/ids.ts';
 import type { Telemetry } from './telemetry.ts';
 
@@ -59,6 +60,8 @@ export interface ApiDependencies {
   /** What accepts tokens: the instance and the MCP servers that are configured and enabled. */
   readonly resources: ResourceServers;
   /** The MCP servers; for a reader who is known how they are doing too. */
+  /** The MCP servers whose circuit breaker is not closed in this process. */
+  readonly circuits: () => Circuits;
   readonly registry: (reader: UserId | undefined) => RegistryServer[] | Promise<RegistryServer[]>;
   readonly mcp: McpHandler;
   /** Absent where nobody signs in. */

@@ -68,6 +68,7 @@ async function main(log: Logger): Promise<void> {
     logger: log,
     verifier: context.identity.verifier,
     resources: context.resources,
+    circuits: () => context.circuits(),
     registry: (reader) => context.registry(reader),
     mcp: context.router,
     oauth: oauthHandler(context.authorization, oauthPages),

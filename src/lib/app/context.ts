@@ -8,6 +8,7 @@ import { openDatabase } from '../infra/database/connection.ts';
 import { connectionFor } from '../infra/database/connections.ts';
 import { createGuardedFetch } from '../infra/http/guarded-fetch.ts';
 import type { Logger } from '../infra/logging/logger.ts';
+import type { Circuits } from '../infra/process/spec.ts';
 import type { ApiMetrics } from '../infra/telemetry/api-metrics.ts';
 import { DatabaseUnavailableError, PreconditionError } from '../shared/errors.ts';
 import type { UserId } from '../shared/ids.ts';
@@ -58,6 +59,8 @@ export interface ApiContext {
   readonly rateLimiter: RateLimiter | undefined;
   readonly serviceEvents: ServiceEventFeed;
   registry(reader: UserId | undefined): Promise<RegistryServer[]>;
+  /** The MCP servers whose circuit breaker is not closed in this process. */
+  circuits(): Circuits;
   /** What must hold before requests are taken; each throws when it does not. */
   readonly readiness: Readonly<Record<string, () => void | Promise<void>>>;
   /** Ends what the router still runs, then everything else, in reverse order. */
@@ -239,6 +242,7 @@ export async function openApiContext(
       router: gateway.router,
       rateLimiter: rateLimiter.limiter,
       serviceEvents,
+      circuits: () => gateway.circuits(),
       registry: async (reader) => {
         const { circuitOf } = gateway;
         const source = { servers, externalUrl: profile.server.external_url, directory, circuitOf };

@@ -1,11 +1,16 @@
+import { randomUUID } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
-import { networkInterfaces } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HttpEndpoint } from '../../../src/entry/api/listen.ts';
 import { instanceAudience, mcpAudience } from '../../../src/lib/app/identity.ts';
+import { httpHealth } from '../../../src/lib/infra/process/health.ts';
+import { ProbeConnection } from '../../../src/lib/infra/process/probe-connection.ts';
 import { DatabaseUnavailableError, PortTakenError, PreconditionError } from '../../../src/lib/shared/errors.ts';
+import type { ServiceInstanceId } from '../../../src/lib/shared/ids.ts';
 import { sendRaw, startTestApi, type TestApi } from '../../helpers/api.ts';
 import { externalUrl, openTestIdentity, type TestIdentity, until } from '../../helpers/identity.ts';
 
@@ -78,6 +83,32 @@ describe('health', () => {
     });
     expect(answer.json().uptime_ms).toBeGreaterThan(0);
     expect(answer.json().eventLoopDelayMs).toBeGreaterThanOrEqual(0);
+    // Which servers get nothing is for the supervisor, at the socket of the process: not for who has its id from here.
+    const probe = { 'x-systemprompt-probe': '00000000-0000-4000-8000-000000000001' };
+    expect((await ask('/healthz', { headers: probe })).json()).not.toHaveProperty('circuits');
+  });
+
+  it('which circuit breakers are open it says by its own socket alone', async () => {
+    const socketPath = join(tmpdir(), `${randomUUID().slice(-12)}.sock`);
+    const own = await startTestApi(test.identity.verifier, {}, { probeSocket: socketPath });
+    const connection = new ProbeConnection();
+    try {
+      const found = await httpHealth(
+        {
+          instanceId: '00000000-0000-4000-8000-000000000001' as ServiceInstanceId,
+          pid: process.pid,
+          port: own.endpoint.port,
+          signal: new AbortController().signal,
+          timeoutMs: 20_000,
+          connection,
+        },
+        { socketPath },
+      );
+      expect(found).toMatchObject({ ready: true, health: { circuits: { alpha: 'open' } } });
+    } finally {
+      connection.close();
+      await own.close();
+    }
   });
 
   it('readiness says what is missing, without names of hosts', async () => {

@@ -16,6 +16,10 @@ const healthSchema = z.object({
   reason: z.string().optional().describe('Why it can not'),
   eventLoopDelayMs: z.number().describe("99th percentile since the supervisor's last check"),
   rssBytes: z.number().describe('Resident memory of the process'),
+  circuits: z
+    .record(z.string(), z.enum(['half_open', 'open']))
+    .optional()
+    .describe('MCP servers whose circuit breaker is not closed in this process; told to its supervisor alone'),
 });
 
 const readinessSchema = z.object({
@@ -65,13 +69,17 @@ export function healthRoutes(deps: ApiDependencies): FastifyPluginAsync {
       },
       async (request, reply) => {
         reply.header('cache-control', 'no-store');
+        const supervised = request.headers[probeHeader] === deps.instanceId;
+        // Which servers there are and how they do is not for the web: only who asks by the process's own socket has no address.
+        const circuits = supervised && request.socket.remoteAddress === undefined ? deps.circuits() : {};
         return {
           instanceId: deps.instanceId,
           pid: process.pid,
           version: deps.version,
           uptime_ms: Math.round(process.uptime() * 1000),
           ...(await readiness.current()),
-          ...vitals.read(request.headers[probeHeader] === deps.instanceId),
+          ...vitals.read(supervised),
+          ...(Object.keys(circuits).length === 0 ? {} : { circuits }),
         };
       },
     );

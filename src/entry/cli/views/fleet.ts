@@ -25,6 +25,7 @@ export function fleetTable(servers: readonly FleetServer[]): TableArtifact {
 
 /** How the servers are that have a process. */
 export function fleetStatusTable(servers: readonly FleetServer[]): TableArtifact {
+  const guarded = servers.some(({ circuit }) => circuit !== undefined);
   return {
     type: 'table',
     columns: [
@@ -34,6 +35,7 @@ export function fleetStatusTable(servers: readonly FleetServer[]): TableArtifact
       { name: 'port', column_type: 'integer' },
       { name: 'since', column_type: 'date' },
       { name: 'latency_ms', label: 'ANSWERS IN', column_type: 'duration' },
+      ...(guarded ? [{ name: 'circuit', column_type: 'string' as const }] : []),
       { name: 'checks_failed', label: 'FAILED', column_type: 'integer' },
       { name: 'restarts', column_type: 'integer' },
       { name: 'tools', column_type: 'integer' },
@@ -60,7 +62,15 @@ function notesOf(servers: readonly FleetServer[]): { readonly notes?: string[] }
   return notes.length === 0 ? {} : { notes };
 }
 
-function serverRow({ config, url, state, status, latencyMs, tools }: FleetServer): TableArtifact['items'][number] {
+function serverRow({
+  config,
+  url,
+  state,
+  status,
+  latencyMs,
+  circuit,
+  tools,
+}: FleetServer): TableArtifact['items'][number] {
   const { health } = status ?? {};
   return {
     name: config.name,
@@ -76,6 +86,7 @@ function serverRow({ config, url, state, status, latencyMs, tools }: FleetServer
     port: status?.port ?? null,
     since: status?.readyAt ?? status?.startedAt ?? null,
     latency_ms: latencyMs === undefined ? null : Math.ceil(latencyMs),
+    circuit: circuit?.replace('_', ' ') ?? null,
     checks_failed: health?.failures ?? null,
     restarts: status?.restarts ?? null,
     serving: health?.serving ?? null,
@@ -87,16 +98,17 @@ function serverRow({ config, url, state, status, latencyMs, tools }: FleetServer
 
 /** Everything that is known of one server; of variables their names alone. */
 export function fleetCard(server: FleetServer): PresentationCardArtifact {
-  const { config, url, state, status, latencyMs, tools } = server;
+  const { config, url, state, status, latencyMs, circuit, tools } = server;
   const variables = variablesOf(config);
   const limit = config.rateLimit;
   const process = status?.pid === undefined ? [] : [`pid ${status.pid}`];
   const since = status?.readyAt === undefined ? [] : [`since ${formatDate(status.readyAt)}`];
   const latency = latencyMs === undefined ? [] : [`answers in ${Math.ceil(latencyMs)} ms`];
+  const breaker = circuit === undefined ? [] : [`circuit breaker ${circuit.replace('_', ' ')}`];
   const sections = [
     { heading: 'Address', content: url },
     { heading: 'Runs', content: artefactOf(config) },
-    { heading: 'State', content: [state, ...process, ...since, ...latency].join(', ') },
+    { heading: 'State', content: [state, ...process, ...since, ...latency, ...breaker].join(', ') },
     { heading: 'Sign-in', content: `scopes: ${config.oauth.scopes.join(' ')}` },
     ...(tools === undefined ? [] : [{ heading: 'Tools', content: tools.map(toolLine(config)).join('\n') || 'none' }]),
     ...(variables.length === 0 ? [] : [{ heading: 'Variables', content: variables.map(variableLine).join('\n') }]),

@@ -1,6 +1,7 @@
 import { hasProcess, listsByUser, type McpServerConfig, mcpEndpointPath } from '../../domain/mcp/index.ts';
 import { DatabaseUnavailableError } from '../../shared/errors.ts';
 import type { CommandContext } from '../command-context.ts';
+import type { CircuitState } from '../router/breaker.ts';
 import type { ServiceStatus } from '../supervisor/status.ts';
 import { type FleetTool, fleetFacts } from './facts.ts';
 import { fleetLatencies } from './latencies.ts';
@@ -17,6 +18,8 @@ export interface FleetServer {
   readonly status: ServiceStatus | undefined;
   /** How long it took to answer now, in ms; undefined when it does not. */
   readonly latencyMs: number | undefined;
+  /** Its circuit breaker, where it is worst among the API processes at their last check; undefined without one. */
+  readonly circuit: CircuitState | undefined;
   /** What is known of its tools; undefined while nothing is, or nobody can be asked. */
   readonly tools: readonly FleetTool[] | undefined;
 }
@@ -41,10 +44,25 @@ export async function fleet(context: CommandContext): Promise<FleetServer[]> {
       url: `${url}${mcpEndpointPath(config.name)}`,
       state: stateOf(config, status, running !== undefined),
       status,
+      circuit: running === undefined ? undefined : circuitOf(config, running.services),
       latencyMs: latencies.get(config.name),
       tools: toolsOfServer(config, tools),
     };
   });
+}
+
+/** The worst that an API process says: each counts for itself what it saw. */
+export function circuitOf(
+  config: Pick<McpServerConfig, 'name' | 'breaker' | 'enabled' | 'virtual'>,
+  services: readonly Pick<ServiceStatus, 'kind' | 'health'>[],
+): CircuitState | undefined {
+  // To a virtual server nothing is sent: its targets have theirs.
+  if (config.breaker === undefined || !config.enabled || config.virtual !== undefined) return undefined;
+  const api = services.filter(({ kind, health }) => kind === 'api' && health !== undefined);
+  const said = api.map(({ health }) => health?.circuits?.[config.name]);
+  if (said.includes('open')) return 'open';
+  if (said.includes('half_open')) return 'half_open';
+  return api.length === 0 ? undefined : 'closed';
 }
 
 function stateOf(config: McpServerConfig, status: ServiceStatus | undefined, running: boolean): string {

@@ -1,4 +1,5 @@
 import type { McpBreaker, McpServerConfig } from '../../domain/mcp/index.ts';
+import type { Circuits } from '../../infra/process/spec.ts';
 import { type AppError, toAppError, UpstreamUnavailableError } from '../../shared/errors.ts';
 
 /** closed: all is sent; open: nothing is; half_open: one request is, and decides. */
@@ -74,6 +75,14 @@ export class Breakers {
 
   stateOf(server: string): CircuitState {
     return this.#circuits.get(server)?.state ?? 'closed';
+  }
+
+  /** All whose circuit is not closed. */
+  notClosed(): Circuits {
+    const found = [...this.#circuits].flatMap(([name, { state }]) =>
+      state === 'closed' ? [] : [[name, state] as const],
+    );
+    return Object.fromEntries(found);
   }
 
   #failed(name: string, breaker: McpBreaker, known: Circuit | undefined): void {

@@ -3,6 +3,7 @@ import type { McpServerConfig } from '../../domain/mcp/index.ts';
 import type { ConnectionConfig } from '../../infra/database/connection.ts';
 import { openDedicated } from '../../infra/database/dedicated.ts';
 import type { Logger } from '../../infra/logging/logger.ts';
+import type { Circuits } from '../../infra/process/spec.ts';
 import type { ApiMetrics } from '../../infra/telemetry/api-metrics.ts';
 import { PreconditionError } from '../../shared/errors.ts';
 import type { Tracer } from '../../shared/tracing.ts';
@@ -71,6 +72,8 @@ export interface McpGateway {
   readonly router: McpRouter;
   /** Whether a server gets requests now, as this process sees it. */
   circuitOf(server: string): CircuitState;
+  /** Those that do not get all requests. */
+  circuits(): Circuits;
   /** @throws AuditUnavailableError while calls would be refused for want of the audit */
   assertReady(): void;
   /** Lets running calls come to their end for `graceMs`, writes the last rows, ends all connections. */
@@ -156,6 +159,7 @@ export function openMcpGateway(options: McpGatewayOptions): McpGateway {
   return {
     router,
     circuitOf: (server) => breakers.stateOf(server),
+    circuits: () => breakers.notClosed(),
     assertReady: () => audit.assertAvailable(),
     close: async (graceMs) => {
       await Promise.all([watcher?.close(), asking?.close()]);

@@ -1,4 +1,4 @@
-import type { ProbeResult, ReadyResult } from '../../infra/process/spec.ts';
+import type { Circuits, ProbeResult, ReadyResult } from '../../infra/process/spec.ts';
 import type { ServiceHealth, ServiceState } from './status.ts';
 
 const latenciesKept = 60;
@@ -16,6 +16,7 @@ export class HealthRecord {
   #notReady: string | undefined;
   #tools: number | undefined;
   #eventLoopDelayMs: number | undefined;
+  #circuits: Circuits | undefined;
   #state: ServiceState = 'stopped';
   #downMs = 0;
   #downSince: number | undefined;
@@ -54,6 +55,7 @@ export class HealthRecord {
     this.#notReady = undefined;
     this.#tools = undefined;
     this.#eventLoopDelayMs = undefined;
+    this.#circuits = undefined;
     if (result !== undefined) this.#take(result);
   }
 
@@ -84,6 +86,7 @@ export class HealthRecord {
     this.#notReady = health?.ready === false ? (health.reason ?? '') : undefined;
     this.#tools = health?.tools;
     this.#eventLoopDelayMs = health?.eventLoopDelayMs;
+    this.#circuits = health?.circuits;
   }
 
   /**
@@ -120,6 +123,7 @@ export class HealthRecord {
       latencies: [...this.#latencies],
       ...(this.#tools === undefined ? {} : { tools: this.#tools }),
       ...(this.#eventLoopDelayMs === undefined ? {} : { eventLoopDelayMs: this.#eventLoopDelayMs }),
+      ...(this.#circuits === undefined ? {} : { circuits: this.#circuits }),
     };
   }
 }

@@ -1,4 +1,4 @@
-import type { ServiceKind } from '../../infra/process/spec.ts';
+import type { Circuits, ServiceKind } from '../../infra/process/spec.ts';
 import type { ConfigIssue, ErrorCode } from '../../shared/errors.ts';
 import type { WireError } from '../../shared/wire.ts';
 
@@ -32,6 +32,8 @@ export interface ServiceHealth {
   readonly tools?: number;
   /** 99th percentile of the delay of its event loop since the check before. */
   readonly eventLoopDelayMs?: number;
+  /** Of an API process: the MCP servers whose circuit breaker was not closed there at the last check. */
+  readonly circuits?: Circuits;
 }
 
 /** What the processes of a service take up, and how much they may. */

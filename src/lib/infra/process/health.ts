@@ -1,7 +1,7 @@
 import { hasCode } from './identity.ts';
 import { NoAnswerInTime, type ProbeAnswer } from './probe-connection.ts';
 import { isShortage } from './shortage.ts';
-import type { ProbeContext, ProbeResult, ReportedHealth } from './spec.ts';
+import type { Circuits, ProbeContext, ProbeResult, ReportedHealth } from './spec.ts';
 
 const reasonLimit = 300;
 /** Tells a service that it is its supervisor who asks: facts that are kept from check to check begin anew. */
@@ -44,13 +44,22 @@ export async function httpHealth(
 }
 
 /** Only what has the right form counts; a program of somebody else's may say anything. */
-function reported({ ready, reason, tools, eventLoopDelayMs }: Readonly<Record<string, unknown>>): ReportedHealth {
+function reported(health: Readonly<Record<string, unknown>>): ReportedHealth {
+  const { ready, reason, tools, eventLoopDelayMs } = health;
+  const circuits = circuitsIn(health['circuits']);
   return {
     ...(typeof ready === 'boolean' ? { ready } : {}),
     ...(typeof reason === 'string' ? { reason: reason.slice(0, reasonLimit) } : {}),
     ...(isCount(tools) ? { tools: Math.round(tools) } : {}),
     ...(isCount(eventLoopDelayMs) ? { eventLoopDelayMs } : {}),
+    ...(circuits === undefined ? {} : { circuits }),
   };
+}
+
+function circuitsIn(value: unknown): Circuits | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const known = Object.entries(value).filter(([, state]) => state === 'open' || state === 'half_open');
+  return known.length === 0 ? undefined : (Object.fromEntries(known) as Circuits);
 }
 
 function isCount(value: unknown): value is number {

@@ -44,7 +44,12 @@ export interface ReportedHealth {
   readonly tools?: number;
   /** 99th percentile since the last check, in ms. */
   readonly eventLoopDelayMs?: number;
+  /** Of an API process: the servers whose circuit breaker is not closed there. */
+  readonly circuits?: Circuits;
 }
+
+/** By the name of the server. */
+export type Circuits = Readonly<Record<string, 'half_open' | 'open'>>;
 
 /** It is alive and the very run that was asked; whether it can serve is in `health`. */
 export interface ReadyResult {

@@ -93,12 +93,14 @@ describe('a circuit', () => {
 
   it('does not hear late failures twice, and forgets a run that is over', () => {
     fail(3);
+    expect(breakers.notClosed()).toEqual({ alpha: 'open' });
     clock.now = 9000;
     fail(5);
     clock.now = 10_000;
     expect(breakers.refusal(alpha)).toBeUndefined();
     breakers.forget('alpha');
     expect(breakers.stateOf('alpha')).toBe('closed');
+    expect(breakers.notClosed()).toEqual({});
   });
 
   it('is not there for a server without one', () => {

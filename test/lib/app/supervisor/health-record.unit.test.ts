@@ -23,6 +23,14 @@ describe('the record of health', () => {
     expect(record.status()).not.toHaveProperty('reason');
   });
 
+  it('has the circuits of the last answer, none of a run before', () => {
+    const record = serving();
+    record.checked({ ready: true, health: { circuits: { notes: 'open' } } }, 1);
+    expect(record.status().circuits).toEqual({ notes: 'open' });
+    record.begin();
+    expect(record.status()).not.toHaveProperty('circuits');
+  });
+
   it('keeps the last 60 latencies, oldest first', () => {
     const record = serving();
     for (let at = 1; at <= 70; at += 1) record.checked({ ready: true }, at);
