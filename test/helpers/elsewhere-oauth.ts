@@ -11,6 +11,8 @@ export interface Otherwise {
   answer?: Record<string, string>;
   /** Its answer to a request for tokens. */
   token?: (form: URLSearchParams) => { status: number; body: object } | undefined;
+  /** What happens before it answers one. */
+  before?: () => Promise<void>;
 }
 
 export interface OAuthElsewhere extends AsyncDisposable {
@@ -118,6 +120,7 @@ export async function oauthElsewhere(): Promise<OAuthElsewhere> {
     const { pathname: path, searchParams: query } = new URL(req.url ?? '/', origin);
     const form = new URLSearchParams(body);
     if (doors[path] !== undefined) asked.push({ path, form, authorization: req.headers.authorization });
+    if (path === '/token') await otherwise.before?.();
     if (doors[path] !== undefined) doors[path](form, res);
     else if (documents[path] !== undefined) documents[path](query, res);
     else res.writeHead(404).end();

@@ -81,10 +81,14 @@ export async function putGrant(
   grant: Pick<UpstreamGrant, 'id' | 'server' | 'userId' | 'issuer' | 'resource' | 'clientId'> & KeptTokens,
 ): Promise<void> {
   const { id, server, userId, issuer, resource, clientId, scopes, sealed, refreshable, seconds } = grant;
-  await connection.query(`DELETE FROM mcp.upstream_grants WHERE ${ofOwner}`, [server, userId ?? null]);
+  // One statement: two answers that come at once both find a place, and the later one stays.
   await connection.query(
     `INSERT INTO mcp.upstream_grants (id, server, user_id, issuer, resource, client_id, scopes, sealed, refreshable, expires_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, now() + make_interval(secs => $10))`,
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, now() + make_interval(secs => $10))
+     ON CONFLICT (server, user_id) DO UPDATE SET id = EXCLUDED.id, issuer = EXCLUDED.issuer, resource = EXCLUDED.resource,
+       client_id = EXCLUDED.client_id, scopes = EXCLUDED.scopes, wanted = '{}', sealed = EXCLUDED.sealed,
+       refreshable = EXCLUDED.refreshable, issued_at = now(), expires_at = EXCLUDED.expires_at, state = 'good', revision = 0,
+       renewing_until = NULL, refused_at = NULL, connected_at = now()`,
     [id, server, userId ?? null, issuer, resource, clientId, scopes, sealed, refreshable, seconds ?? null],
   );
 }

@@ -456,6 +456,34 @@ describe('a token', () => {
     expect(answer.status).toBeGreaterThanOrEqual(400);
   });
 
+  it('of two answers that come at once is kept, and neither fails', async () => {
+    const backs = [await odd.visit(await start(bob, 'odd')), await odd.visit(await start(bob, 'odd'))];
+    let waiting = 0;
+    odd.otherwise.before = async () => {
+      waiting += 1;
+      await until('both are there', () => waiting === 2);
+    };
+    const ends = await Promise.all(backs.map((back) => bob.browser.ask(back)));
+    expect(ends.map(({ headers }) => headers.location)).toEqual([connected, connected]);
+  });
+
+  it('that comes of a renewal when its user has disconnected is revoked as well', async () => {
+    expect((await signIn(bob)).headers.location).toBe(connected);
+    await rig.owner.query(
+      `UPDATE mcp.upstream_grants SET expires_at = now() - interval '1 second' WHERE user_id = $1 AND server = 'odd'`,
+      [bob.id],
+    );
+    odd.otherwise.before = async () => {
+      await rig.owner.query(`DELETE FROM mcp.upstream_grants WHERE user_id = $1 AND server = 'odd'`, [bob.id]);
+    };
+    odd.asked.length = 0;
+    const fresh = await UpstreamCredentials.open(openings());
+    await expect(fresh.headerFor('odd', bob.id)).rejects.toMatchObject({ data: { credentials: ['sign_in'] } });
+    await fresh.close();
+    expect(odd.asked.map(({ path }) => path)).toEqual(['/token', '/revoke']);
+    expect(odd.asked[1]?.form.get('token')).not.toBe(odd.asked[0]?.form.get('refresh_token'));
+  });
+
   it('is revoked where it came from when its user disconnects, and used no more', async () => {
     const page = await ada.browser.ask('/auth/account');
     const csrf = /name="csrf" value="([^"]+)"/.exec(page.text)?.[1] ?? '';

@@ -14,7 +14,7 @@ import type { Database } from '../../../infra/database/connection.ts';
 import { AppError, ForbiddenError, UpstreamUnavailableError } from '../../../shared/errors.ts';
 import type { UserId } from '../../../shared/ids.ts';
 import type { Sealer } from '../sealing.ts';
-import { ownTokens, refreshed, scopesToAsk } from './protocol.ts';
+import { ownTokens, refreshed, revoke, scopesToAsk } from './protocol.ts';
 import { openTokens, sealTokens } from './sealed.ts';
 import { isFor, type OAuthServer, type OAuthServers } from './servers.ts';
 
@@ -140,7 +140,9 @@ export class GrantTokens {
       const party = { http: server.http, as, client, resource: grant.resource };
       const next = await refreshed(party, refreshToken, grant.scopes);
       const sealed = await sealTokens(secrets, grant, next);
-      await renewGrant(database, grant, { scopes: next.scopes, sealed, refreshable: true, seconds: next.seconds });
+      const kept = { scopes: next.scopes, sealed, refreshable: true, seconds: next.seconds };
+      // Whoever disconnected meanwhile had the token before it revoked: this one is good still.
+      if (!(await renewGrant(database, grant, kept))) await revoke(party, next.refreshToken ?? next.accessToken);
       return true;
     } catch (error) {
       const lost = error instanceof AppError && error.data['oauth_error'] === 'invalid_grant';
