@@ -22,7 +22,14 @@ import type { ProtocolDeps } from './deps.ts';
 import { servePrompts } from './prompts.ts';
 import { type AskedBefore, Questions } from './questions.ts';
 import { serveResources } from './resources.ts';
-import { failureOf, failureResult, isRaisedOnPurpose, successResult, withoutSecrets } from './result.ts';
+import {
+  failureOf,
+  failureResult,
+  isRaisedOnPurpose,
+  pagesWithoutSecrets,
+  successResult,
+  withoutSecrets,
+} from './result.ts';
 import { guardArguments } from './secret-arguments.ts';
 import { inRequestSpan } from './tracing.ts';
 
@@ -161,7 +168,7 @@ async function callTool(
       } catch (error) {
         const question = await awaited();
         if (question !== undefined) return question;
-        if (error instanceof UrlElicitationRequiredError) throw error;
+        if (error instanceof UrlElicitationRequiredError) throw pagesWithoutSecrets(error, guarded.blank);
         logFailure(deps.logger.child(facts), error, signal.aborted);
         const failure = failureOf(error, signal.aborted, executionId);
         return failureResult(withoutSecrets(failure, guarded.blank), executionId);

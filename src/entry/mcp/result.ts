@@ -1,4 +1,4 @@
-import type { CallToolResult } from '@modelcontextprotocol/server';
+import { type CallToolResult, UrlElicitationRequiredError } from '@modelcontextprotocol/server';
 import { artifactSchema } from '../../lib/shared/artifact.ts';
 import { artifactText } from '../../lib/shared/artifact-text.ts';
 import type { ErrorCode } from '../../lib/shared/errors.ts';
@@ -64,6 +64,15 @@ export function failureOf(thrown: unknown, cancelled: boolean, executionId: stri
 export function withoutSecrets(failure: ToolFailure, blank: (text: string) => string): ToolFailure {
   const { code, message, hint, next } = failure;
   return { code, message: blank(message), hint: hint === undefined ? undefined : blank(hint), next: next.map(blank) };
+}
+
+/** The same of pages that are to be opened first. The id of a question is of our making. */
+export function pagesWithoutSecrets(
+  error: UrlElicitationRequiredError,
+  blank: (text: string) => string,
+): UrlElicitationRequiredError {
+  const pages = error.elicitations.map((page) => ({ ...page, message: blank(page.message), url: blank(page.url) }));
+  return new UrlElicitationRequiredError(pages, blank(error.message));
 }
 
 interface RaisedError extends Error {
