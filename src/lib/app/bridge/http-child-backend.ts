@@ -41,6 +41,8 @@ export class HttpChildBackend implements Backend {
   readonly #options: HttpChildBackendOptions;
   /** Of a server that keeps sessions and takes nothing without one: the bridge's own, for single requests. */
   #session: string | undefined;
+  /** A session that is being begun in the place of one that was forgotten, whoever met that. */
+  #beginning: Promise<void> | undefined;
 
   constructor(options: HttpChildBackendOptions) {
     this.#options = options;
@@ -69,7 +71,7 @@ export class HttpChildBackend implements Backend {
 
   /** Legacy requests without a session pass as they are where the server keeps none. */
   get relaysSingle(): boolean {
-    return this.#session === undefined;
+    return this.#session === undefined && this.#beginning === undefined;
   }
 
   /** A server that speaks both eras gets clients of each as they are. */
@@ -157,6 +159,8 @@ export class HttpChildBackend implements Backend {
     again = true,
   ): Promise<void> {
     const { pool, maxMessageBytes } = this.#options;
+    // Without a session it would be refused.
+    if (asker !== bridgeItself) await this.#beginning;
     const own = message.method === 'initialize' || this.#session === undefined ? [] : [sessionHeader, this.#session];
     const options: Dispatcher.RequestOptions = {
       path: '/mcp',
@@ -171,14 +175,24 @@ export class HttpChildBackend implements Backend {
     if (again && statusCode === 404 && own.length > 0 && message.kind === 'request') {
       // It has forgotten the session, and done nothing with the request (2025-11-25, session management).
       await body.dump();
-      this.#session = undefined;
-      await this.introduce();
+      await this.#beginAnew(own[1]);
       await this.#post(message, asker, hear, signal, false);
       return;
     }
     const streams = mediaType(headers) === 'text/event-stream';
     const whole = await read(body as AsyncIterable<Buffer>, streams ? hear : undefined, maxMessageBytes);
     if (!streams && statusCode !== 202 && statusCode !== 204) hear(JsonRpcMessage.parse(whole));
+  }
+
+  /** Many requests meet the end of a session at once: one session takes its place. @param lost the one that they met */
+  async #beginAnew(lost: string | undefined): Promise<void> {
+    if (this.#session === lost) {
+      this.#session = undefined;
+      this.#beginning = this.introduce().finally(() => {
+        this.#beginning = undefined;
+      });
+    }
+    await this.#beginning;
   }
 
   /** Of the client's request: who it is, and what MCP and tracing say of it. Without one the bridge speaks for itself. */

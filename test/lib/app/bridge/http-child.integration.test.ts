@@ -10,6 +10,42 @@ const page = readFileSync(join(import.meta.dirname, '../../../../docs/servers-in
 const greeter = /```python\n([\s\S]*?)```/.exec(page)?.[1] ?? '';
 const hasPython = (process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, 'python3')));
 
+/** A server that takes nothing without a session, forgets all of them when told to, and says how many it began. */
+const forgetful = `
+const known = new Set();
+let begun = 0;
+require('node:http').createServer(async (req, res) => {
+  let body = '';
+  for await (const chunk of req) body += chunk;
+  const { id, method, params } = body === '' ? {} : JSON.parse(body);
+  const say = (result, headers = {}) => {
+    res.writeHead(200, { 'content-type': 'application/json', ...headers });
+    res.end(JSON.stringify({ jsonrpc: '2.0', id, result }));
+  };
+  if (req.url === '/healthz') return res.end();
+  if (method === 'initialize') {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    known.add('s' + ++begun);
+    const { protocolVersion } = params;
+    const result = { protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'f', version: '1' } };
+    return say(result, { 'mcp-session-id': 's' + begun });
+  }
+  const session = req.headers['mcp-session-id'];
+  if (!known.has(session)) return res.writeHead(session === undefined ? 400 : 404).end();
+  if (id === undefined) return res.writeHead(202).end();
+  if (params.name === 'forget') known.clear();
+  say({ content: [{ type: 'text', text: session }] });
+}).listen(process.env.MCP_PORT, '127.0.0.1');
+`;
+
+it('begins one session in the place of one that the server has forgotten, however many requests meet that', async () => {
+  await using rig = await bridgeRig({ kind: 'http', program: process.execPath, args: ['-e', forgetful] });
+  expect(textOf(await rig.call('any'))).toBe('s1');
+  await rig.call('forget');
+  const found = await Promise.all(Array.from({ length: 8 }, () => rig.call('any')));
+  expect(found.map(textOf)).toEqual(Array.from({ length: 8 }, () => 's2'));
+});
+
 describe.skipIf(!hasPython)(`a server in Python behind the bridge${hasPython ? '' : ' (skipped: no python3)'}`, () => {
   let rig: BridgeRig;
   let folder: string;
