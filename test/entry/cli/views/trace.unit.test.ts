@@ -53,7 +53,9 @@ async function told(calls: AuditEntry[], id: string) {
       calls.filter(({ executionId }) => executionId.startsWith(prefix)),
     ofTrace: async (_actor: unknown, prefix: string) => calls.filter(({ traceId }) => traceId?.startsWith(prefix)),
   };
-  const rows = { audit, actor: {}, installationId: '', database: {} } as never;
+  const query = async () => [];
+  const database = { query, transaction: async (work: (tx: unknown) => unknown) => await work({ query }) };
+  const rows = { audit, actor: {}, installationId: '', database } as never;
   return await traceOf({ logsDir: folder.path, services: [], rows }, id, new Date(begin), approvalOf);
 }
 

@@ -429,10 +429,9 @@ describe.each(Object.keys(kinds))('a server that is %s', (server) => {
         status,
         challenge: expect.stringMatching(challenge) as string,
       });
+      // Of the address that the client connects to (RFC 9728).
       if (reply.challenge?.includes('resource_metadata') === true)
-        expect(reply.challenge).toContain(
-          `${externalUrl}/.well-known/oauth-protected-resource/api/v1/mcp/${server}/mcp`,
-        );
+        expect(reply.challenge).toContain(`"${externalUrl}/.well-known/oauth-protected-resource${path}"`);
     }
     const address = messages.get(server) ?? `${base}/messages?session=x`;
     const posted = await ask('POST', query === '' ? address : `${address}&${query.slice(1)}`, sent, list);

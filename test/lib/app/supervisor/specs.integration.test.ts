@@ -204,7 +204,7 @@ it('a server that is none of our modules gets a bridge, which is told how to rea
   const files = found.find(({ name }) => name === 'mcp:files');
   const run = { instanceId: 'run-1' as Parameters<ServiceSpec['command']>[0]['instanceId'], port: 5042 };
   const command = await files?.command(run);
-  expect(command?.args).toEqual([join(root, 'dist', 'entry', 'bridge', 'main.js')]);
+  expect(command?.args).toEqual(['--max-semi-space-size=8', join(root, 'dist', 'entry', 'bridge', 'main.js')]);
   expect(command?.env).toMatchObject({
     MCP_SERVICE_ID: 'files',
     MCP_PORT: '5042',
