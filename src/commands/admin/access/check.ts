@@ -8,7 +8,7 @@ export default class AccessCheck extends BaseCommand<typeof AccessCheck> {
   static override summary = 'Explain whether a user may call a tool, and why';
   static override description =
     'Says which scopes server and tool demand, with the line that demands them, and where each comes from: a role, a scope ' +
-    'that is open, or a grant; or the command that would give it. The decision is made by what decides calls, for a token ' +
+    'that is open, or a grant; or the command that would give it; for a virtual server those of the server behind it as well. The decision is made by what decides calls, for a token ' +
     'with all that may be had. Users may ask for themselves, an admin for everybody.';
   static override examples = [
     '<%= config.bin %> admin access check --user ada --server notes --tool notes_delete',

@@ -45,7 +45,7 @@ export function decisionCard(
   decision: AccessDecision,
   runnable: (command: string) => string,
 ): PresentationCardArtifact {
-  const { user, server, tool, client, allowed, scopes, clients, reason } = decision;
+  const { user, server, tool, client, allowed, scopes, clients, reason, target } = decision;
   const what = tool === undefined ? server : `${server} ${tool}`;
   const by = client === undefined ? '' : ` with the client ${client}`;
   return {
@@ -53,13 +53,23 @@ export function decisionCard(
     title: `${user.name} ${allowed ? 'may' : 'may not'} call ${what}${by}`,
     sections: [
       ...(reason === 'user' ? [{ heading: 'User', content: inactive(decision, runnable) }] : []),
+      ...(target === undefined
+        ? []
+        : [{ heading: 'Target', content: `the tool ${target.tool} of the server ${target.server}` }]),
       ...scopes.map((scope) => ({
         heading: `Scope ${scope.scope}`,
-        content: [`demanded by the ${scope.demandedBy}${at(scope.at)}`, ...verdictOf(scope, runnable)].join('\n'),
+        content: [`demanded by the ${scope.demandedBy}${of(scope)}${at(scope.at)}`, ...verdictOf(scope, runnable)].join(
+          '\n',
+        ),
       })),
       ...(decision.scopedTools === undefined
         ? []
-        : [{ heading: 'Tool', content: unscoped(decision.scopedTools, tool ?? '', server, runnable) }]),
+        : [
+            {
+              heading: 'Tool',
+              content: unscoped(decision.scopedTools, target?.tool ?? tool ?? '', target?.server ?? server, runnable),
+            },
+          ]),
       ...(clients === undefined
         ? []
         : [
@@ -101,6 +111,12 @@ function inWords(source: ScopeSource): string {
   return `by grant ${grant.id}${to}, from ${grant.createdBy} on ${formatDate(grant.createdAt.toISOString())}`;
 }
 
+/** Which server, where it is a target of the one that was asked about. */
+function of({ demandedBy, target }: CheckedScope): string {
+  if (target === undefined) return '';
+  return demandedBy === 'server' ? ` ${target} behind it` : ` of ${target}`;
+}
+
 function at(origin: Origin | undefined): string {
   return origin === undefined ? '' : ` in ${place(origin)}`;
 }
@@ -116,11 +132,13 @@ function facts(decision: AccessDecision, runnable: (command: string) => string):
     user: { id: decision.user.id, name: decision.user.name, status: decision.user.status },
     server: decision.server,
     tool: decision.tool ?? null,
+    target: decision.target ?? null,
     client: decision.client ?? null,
     clients: decision.clients?.ids ?? null,
     scopes: decision.scopes.map((scope) => ({
       scope: scope.scope,
       demanded_by: scope.demandedBy,
+      server: scope.target ?? decision.server,
       at: scope.at === undefined ? null : place(scope.at),
       held: scope.held,
       sources: scope.sources.map((source) => {

@@ -2,6 +2,7 @@ import type { Grant } from '../../domain/auth/index.ts';
 import type { McpServerConfig } from '../../domain/mcp/index.ts';
 import type { User } from '../../domain/users/index.ts';
 import { covers, isPermission, type Permission, permissionLevels, permissions } from '../../shared/permission.ts';
+import type { AskingServer } from '../asking-servers.ts';
 import type { ConfigPath, Origin } from '../config/types.ts';
 import { refusalOf, requiredScopes } from '../executor/executor.ts';
 import type { Permitted } from './entitlements.ts';
@@ -17,6 +18,8 @@ export interface CheckedScope {
   readonly scope: string;
   /** Who demands it, and where that is written. */
   readonly demandedBy: 'server' | 'tool';
+  /** Of a target of a virtual server: its name. */
+  readonly target?: string | undefined;
   readonly at?: Origin | undefined;
   readonly held: boolean;
   /** Each of them alone is enough. */
@@ -30,6 +33,8 @@ export interface AccessDecision {
   readonly user: User;
   readonly server: string;
   readonly tool?: string | undefined;
+  /** Of a virtual server: where the call goes, and what the tool is called there. */
+  readonly target?: { readonly server: string; readonly tool: string } | undefined;
   readonly client?: string | undefined;
   readonly allowed: boolean;
   /** Why not: the user may not act at all, scopes are missing, the client is not one of the server's. */
@@ -45,10 +50,14 @@ export interface CheckInput {
   readonly user: User;
   readonly server: McpServerConfig;
   readonly tool?: string | undefined;
+  /** Of a virtual server: where the call would go; without a tool all that it has, whose scopes some tool may need. */
+  readonly targets?: readonly { readonly server: McpServerConfig; readonly tool?: string | undefined }[];
+  /** Of a virtual server: it and its targets, each of which has to give a scope that it asks for. */
+  readonly asking?: readonly AskingServer[];
   /** Without one: some client that the server takes. */
   readonly client?: string | undefined;
   readonly permitted: Permitted;
-  /** Grants in force that reach the user, or the client, at that server. */
+  /** Grants in force that reach the user, or the client, at that server and those behind it. */
   readonly grants: readonly Grant[];
   /** What is written at a path of the configuration, and where. */
   readonly configuration: {
@@ -61,30 +70,45 @@ export interface CheckInput {
  * Whether a call would be made, decided by what decides it for the executor, for a token that holds all that it may.
  */
 export function decide(input: CheckInput): AccessDecision {
-  const { server, tool, permitted, user } = input;
-  const required = requiredScopes(server, tool);
-  const { clients } = server.oauth;
-  const client = input.client ?? clients?.[0] ?? 'any';
-  const refusal = refusalOf({ server, claims: { scopes: [...permitted.scopes], client } }, required);
+  const { server, tool, permitted, user, targets = [] } = input;
+  // As the router has it: a virtual server asks for what it asks of everybody, the target for all that its tool needs.
+  const parts = [{ server, tool: server.virtual === undefined ? tool : undefined }, ...targets];
+  const [first] = targets;
+  const target = tool === undefined || first?.tool === undefined ? undefined : { ...first, tool: first.tool };
+  const choosy = (target === undefined ? [server] : [server, target.server]).filter(({ oauth }) => oauth.clients);
+  const clients = choosy[0]?.oauth.clients?.filter((id) => choosy.every(({ oauth }) => oauth.clients?.includes(id)));
+  const claims = { scopes: [...permitted.scopes], client: input.client ?? clients?.[0] ?? 'any' };
+  const refusal = (target === undefined ? parts.slice(0, 1) : parts)
+    .map((part) => refusalOf({ server: part.server, claims }, requiredScopes(part.server, part.tool)))
+    .find((found) => found !== undefined);
   const allowed = permitted.active && refusal === undefined;
   const reason = permitted.active ? (refusal?.data['reason'] === 'client' ? 'client' : 'scope') : 'user';
   return {
     user,
     server: server.name,
     tool,
+    target: target && { server: target.server.name, tool: target.tool },
     client: input.client,
     allowed,
     reason: allowed ? undefined : reason,
-    scopes: required.map((scope) => explain(scope, input)),
-    scopedTools: tool === undefined || server.tools.has(tool) ? undefined : scopedTools(server),
+    scopes: parts.flatMap((part, at) =>
+      requiredScopes(part.server, part.tool).map((scope) => ({
+        ...explain(scope, { ...input, ...part, tool: part.tool }),
+        ...(at === 0 ? {} : { target: part.server.name }),
+      })),
+    ),
+    scopedTools: scopedTools(target ?? { server, tool }),
     clients:
-      clients === undefined
-        ? undefined
-        : { ids: clients, at: placeOf(input, ['clients']) ?? placeOf(input, ['client_id']) },
+      clients === undefined ? undefined : { ids: clients, at: clientsAt({ ...input, server: choosy[0] ?? server }) },
   };
 }
 
-function scopedTools({ tools }: McpServerConfig): readonly string[] {
+function clientsAt(input: CheckInput): Origin | undefined {
+  return placeOf(input, ['clients']) ?? placeOf(input, ['client_id']);
+}
+
+function scopedTools({ server: { tools }, tool }: Pick<CheckInput, 'server' | 'tool'>): readonly string[] | undefined {
+  if (tool === undefined || tools.has(tool)) return undefined;
   return [...tools].flatMap(([name, { scopes }]) => (scopes.length > 0 ? [name] : []));
 }
 
@@ -109,15 +133,27 @@ function sourcesOf(scope: string, { user, server, grants, ...input }: CheckInput
   return [
     ...roles.map((role) => ({ kind: 'role', role }) as const),
     ...(open ? [{ kind: 'open', at: openAt(scope, { user, server, grants, ...input }) } as const] : []),
-    ...grants.filter((grant) => grant.scope === scope).map((grant) => ({ kind: 'grant', grant }) as const),
+    ...grants.filter((grant) => isOf(grant, server.name, scope)).map((grant) => ({ kind: 'grant', grant }) as const),
   ];
 }
 
 /** The least that would be enough: the lowest role that implies a tier, a grant of a named scope to the user. */
-function remedyFor(scope: string, { user, server }: CheckInput): string {
-  if (!isPermission(scope)) return `admin access grant --user ${user.name} --server ${server.name} --scope ${scope}`;
+function remedyFor(scope: string, { user, server, asking = [], grants }: CheckInput): string {
+  if (!isPermission(scope)) {
+    // It may be given here and lack at another that asks for it too.
+    const lacking = asking.filter(
+      ({ name, scopes, openScopes }) =>
+        scopes.includes(scope) && !openScopes.includes(scope) && !grants.some((grant) => isOf(grant, name, scope)),
+    );
+    const at = lacking.find(({ name }) => name === server.name) ?? lacking[0] ?? server;
+    return `admin access grant --user ${user.name} --server ${at.name} --scope ${scope}`;
+  }
   const enough = permissions.filter((role) => permissionLevels[role] >= permissionLevels[scope]);
   return `admin users role ${user.name} --add ${enough.at(-1) ?? scope}`;
+}
+
+function isOf(grant: Grant, server: string, scope: string): boolean {
+  return grant.server === server && grant.scope === scope;
 }
 
 function demandedAt(scope: string, by: 'server' | 'tool', input: CheckInput): Origin | undefined {

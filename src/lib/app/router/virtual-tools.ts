@@ -12,11 +12,16 @@ export interface OfferedTool {
   readonly known: CatalogueTool | undefined;
 }
 
+/** As much of the catalogue as says which tools there are. */
+interface KnownTools extends Pick<Catalogue, 'find'> {
+  tools(server: string, user?: string): readonly { readonly name: string }[];
+}
+
 /**
  * All that a virtual server offers to a user, in the order of its targets. Of two tools of one name the first counts, so
  * that a target can't take the place of one that was named before it.
  */
-export function offeredTools(config: McpServerConfig, catalogue: Catalogue, user: string): Map<string, OfferedTool> {
+export function offeredTools(config: McpServerConfig, catalogue: KnownTools, user: string): Map<string, OfferedTool> {
   const offered = new Map<string, OfferedTool>();
   for (const { server, prefix, tools } of config.virtual?.targets ?? []) {
     const chosen =
@@ -33,7 +38,7 @@ export function offeredTools(config: McpServerConfig, catalogue: Catalogue, user
 /** The tool that goes by this name here; nothing for none. */
 export function offeredTool(
   config: McpServerConfig,
-  catalogue: Catalogue,
+  catalogue: KnownTools,
   name: string,
   user: string,
 ): OfferedTool | undefined {

@@ -61,6 +61,7 @@ it('admin access check decides as the executor does, and what it says is why', a
       const grants = one.granted.map((scope) => ({
         id: scope,
         scope,
+        server: 'notes',
         subject: { type: 'user', id: 'u' },
       })) as never as Grant[];
       const configuration = { tree: {}, originOf: () => undefined };

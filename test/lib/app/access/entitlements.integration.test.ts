@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { checkAccess } from '../../../../src/lib/app/access/checker.ts';
 import { DatabaseEntitlements, type EntitledResource } from '../../../../src/lib/app/access/entitlements.ts';
 import { type Database, openDatabase } from '../../../../src/lib/infra/database/connection.ts';
+import type { Actor } from '../../../../src/lib/shared/actor.ts';
 import { newId, type UserId } from '../../../../src/lib/shared/ids.ts';
 import { createTestDatabase, type TestDatabase } from '../../../helpers/database.ts';
+import { serverConfig } from '../router/gateway.ts';
 
 const notes: EntitledResource = {
   name: 'notes',
@@ -192,4 +195,61 @@ describe('the last active admin', () => {
     expect(left.length).toBe(results.filter(({ status }) => status === 'rejected').length);
     expect(left.length).toBeGreaterThan(0);
   });
+});
+
+it('of a tool of a virtual server it is told what its target asks for, as the router would decide', async () => {
+  const desk = serverConfig({
+    name: 'desk',
+    kind: 'virtual',
+    oauth: { required: true, scopes: ['user', 'shared'] },
+    virtual: {
+      targets: [
+        { server: 'files', prefix: 'f_', tools: '*' },
+        { server: 'notes', prefix: '', tools: [{ tool: 'wipe', as: 'notes_wipe' }] },
+      ],
+    },
+  });
+  const target = serverConfig({
+    name: 'notes',
+    oauth: { required: true, scopes: ['shared'] },
+    tools: new Map([['wipe', { scopes: ['notes:wipe'], secret: new Set<string>() }]]),
+  });
+  const servers = [desk, target, serverConfig({ name: 'files', oauth: { required: true, scopes: ['admin'] } })];
+  const ada = await user('{user}');
+  const check = (tool?: string) =>
+    checkAccess(
+      { userId: ada, scopes: ['admin'], permission: 'admin' } as unknown as Actor,
+      { user: `u${count}`, server: 'desk', tool },
+      {
+        database: app,
+        servers,
+        configuration: { tree: {}, originOf: () => undefined },
+      },
+    );
+
+  await grant(ada, 'user', ada, 'shared', 'desk');
+  const before = await check('notes_wipe');
+  expect(before).toMatchObject({ allowed: false, reason: 'scope', target: { server: 'notes', tool: 'wipe' } });
+  const name = before.user.name;
+  expect(
+    before.scopes.map(({ target: at, demandedBy, scope, held, remedy }) => [at, demandedBy, scope, held, remedy]),
+  ).toEqual([
+    [undefined, 'server', 'user', true, undefined],
+    // It is granted here: what lacks is the grant at the server behind, which asks for it too.
+    [undefined, 'server', 'shared', false, `admin access grant --user ${name} --server notes --scope shared`],
+    ['notes', 'server', 'shared', false, `admin access grant --user ${name} --server notes --scope shared`],
+    ['notes', 'tool', 'notes:wipe', false, `admin access grant --user ${name} --server notes --scope notes:wipe`],
+  ]);
+  await grant(ada, 'user', ada, 'shared', 'notes');
+  // The virtual server lets in now; this tool of its target asks for more.
+  expect(await check()).toMatchObject({ allowed: true });
+  expect((await check()).scopes.filter(({ held }) => !held).map(({ target: at, scope }) => [at, scope])).toEqual([
+    ['files', 'admin'],
+  ]);
+  expect(await check('notes_wipe')).toMatchObject({ allowed: false });
+  await grant(ada, 'user', ada, 'notes:wipe', 'notes');
+  expect((await check('notes_wipe')).allowed).toBe(true);
+  // Of a list that nobody has seen everything may be there; what no target has is not.
+  expect(await check('f_any')).toMatchObject({ allowed: false, target: { server: 'files', tool: 'any' } });
+  await expect(check('wipe')).rejects.toMatchObject({ code: 'NOT_FOUND', next: ['plugins mcp show desk'] });
 });
