@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { decide } from '../../../../src/lib/app/approvals/decide.ts';
 import { Approvals } from '../../../../src/lib/app/approvals/desk.ts';
 import { openPolicy } from '../../../../src/lib/app/policy/open.ts';
-import { listApprovals, type ToolApproval } from '../../../../src/lib/domain/governance/index.ts';
+import { forgetApprovals, listApprovals, type ToolApproval } from '../../../../src/lib/domain/governance/index.ts';
 import { toolHooksSchema } from '../../../../src/lib/domain/mcp/index.ts';
 import { serverConfig } from '../../../helpers/server-config.ts';
 import { until } from '../../../helpers/until.ts';
@@ -134,6 +134,20 @@ it('what a rule refuses nobody can approve, and what was denied or has expired i
   expect(needed(await test.call('echo', { d: 1 }))).not.toBe(late);
   await expect(approve(randomUUID())).rejects.toMatchObject({ code: 'NOT_FOUND' });
   await expect(approve("' OR 1=1")).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+it('is forgotten when it was over for as many days as the audit is kept, not before', async () => {
+  const [old, recent] = [needed(await test.call('echo', { e: 1 })), needed(await test.call('echo', { f: 1 }))];
+  await test.owner.query(
+    "UPDATE tool_approvals SET expires_at = now() - CASE id WHEN $1 THEN interval '31 days' ELSE interval '29 days' END WHERE id IN ($1, $2)",
+    [old, recent],
+  );
+  await forgetApprovals(test.database, 30);
+  const left = await test.owner.query<{ id: string }>('SELECT id FROM tool_approvals WHERE id IN ($1, $2)', [
+    old,
+    recent,
+  ]);
+  expect(left.map(({ id }) => id)).toEqual([recent]);
 });
 
 it('reaches the client of a virtual server in its session', async () => {

@@ -2,6 +2,7 @@ import { afterEach, expect, it } from 'vitest';
 import type { Backend, BackendListener, InstanceScope } from '../../../../src/lib/app/bridge/backend.ts';
 import { translate } from '../../../../src/lib/app/bridge/eras/translate.ts';
 import { InstancePool } from '../../../../src/lib/app/bridge/pool.ts';
+import { ClientSessions, type SessionsOptions } from '../../../../src/lib/app/bridge/sessions.ts';
 import { UpstreamFailedError } from '../../../../src/lib/shared/errors.ts';
 import type { UserId } from '../../../../src/lib/shared/ids.ts';
 
@@ -125,4 +126,21 @@ it('lets one user take no more than a share: theirs make room for each other, th
   for (const name of ['a1', 'a2', 'a3']) await pool.acquire(session(name), {}, 'anna');
   expect(opened.map(({ closed }) => closed)).toEqual([false, true, false, false]);
   expect(pool.size).toBe(3);
+});
+
+it('lets one user have no more than a share of the sessions: the oldest of theirs ends, those of others stay', () => {
+  const ended: string[] = [];
+  const sessions = new ClientSessions({
+    limit: 10,
+    perUser: 2,
+    idleMs: 60_000,
+    keepAlive: { add: () => {}, delete: () => {} },
+    onEnd: ({ id }: { readonly id: string }) => ended.push(id),
+  } as unknown as SessionsOptions);
+  const begin = (id: string, sub: string) => sessions.begin(id, { sub } as never, {}, { forget: () => {} } as never);
+  begin('b1', 'bert');
+  for (const id of ['a1', 'a2', 'a3']) begin(id, 'anna');
+  expect(ended).toEqual(['a1']);
+  expect(sessions.size).toBe(3);
+  expect(sessions.find('b1', { sub: 'bert' } as never)).toBeDefined();
 });
