@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { HookEvent } from '../../domain/mcp/index.ts';
+import type { ToolHookCall } from '../../shared/mcp/hook.ts';
 
 /** What a hook says before a call. */
 export type BeforeVerdict =
@@ -94,23 +94,7 @@ function jsonOf(text: string): unknown {
 }
 
 /** What a hook is told: the names of Claude Code's hooks, and what else is known here. */
-export interface HookCall {
-  readonly hook_event_name: HookEvent;
+export interface HookCall extends ToolHookCall {
   readonly session_id: string;
   readonly cwd: string;
-  /** `mcp__<server>__<tool>` */
-  readonly tool_name: string;
-  readonly tool_input: unknown;
-  /** The execution id. */
-  readonly tool_use_id: string;
-  readonly server: string;
-  readonly tool: string;
-  readonly via?: string;
-  readonly user: { readonly id: string; readonly name: string };
-  readonly client: string;
-  readonly scopes: readonly string[];
-  /** After a call that was answered: the tool's result. */
-  readonly tool_response?: unknown;
-  /** After one that failed. */
-  readonly error?: string;
 }
